@@ -1,0 +1,94 @@
+# What a person types; `make help` lists it. CI and hooks call these targets too.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run data test check format lock schema bench clean
+
+UV := 0.13.8
+PYTHON ?= python3
+PIPELINE ?= churn
+PARAMS ?=
+PIPELINES_ENVIRONMENT ?= development
+DATA_MIRROR ?=
+
+ROOT := $(CURDIR)
+BIN := $(ROOT)/.venv/bin
+STATE := .airflow .data .mlflow .outbox .runs .studies
+export PIPELINES_ENVIRONMENT
+# Bytecode is compiled at install and halves every start.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PARAMS='{"trials": 5}'
+	@source .airflow/env && exec $(BIN)/python -m include.run_once $(PIPELINE) --parameters '$(PARAMS)'
+
+data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
+	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"
+
+test: .airflow/ready .venv/ready-dev  ## the whole test suite
+	@source .airflow/env && $(BIN)/pytest
+
+check: .airflow/ready .venv/ready-dev  ## lint, format, types, pipeline files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@source .airflow/env && $(BIN)/trainer check include/pipelines/*.yaml
+	@$(BIN)/trainer schema | diff -u docs/pipeline.schema.json - || { echo "docs/pipeline.schema.json is old: make schema"; exit 1; }
+
+format: .venv/ready-dev  ## format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+schema: .venv/ready  ## write the JSON schema of a pipeline's YAML
+	$(BIN)/trainer schema > docs/pipeline.schema.json
+
+lock: .venv/ready  ## resolve requirements.in and requirements-dev.in anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header -c requirements-dev.txt requirements.in -o requirements.txt
+
+bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a reference in the same run
+	@source .airflow/env && $(BIN)/python -m bench
+
+clean:  ## remove what the above made
+	rm -rf .venv $(STATE) .mypy_cache .pytest_cache .ruff_cache bench/results.json tasks_image/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/ready: requirements.txt tasks_image/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv==$(UV); }
+	@echo "Installing pinned requirements into .venv …"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable tasks_image
+	@touch $@
+
+.venv/ready-dev: .venv/ready requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt
+	@touch $@
+
+.airflow/env: .venv/ready Makefile
+	@mkdir -p .airflow
+	@printf '%s\n' \
+	  '# Written by make: what a shell needs to use Airflow and the trainer in this checkout.' \
+	  'export AIRFLOW_HOME="$(ROOT)/.airflow"' \
+	  'export AIRFLOW__CORE__DAGS_FOLDER="$(ROOT)/dags"' \
+	  'export AIRFLOW__CORE__PLUGINS_FOLDER="$(ROOT)/plugins"' \
+	  'export AIRFLOW__CORE__LOAD_EXAMPLES=False' \
+	  'export AIRFLOW__CORE__PARALLELISM=2' \
+	  'export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="sqlite:///$(ROOT)/.airflow/airflow.db"' \
+	  'export PIPELINES_ENVIRONMENT="$${PIPELINES_ENVIRONMENT:-development}"' \
+	  'export PYTHONPATH="$(ROOT)"' \
+	  'export PATH="$(BIN):$$PATH"' \
+	  'unset PYTHONDONTWRITEBYTECODE' \
+	  'eval "$$(python -m include.settings)"' > $@
+
+.airflow/ready: .airflow/env airflow_settings.yaml
+	@echo "Preparing Airflow's database under .airflow/ …"
+	@source .airflow/env && airflow db migrate > .airflow/migrate.log 2>&1 || { cat .airflow/migrate.log; exit 1; }
+	@source .airflow/env && python -m include.airflow_settings airflow_settings.yaml .airflow | while read -r kind; do \
+	  if [ "$$kind" = connections ]; then airflow connections import --overwrite .airflow/connections.json; \
+	  else airflow $$kind import .airflow/$$kind.json; fi; rm -f .airflow/$$kind.json; done
+	@touch $@
+

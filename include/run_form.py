@@ -1,0 +1,97 @@
+"""The form that a person fills in to start a run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Param
+
+if TYPE_CHECKING:
+    from trainer.pipeline import Pipeline
+
+TRAINING = "What is trained"
+LIMITS = "Less data, less memory"
+AFTERWARDS = "What happens to the model"
+
+
+def run_form(pipeline: Pipeline) -> dict[str, Param]:
+    """One typed field per run parameter, filled in with the pipeline's own values."""
+    names = list(pipeline.algorithms)
+    run = pipeline.run
+    return {
+        "algorithms": Param(
+            run.algorithms or names,
+            type="array",
+            items={"type": "string", "enum": names},
+            examples=names,
+            minItems=1,
+            uniqueItems=True,
+            title="Algorithms",
+            description_md="The others are skipped.",
+            section=TRAINING,
+        ),
+        "tuning": Param(
+            pipeline.tuning.enabled if run.tuning is None else run.tuning,
+            type="boolean",
+            title="Tune hyperparameters",
+            description_md="Off: train with the pipeline's `params` as they stand.",
+            section=TRAINING,
+        ),
+        "trials": Param(
+            run.trials or pipeline.tuning.trials,
+            type="integer",
+            minimum=1,
+            maximum=10_000,
+            title="Trials per algorithm",
+            description_md="Fewer are quicker and may miss the best. A killed run resumes where it was.",
+            section=TRAINING,
+        ),
+        "sample_ratio": Param(
+            run.sample_ratio,
+            type="number",
+            exclusiveMinimum=0,
+            maximum=1,
+            title="Share of the rows",
+            description_md="For a quick look, or when memory is short; class proportions are kept.",
+            section=LIMITS,
+        ),
+        "batch_size": Param(
+            run.batch_size,
+            type=["null", "integer"],
+            minimum=1,
+            title="Batch size",
+            description_md="Rows per batch when models are scored. Empty: all at once.",
+            section=LIMITS,
+        ),
+        "promote_to": Param(
+            run.promote_to,
+            type="string",
+            enum=["production", "staging", "none"],
+            values_display={
+                "production": "Promote to production",
+                "staging": "Promote to staging only",
+                "none": "Register only",
+            },
+            title="How far a passing model goes",
+            description_md="A model that is not better than production goes nowhere, whatever is chosen here.",
+            section=AFTERWARDS,
+        ),
+        "note": Param(
+            run.note,
+            type=["null", "string"],
+            maxLength=1000,
+            title="Note",
+            description_md="Why this run was started; kept with the run in MLflow.",
+            section=AFTERWARDS,
+        ),
+    }
+
+
+PARAMETERS = "{{ params | tojson }}"
+"""The filled-in form, as the step `start` takes it."""
+
+
+def chooses(algorithm: str) -> str:
+    """A template that renders to `True` where the form's algorithms include this one."""
+    return "{{ " + json.dumps(algorithm) + " in params.algorithms }}"

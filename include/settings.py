@@ -1,0 +1,152 @@
+"""The settings of an environment, and what they mean for a step: the one place on this side that reads `os.environ`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from trainer.errors import ConfigurationError
+from trainer.pipeline import Spec, did_you_mean, parse_yaml, read_text, validate
+
+PROJECT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = PROJECT / "include" / "environments"
+PIPELINES = PROJECT / "include" / "pipelines"
+SAMPLES_ALLOWED_IN = ("default", "development")
+
+
+class Mlflow(Spec):
+    """Where MLflow is."""
+
+    tracking_uri: str
+    artifact_location: str
+    """Where artifacts of new experiments go; empty: where the server says."""
+
+
+class Alerts(Spec):
+    """Who is told, and how."""
+
+    recipients: list[str] = Field(min_length=1)
+    sender: str
+    connection: str
+    outbox: str | None
+
+
+class Settings(Spec):
+    """One environment, whole."""
+
+    name: str
+    runtime: Literal["local"]
+    artifact_store: str
+    data_store: str
+    study_storage: str
+    mlflow: Mlflow
+    samples: bool
+    image: str
+    log_format: Literal["text", "json"]
+    aws_connection: str | None
+    retries: int = Field(ge=0)
+    retry_delay_seconds: float = Field(ge=0)
+    step_timeout_minutes: float = Field(gt=0)
+    alerts: Alerts
+
+    @model_validator(mode="after")
+    def _samples_only_where_allowed(self) -> Self:
+        if self.samples and self.name not in SAMPLES_ALLOWED_IN:
+            raise ValueError(f"samples: only {' and '.join(SAMPLES_ALLOWED_IN)} may fall back to a sample")
+        return self
+
+
+@lru_cache
+def load_settings() -> Settings:
+    """The settings of the environment that PIPELINES_ENVIRONMENT names. Raises ConfigurationError."""
+    return read_settings(os.environ.get("PIPELINES_ENVIRONMENT", "default"), _home())
+
+
+def pipelines_folder() -> Path:
+    """Where the pipelines' YAML files are: `include/pipelines`, or what PIPELINES_FOLDER names."""
+    return Path(os.environ.get("PIPELINES_FOLDER", PIPELINES))
+
+
+def read_settings(name: str, home: Path, folder: Path = ENVIRONMENTS) -> Settings:
+    """An environment's settings: `default.yaml` with `{name}.yaml` laid over it. Raises ConfigurationError."""
+    known = {file.stem for file in folder.glob("*.yaml")}
+    if name not in known:
+        raise ConfigurationError(f"PIPELINES_ENVIRONMENT: no environment {name!r}{did_you_mean(name, known)}")
+    document = parse_yaml(read_text(folder / "default.yaml"), "default.yaml")
+    if name != "default":
+        document = _merged(document, parse_yaml(read_text(folder / f"{name}.yaml"), f"{name}.yaml"))
+    return validate(Settings, {"name": name, **_with_home(document, str(home))}, f"environment {name}")
+
+
+def step_environment(settings: Settings) -> dict[str, str]:
+    """Environment variables that tell a step where things are; no secrets."""
+    return {
+        "MLFLOW_TRACKING_URI": settings.mlflow.tracking_uri,
+        "TRAINER_ARTIFACT_LOCATION": settings.mlflow.artifact_location,
+        "TRAINER_STUDY_STORAGE": settings.study_storage,
+        "TRAINER_DATA_STORE": settings.data_store,
+        "TRAINER_SAMPLES": "true" if settings.samples else "",
+        "TRAINER_IMAGE": settings.image,
+        "TRAINER_LOG_FORMAT": settings.log_format,
+    }
+
+
+def credentials(settings: Settings) -> dict[str, str]:
+    """Secrets that a step needs, from Airflow connections, as environment variables of its process."""
+    if settings.aws_connection is None:
+        return {}
+    from airflow.sdk import Connection
+
+    connection = Connection.get(settings.aws_connection)
+    extra = connection.extra_dejson
+    found = {
+        "AWS_ACCESS_KEY_ID": connection.login or extra.get("aws_access_key_id"),
+        "AWS_SECRET_ACCESS_KEY": connection.password or extra.get("aws_secret_access_key"),
+        "AWS_SESSION_TOKEN": extra.get("aws_session_token"),
+        "AWS_DEFAULT_REGION": extra.get("region_name"),
+        "AWS_ENDPOINT_URL": extra.get("endpoint_url"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def inherited_environment() -> dict[str, str]:
+    """This process's environment without Airflow's own configuration and connections: a step needs neither."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+
+
+def _home() -> Path:
+    return Path(os.environ.get("PIPELINES_HOME", PROJECT)).resolve()
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`, mappings merged key by key."""
+    return {
+        **base,
+        **{
+            key: _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+            for key, value in over.items()
+        },
+    }
+
+
+def _with_home(value: Any, home: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_home(inner, home) for key, inner in value.items()}
+    return value.replace("{home}", home) if isinstance(value, str) else value
+
+
+def main() -> int:
+    """Print what a shell needs to run steps by hand, as `export` lines; called by `.airflow/env`."""
+    for name, value in step_environment(load_settings()).items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

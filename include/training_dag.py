@@ -1,0 +1,142 @@
+"""The DAG of a pipeline; it reads like the list of steps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, TaskGroup, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from include import alerts
+from include.operators import LocalStepOperator, open_run
+from include.run_form import PARAMETERS, chooses, run_form
+from include.settings import load_settings, pipelines_folder
+from include.task_docs import TASK_DOCS, dag_docs
+from trainer.decision import decide_run
+from trainer.errors import TrainerError
+from trainer.pipeline import load_pipeline, refuse_same_name
+from trainer.run import run_key
+from trainer.run.execute import execute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trainer.pipeline import Pipeline
+
+START_DATE = datetime(2024, 1, 1, tzinfo=UTC)
+PASSED = "{{ ti.xcom_pull(task_ids='decide')['outcome'] == 'promote' }}"
+MAY_PROMOTE = "{{ params.promote_to != 'none' }}"
+
+
+def training_dags() -> Iterator[DAG]:
+    """One DAG per pipeline file; a file that is wrong becomes a DAG that says so, and harms no other."""
+    names: dict[str, str] = {}
+    for file in sorted(pipelines_folder().glob("*.yaml")):
+        try:
+            pipeline = load_pipeline(file)
+            refuse_same_name(names, pipeline.name, str(file))
+            dag = training_dag(pipeline)
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with one file must not stop the others)
+            dag = broken_dag(f"{file.stem}_broken", str(error))
+        yield dag
+
+
+def training_dag(pipeline: Pipeline) -> DAG:
+    """The DAG `{name}_training`."""
+    settings = load_settings()
+    with DAG(
+        dag_id=f"{pipeline.name}_training",
+        description=pipeline.description,
+        doc_md=dag_docs(pipeline),
+        schedule=pipeline.schedule,
+        start_date=START_DATE,
+        catchup=False,
+        max_active_runs=1,
+        tags=sorted({"training", pipeline.problem, *pipeline.tags}),
+        params=run_form(pipeline),
+        default_args={
+            "owner": pipeline.owner,
+            "retries": settings.retries,
+            "retry_delay": timedelta(seconds=settings.retry_delay_seconds),
+            "execution_timeout": timedelta(minutes=settings.step_timeout_minutes),
+        },
+        user_defined_filters={"run_key": run_key},
+        on_failure_callback=alerts.on_run_failure,
+        render_template_as_native_obj=False,
+    ) as dag:
+        run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
+        step = partial(_step, run=run)
+
+        start = step("start", parameters=PARAMETERS, pipeline=pipeline.to_yaml())
+        ingest = step("ingest")
+        validate = step("validate")
+        detect_drift = step("detect_drift")
+        engineer_features = step("engineer_features")
+        candidates = [_candidate(name, step) for name in pipeline.algorithms]
+        evaluate = step("evaluate", trigger_rule="none_failed_min_one_success")
+        decide = _decide(run)
+        register = step("register", when=PASSED)
+        accept = step("accept")
+        promote = step("promote", when=MAY_PROMOTE)
+        report = step("report", trigger_rule="all_done", needs_start=True)
+        notify = _notify(run)
+
+        start >> ingest >> validate >> detect_drift >> engineer_features
+        for tune, train in candidates:
+            engineer_features >> tune >> train >> [evaluate, report]
+        evaluate >> decide >> register >> accept >> promote >> report >> notify
+        [decide, promote] >> notify
+    return dag
+
+
+def broken_dag(dag_id: str, message: str) -> DAG:
+    """A DAG whose only task fails with what is wrong with its file."""
+    with DAG(
+        dag_id=dag_id, description="This pipeline's file is wrong", doc_md=f"```\n{message}\n```",
+        schedule=None, start_date=START_DATE, catchup=False, tags=["training", "broken"],
+    ) as dag:  # fmt: skip
+
+        @task(task_id="mend_the_file", retries=0)
+        def mend_the_file() -> None:
+            raise AirflowFailException(message)
+
+        mend_the_file()
+    return dag
+
+
+def _step(name: str, run: str, algorithm: str = "", **kwargs: Any) -> LocalStepOperator:
+    return LocalStepOperator(task_id=name, step=name, run=run, algorithm=algorithm, doc_md=TASK_DOCS[name], **kwargs)
+
+
+def _candidate(algorithm: str, step: Any) -> tuple[LocalStepOperator, LocalStepOperator]:
+    """Tune, then train, one algorithm."""
+    with TaskGroup(algorithm, tooltip=f"Tune and train {algorithm}"):
+        return step("tune", algorithm=algorithm, when=chooses(algorithm)), step("train", algorithm=algorithm)
+
+
+def _decide(run: str) -> Any:
+    """The decision, in Airflow's own process: figures and limits in, verdict out."""
+
+    @task(task_id="decide", doc_md=TASK_DOCS["decide"])
+    def decide(run: str) -> dict[str, Any]:
+        folder = open_run(run)
+        try:
+            return execute(decide_run, folder.pipeline(), folder.at("decide")).model_dump(mode="json")
+        except TrainerError as error:
+            if error.retry_can_help:
+                raise
+            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+    return decide(run)
+
+
+def _notify(run: str) -> Any:
+    """The mail that a run ended well: the last task, so that it is sent once; a dead mail server never fails it."""
+
+    @task(task_id="notify", doc_md=TASK_DOCS["notify"], trigger_rule="none_failed")
+    def notify(run: str) -> str:
+        return alerts.on_run_success(run)
+
+    return notify(run)

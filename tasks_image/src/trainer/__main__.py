@@ -1,0 +1,58 @@
+"""The command line: `trainer step NAME --run URI` for a DAG; `trainer train|run|check|…` for a person."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from trainer import __version__
+from trainer.commands import check, data, job, schema, step, summary, train
+from trainer.errors import TrainerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger("trainer")
+
+COMMANDS = (step, train, job, check, schema, data, summary)
+
+EPILOG = """\
+exit codes:
+  0  done
+  1  failed; trying again can help
+  2  the configuration is wrong
+  3  the data is refused
+  4  the model is refused
+
+The environment of a step comes from environment variables; `source .airflow/env` sets those of this checkout.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    whole = argparse.ArgumentParser(
+        prog="trainer", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    whole.add_argument("--version", action="version", version=f"trainer {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        module.add_to(commands)
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    chosen = parser().parse_args(arguments)
+    try:
+        code: int = chosen.command(chosen)
+    except TrainerError as error:
+        notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))
+        logger.error("%s: %s%s", type(error).__name__, error, notes)  # noqa: TRY400  (the message is for a person)
+        return error.exit_code
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""`trainer summary --run URI`: what a run did and decided."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.run import RunFolder
+from trainer.run.rendering import render
+from trainer.run.summary import build_summary, write_summary
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command."""
+    command = commands.add_parser(
+        "summary", help="print what a run did and decided", description="Print a run's summary and keep it as JSON."
+    )
+    command.add_argument("--run", default=".runs/latest", metavar="URI", help="the run folder (default: .runs/latest)")
+    command.add_argument("--wall-seconds", type=float, metavar="S", help="time that the whole run took")
+    command.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print and write the summary; returns 0."""
+    run = arguments.run if "://" in arguments.run else str(Path(arguments.run).resolve())
+    folder = RunFolder.open(run)
+    summary = build_summary(folder, arguments.wall_seconds)
+    write_summary(folder, summary)
+    sys.stdout.write(render(summary) + "\n")
+    return 0

@@ -1,0 +1,102 @@
+"""`trainer train`: all steps of a pipeline, one after the other, without a scheduler."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer import logs
+from trainer.commands.step import given_pipeline, parse_parameters, run_step
+from trainer.environment import read_environment
+from trainer.errors import StepNotDoneError, TrainerError
+from trainer.pipeline import Pipeline, validate
+from trainer.run import RunFolder, run_key
+from trainer.run.rendering import render
+from trainer.run.steps import parts_of_run
+from trainer.run.summary import build_summary, write_summary
+
+if TYPE_CHECKING:
+    import argparse
+
+logger = logging.getLogger(__name__)
+
+REGISTRATION = ("register", "accept")
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command."""
+    command = commands.add_parser(
+        "train",
+        help="run all steps of a pipeline here, without Airflow",
+        description="Run all steps of a pipeline one after the other in this process: the same code as the DAG runs. "
+        "A model that passes its gates is registered, and promoted to staging or production, only if asked.",
+    )
+    command.add_argument("--config", required=True, metavar="FILE", help="the pipeline's YAML")
+    command.add_argument("--data-path", metavar="URI", help="read this instead of the pipeline's source.uri")
+    command.add_argument("--run", metavar="URI", help="the run folder (default: .runs/PIPELINE/by-hand-TIME)")
+    command.add_argument("--parameters", default="{}", metavar="JSON", help='run parameters: {"trials": 5}')
+    command.add_argument("--register-best", action="store_true", help="register the winner if it passes its gates")
+    command.add_argument("--promote-to-staging", action="store_true", help="register it and set the alias `staging`")
+    command.add_argument("--promote-to-production", action="store_true", help="and the alias `production` as well")
+    command.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the steps and print the summary; returns 0, or raises the error of the step that failed."""
+    logs.set_up(read_environment().log_format)
+    pipeline = _with_data(given_pipeline(arguments.config), arguments.data_path)
+    parameters = {**parse_parameters(arguments.parameters), "promote_to": _promote_to(arguments)}
+    chosen = pipeline.for_run(parameters)
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    folder = RunFolder.open(arguments.run or f".runs/{pipeline.name}/{run_key(f'by-hand {stamp}')}")
+    wants_version = arguments.register_best or parameters["promote_to"] != "none"
+    began = time.monotonic()
+    try:
+        run_all(folder, chosen, register=wants_version)
+    finally:
+        summary = build_summary(folder, time.monotonic() - began)
+        write_summary(folder, summary)
+        print(render(summary))  # noqa: T201  (the command's output)
+    return 0
+
+
+def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
+    """All steps in order; `report` runs even after a failure, so that MLflow's record is closed."""
+    run_step("start", folder, pipeline)
+    frozen = folder.pipeline()
+    try:
+        for name, algorithm in parts_of_run(frozen.selected_algorithms):
+            if name not in ("start", "report") and _is_due(name, folder, frozen, register=register):
+                run_step(name, folder, frozen, algorithm)
+    finally:
+        run_step("report", folder, frozen)
+
+
+def _is_due(name: str, folder: RunFolder, pipeline: Pipeline, *, register: bool) -> bool:
+    from trainer.decision import DecisionResult
+
+    if name not in (*REGISTRATION, "promote"):
+        return True
+    try:
+        outcome = folder.at("decide").result(DecisionResult).outcome
+    except StepNotDoneError as error:
+        raise TrainerError(f"step {name}: no decision was taken") from error
+    wanted = register if name in REGISTRATION else pipeline.run.promote_to != "none"
+    return outcome == "promote" and wanted
+
+
+def _with_data(pipeline: Pipeline, data_path: str | None) -> Pipeline:
+    if data_path is None:
+        return pipeline
+    uri = data_path if "://" in data_path else str(Path(data_path).resolve())
+    document = {**pipeline.source.model_dump(mode="json"), "uri": uri, "sample": None}
+    return validate(Pipeline, {**pipeline.model_dump(mode="json"), "source": document}, "--data-path")
+
+
+def _promote_to(arguments: argparse.Namespace) -> str:
+    if arguments.promote_to_production:
+        return "production"
+    return "staging" if arguments.promote_to_staging else "none"

@@ -1,0 +1,151 @@
+"""Whether columns have drifted: an effect size above its limit and above what chance alone explains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from trainer.data.drift_null import binned_null, kolmogorov_smirnov_null, wasserstein_null
+from trainer.data.drift_statistics import (
+    category_counts,
+    decile_counts,
+    jensen_shannon_distance,
+    kolmogorov_smirnov,
+    pool,
+    population_stability_index,
+    wasserstein,
+    wasserstein_scale,
+)
+from trainer.errors import DataValidationError
+from trainer.run.results import ColumnDrift
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trainer.data.drift_statistics import Counts, Floats
+    from trainer.pipeline import Drift
+
+Figures = dict[str, float]
+Family = Literal["number", "moment", "text", "truth value", "nothing"]
+
+MICROSECONDS_PER_DAY = 86_400_000_000
+
+
+def compare_tables(
+    reference: pl.DataFrame, current: pl.DataFrame, columns: list[str], limits: Drift
+) -> list[ColumnDrift]:
+    """Each of the columns compared over all rows, in the order given.
+
+    Raises DataValidationError where a table has no rows, or a column is missing on one side or of another type there.
+    """
+    for side, frame in (("reference", reference), ("current", current)):
+        if frame.is_empty():
+            raise DataValidationError(f"drift: the {side} table has no rows; there is nothing to compare")
+        missing = [name for name in columns if name not in frame.columns]
+        if missing:
+            raise DataValidationError(
+                f"drift: the {side} table lacks {len(missing)} column(s): {', '.join(map(repr, missing[:5]))}; "
+                f"mend the data, or list them under `columns.exclude`. It has: {', '.join(frame.columns)}"
+            )
+    return [compare_column(reference[name], current[name], limits) for name in columns]
+
+
+def compare_column(reference: pl.Series, current: pl.Series, limits: Drift) -> ColumnDrift:
+    """How far `current` has moved from `reference`, both of at least one row.
+
+    Numbers, and dates and datetimes as days since 1970 (UTC), have `ks`, `psi`, `wasserstein` (in standard deviations
+    of the reference) and `jensen_shannon`; texts, categories and truth values have `psi` and `jensen_shannon`.
+
+    NaN and infinity count as missing. Missing values are a bin of their own in `psi` and `jensen_shannon`; `ks` and
+    `wasserstein` leave them out, and are themselves left out where one side has no value at all. A column that has
+    values on one side only has drifted if `psi` or `jensen_shannon` exceeds what chance explains, whatever the limits;
+    one that has none on either side is stable.
+
+    Raises DataValidationError where the types differ, or no distribution of the type can be compared.
+    """
+    family = _common_family(reference, current)
+    if family in ("number", "moment"):
+        sides = (_numbers(reference), _numbers(current))
+        statistics, null = _compare_numbers(sides, (len(reference) - sides[0].size, len(current) - sides[1].size))
+        emptied = (sides[0].size == 0) != (sides[1].size == 0)
+    else:
+        statistics, null = _compare_bins(category_counts(_texts(reference), _texts(current)))
+        emptied = (reference.null_count() == len(reference)) != (current.null_count() == len(current))
+    thresholds = {name: max(0.0 if emptied else getattr(limits, name), null[name]) for name in statistics}
+    return ColumnDrift(
+        column=current.name,
+        kind="numeric" if family in ("number", "moment") else "categorical",
+        statistics=statistics,
+        thresholds=thresholds,
+        drifted=any(statistics[name] > thresholds[name] for name in statistics),
+    )
+
+
+def _compare_numbers(sides: tuple[Floats, Floats], missing: tuple[int, int]) -> tuple[Figures, Figures]:
+    """Statistics and their null quantiles for two ascending samples."""
+    import numpy as np
+
+    reference, current = sides
+    if reference.size == 0:
+        return _compare_bins(np.array([[0, missing[0]], [current.size, missing[1]]]))
+    binned, null = _compare_bins(decile_counts(reference, current, missing))
+    if current.size == 0:
+        return binned, null
+    pooled = pool(reference, current)
+    scale = wasserstein_scale(reference, pooled)
+    statistics = {"ks": kolmogorov_smirnov(pooled), "wasserstein": wasserstein(pooled) / scale, **binned}
+    null["ks"] = kolmogorov_smirnov_null(reference.size, current.size)
+    null["wasserstein"] = wasserstein_null(pooled) / scale
+    return statistics, null
+
+
+def _compare_bins(counts: Counts) -> tuple[Figures, Figures]:
+    statistics = {
+        "psi": float(population_stability_index(*counts)),
+        "jensen_shannon": float(jensen_shannon_distance(*counts)),
+    }
+    return statistics, binned_null(counts)
+
+
+def _common_family(reference: pl.Series, current: pl.Series) -> Family:
+    """The family of types of both; a column without any value fits every other."""
+    families = [_family(side) for side in (reference, current) if side.null_count() < len(side)]
+    if len(set(families)) > 1:
+        raise DataValidationError(
+            f"drift: column {current.name!r} is {reference.dtype} in the reference and {current.dtype} in the current "
+            "table; declare its type under `source.types`, or list it under `columns.exclude`"
+        )
+    return families[0] if families else "nothing"
+
+
+def _family(values: pl.Series) -> Family:
+    import polars as pl
+
+    if values.dtype.is_numeric():
+        return "number"
+    if values.dtype in (pl.Date, pl.Datetime):
+        return "moment"
+    if values.dtype == pl.Boolean:
+        return "truth value"
+    if values.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return "text"
+    raise DataValidationError(
+        f"drift: column {values.name!r} is {values.dtype}, and distributions of that type cannot be compared; "
+        "list it under `columns.exclude`, or turn it into numbers or texts"
+    )
+
+
+def _numbers(values: pl.Series) -> Floats:
+    """The finite values, ascending."""
+    import numpy as np
+    import polars as pl
+
+    if values.dtype in (pl.Date, pl.Datetime):
+        values = values.dt.epoch("us") / MICROSECONDS_PER_DAY
+    numbers = values.cast(pl.Float64, strict=False).drop_nulls().to_numpy()
+    return np.sort(numbers[np.isfinite(numbers)])
+
+
+def _texts(values: pl.Series) -> pl.Series:
+    import polars as pl
+
+    return values.cast(pl.String)

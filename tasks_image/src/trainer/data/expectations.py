@@ -1,0 +1,287 @@
+"""The pipeline's checks as Great Expectations expectations, run on Pandas.
+
+Type names that `expect_column_values_to_be_in_type_list` and `…_of_type` see: `int64` (and the other widths), `float64`,
+`bool`, `datetime64[us]` (dates too) and, for text, `str`. A column's type does not change because values are missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import ConfigurationError
+from trainer.pipeline import did_you_mean
+from trainer.run.results import CheckResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    import polars as pl
+
+    from trainer.pipeline import Check
+
+EXAMPLES = 5
+RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 50}
+"""Enough unexpected values to find five that differ."""
+
+COLUMN_KEYS = ("column", "column_A", "column_B")
+ABOUT_COLUMNS = ("expect_table_", "expect_column_to_exist")
+"""Expectations for which an absent column is a finding, not a mistake."""
+TYPE_CHECKS = ("expect_column_values_to_be_in_type_list", "expect_column_values_to_be_of_type")
+TYPES = "_types"
+
+NOT_FROM_A_FILE = {"batch_id", "condition_parser"}
+LIMITS = {
+    "expect_column_kl_divergence_to_be_less_than": ("partition_object", "threshold"),
+    "expect_column_values_to_be_in_type_list": ("type_list",),
+    "expect_column_values_to_match_regex": ("regex",),
+    "expect_table_columns_to_match_ordered_list": ("column_list",),
+    "expect_table_columns_to_match_set": ("column_set",),
+}
+"""Arguments without which Great Expectations passes anything; beside these, a `…_to_be_between` needs an end."""
+
+
+def run_checks(checks: list[Check], tables: dict[str, pl.DataFrame]) -> tuple[list[CheckResult], dict[str, Any]]:
+    """What each check found, in the order given, and Great Expectations' own results by table.
+
+    `tables` holds `rows` and `source` (see Check.of). A check of a column that is not there has failed and is critical
+    whatever it declares; one that Great Expectations cannot evaluate has failed. Raises ConfigurationError where a
+    check is wrong in itself.
+    """
+    if not checks:
+        return [], {}
+    expectations = _expectations(checks)
+    absent = {number: _absent_columns(check, tables[check.of]) for number, check in enumerate(checks)}
+    evaluated: dict[int, dict[str, Any]] = {}
+    own: dict[str, Any] = {}
+    for table, numbers in _numbers_by_table(checks, absent).items():
+        frame = _to_pandas(table, tables, [checks[number] for number in numbers])
+        own[table] = _validate(table, frame, [expectations[number] for number in numbers])
+        found = [result for suite in own[table] for result in suite["results"]]
+        evaluated |= {result["expectation_config"]["meta"]["number"]: result for result in found}
+    results = [
+        _absent_result(check, absent[number], tables[check.of]) if absent[number] else _result(check, evaluated[number])
+        for number, check in enumerate(checks)
+    ]
+    return results, own
+
+
+def check_checks(checks: list[Check]) -> None:
+    """Raise ConfigurationError, one line per mistake, for unknown expectations and unknown, missing or wrong kwargs."""
+    if checks:
+        _expectations(checks)
+
+
+def _expectations(checks: list[Check]) -> list[Any]:
+    built, mistakes = [], []
+    for number, check in enumerate(checks):
+        try:
+            built.append(_expectation(check, number))
+        except ConfigurationError as error:
+            mistakes.append(f"validation, check {number + 1} ({check.check}): {error}")
+    if mistakes:
+        raise ConfigurationError("\n".join(mistakes))
+    return built
+
+
+def _expectation(check: Check, number: int) -> Any:
+    implementation = _implementation(check.check)
+    kwargs = {key: value for key, value in check.kwargs.items() if value is not None}
+    _refuse_wrong_kwargs(check.check, kwargs, {*implementation.domain_keys, *implementation.success_keys})
+    meta = {"number": number, "dimension": check.dimension}
+    try:
+        return implementation(**kwargs, meta=meta, severity=check.severity, catch_exceptions=True)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"kwargs: {_reasons(error)}") from error
+
+
+def _implementation(name: str) -> Any:
+    gx = _great_expectations()
+    registry = gx.expectations.registry
+    known = registry.list_registered_expectation_implementations()
+    if name not in known:
+        raise ConfigurationError(f"there is no such expectation{did_you_mean(name, known)}")
+    return registry.get_expectation_impl(name)
+
+
+def _refuse_wrong_kwargs(check: str, kwargs: dict[str, Any], keys: set[str]) -> None:
+    allowed = keys - NOT_FROM_A_FILE
+    for key, value in kwargs.items():
+        if key not in allowed:
+            raise ConfigurationError(f"kwargs: unknown {key!r}{did_you_mean(key, allowed)}")
+        if isinstance(value, dict) and "$PARAMETER" in value:
+            raise ConfigurationError(f"kwargs.{key}: suite parameters cannot be given; write the value itself")
+    if isinstance(kwargs.get("row_condition"), str):
+        raise ConfigurationError(
+            "kwargs.row_condition: texts are deprecated; write a mapping such as "
+            "{type: comparison, column: {name: tenure}, operator: '>', parameter: 0}"
+        )
+    lacking = [key for key in LIMITS.get(check, ()) if key not in kwargs]
+    if lacking:
+        raise ConfigurationError(f"kwargs: {', '.join(lacking)} must be given, or the check would pass anything")
+    if (
+        check.endswith("_to_be_between")
+        and {"min_value", "max_value"} <= allowed
+        and not {"min_value", "max_value"} & {*kwargs}
+    ):
+        raise ConfigurationError("kwargs: min_value or max_value must be given, or the check would pass anything")
+
+
+def _reasons(error: Exception) -> str:
+    """The first complaint about each argument; the others only say which other types it could have had."""
+    details = error.errors() if hasattr(error, "errors") else []
+    first = {str(detail["loc"][0]): detail["msg"] for detail in reversed(details)}
+    if not first:
+        return str(error)
+    return "; ".join(msg if key == "__root__" else f"{key}: {msg}" for key, msg in sorted(first.items()))
+
+
+def _numbers_by_table(checks: list[Check], absent: dict[int, list[str]]) -> dict[str, list[int]]:
+    by_table: dict[str, list[int]] = {}
+    for number, check in enumerate(checks):
+        if not absent[number]:
+            by_table.setdefault(check.of + (TYPES if check.check in TYPE_CHECKS else ""), []).append(number)
+    return by_table
+
+
+def _columns_of(check: Check) -> list[str]:
+    listed = [] if check.check.startswith("expect_table_") else check.kwargs.get("column_list", [])
+    return [*(check.kwargs[key] for key in COLUMN_KEYS if key in check.kwargs), *listed]
+
+
+def _absent_columns(check: Check, frame: pl.DataFrame) -> list[str]:
+    if check.check.startswith(ABOUT_COLUMNS):
+        return []
+    return [column for column in _columns_of(check) if column not in frame.columns]
+
+
+def _to_pandas(table: str, tables: dict[str, pl.DataFrame], checks: list[Check]) -> pd.DataFrame:
+    """A table as Great Expectations gets it: integers with missing values become floats, other types stay.
+
+    Pandas' nullable integers would keep their type but make comparisons of two columns fail. So types are judged on a
+    table of their own, in which missing integers and booleans are filled: only the type is looked at there.
+    """
+    import polars as pl
+    import polars.selectors as cs
+
+    frame = tables[table.removesuffix(TYPES)]
+    if table.endswith(TYPES):
+        frame = frame.select(list(dict.fromkeys(column for check in checks for column in _columns_of(check))))
+        frame = frame.with_columns(cs.integer().fill_null(0), cs.boolean().fill_null(value=False))
+    return frame.with_columns(
+        (cs.categorical() | cs.enum()).cast(pl.String),
+        cs.decimal().cast(pl.Float64),
+        cs.date().cast(pl.Datetime("us")),
+        cs.datetime().dt.cast_time_unit("us"),
+    ).to_pandas()
+
+
+def _validate(name: str, frame: pd.DataFrame, expectations: list[Any]) -> list[dict[str, Any]]:
+    """Results of the suite; where one expectation breaks the whole suite, of one suite for each."""
+    try:
+        return [_run_suite(name, frame, expectations)]
+    except Exception as error:
+        if len(expectations) > 1:
+            return [result for one in expectations for result in _validate(name, frame, [one])]
+        config = _plain(expectations[0].configuration.to_json_dict())
+        exception = {"raised_exception": True, "exception_message": f"{type(error).__name__}: {error}"}
+        return [
+            {"results": [{"success": False, "expectation_config": config, "result": {}, "exception_info": exception}]}
+        ]
+
+
+def _run_suite(name: str, frame: pd.DataFrame, expectations: list[Any]) -> dict[str, Any]:
+    gx = _great_expectations()
+    types = gx.data_context.types.base
+    config = types.DataContextConfig(
+        store_backend_defaults=types.InMemoryStoreBackendDefaults(),
+        analytics_enabled=False,
+        progress_bars=types.ProgressBarsConfig(globally=False),
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
+    data = context.data_sources.add_pandas("run").add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+    suite = gx.ExpectationSuite(name=name, expectations=expectations)
+    # Not by a validation definition: that one stores its results, which fails on NumPy's booleans (quantiles).
+    results = data.get_batch({"dataframe": frame}).validate(suite, result_format=RESULT_FORMAT)
+    plain: dict[str, Any] = _plain(results.to_json_dict())
+    return plain
+
+
+def _great_expectations() -> Any:
+    # Before the import: it logs hundreds of lines while it registers its expectations.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # Its own imports name `sre_constants`, which Python has deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import great_expectations as gx
+
+    return gx
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON knows it: NumPy's scalars as Python's, what is not finite as text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "item"):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _absent_result(check: Check, absent: list[str], frame: pl.DataFrame) -> CheckResult:
+    named = ", ".join(repr(column) for column in absent)
+    what = "column" if len(absent) == 1 else "columns"
+    where = "the data" if check.of == "rows" else "what is known about the source"
+    return CheckResult(
+        check=check.check, column=", ".join(_columns_of(check)), dimension=check.dimension, severity="critical",
+        passed=False, unexpected=0, share=0.0,
+        message=f"{what} {named} {'is' if len(absent) == 1 else 'are'} not in {where}; columns: {', '.join(frame.columns)}",
+    )  # fmt: skip
+
+
+def _result(check: Check, found: dict[str, Any]) -> CheckResult:
+    details = found["result"]
+    raised = _raised(found["exception_info"])
+    return CheckResult(
+        check=check.check, column=", ".join(_columns_of(check)), dimension=check.dimension, severity=check.severity,
+        passed=bool(found["success"]) and not raised,
+        unexpected=int(details.get("unexpected_count") or 0),
+        share=float(details.get("unexpected_percent") or 0.0) / 100,
+        examples=_examples(details),
+        observed=_observed(details),
+        message=f"it could not be evaluated: {raised}" if raised else _expected(check),
+    )  # fmt: skip
+
+
+def _examples(details: dict[str, Any]) -> list[Any]:
+    """Up to five unexpected values that differ; of values that are missing, the rows' numbers, from 1."""
+    values = list({repr(value): value for value in details.get("partial_unexpected_list") or []}.values())
+    if values == [None]:
+        return [f"row {index + 1}" for index in details.get("partial_unexpected_index_list", [])[:EXAMPLES]]
+    return values[:EXAMPLES]
+
+
+def _observed(details: dict[str, Any]) -> Any:
+    """The figure; of distributions the shares, for an infinite divergence has no figure."""
+    partition = details.get("details", {}).get("observed_partition")
+    if not isinstance(partition, dict) or "values" not in partition:
+        return details.get("observed_value")
+    shares = dict(zip(map(str, partition["values"]), partition["weights"], strict=True))
+    return {"divergence": details.get("observed_value"), **shares}
+
+
+def _raised(info: dict[str, Any]) -> str:
+    """Messages of what was raised: Great Expectations gives one record, or one for each of its metrics."""
+    records: Iterable[dict[str, Any]] = [info] if "raised_exception" in info else info.values()
+    return "; ".join(dict.fromkeys(str(one["exception_message"]) for one in records if one["raised_exception"]))
+
+
+def _expected(check: Check) -> str:
+    limits = {key: value for key, value in check.kwargs.items() if key not in (*COLUMN_KEYS, "column_list")}
+    return f"expected {', '.join(f'{key} {value}' for key, value in limits.items())}" if limits else ""

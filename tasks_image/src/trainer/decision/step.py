@@ -1,0 +1,57 @@
+"""The step `decide`: light enough to run in the scheduler's own process."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from trainer.decision.gates import Decision, decide
+from trainer.errors import ModelRefusedError
+from trainer.run.results import EvaluateResult, Result
+
+if TYPE_CHECKING:
+    from trainer.pipeline import Pipeline
+    from trainer.run import RunFolder
+
+logger = logging.getLogger(__name__)
+
+DECISION_FILE = "decision.json"
+STEP = "decide"
+
+
+class DecisionResult(Result):
+    """What the later steps need of the decision."""
+
+    outcome: str
+    reason: str
+    compared_with: str
+    winner: str
+
+
+def decide_run(pipeline: Pipeline, run: RunFolder) -> DecisionResult:
+    """Decide about the run's challenger, and keep why in `decision.json`. Raises ModelRefusedError for a refusal."""
+    evaluation = run.at("evaluate").result(EvaluateResult)
+    decision = decide(pipeline.gates, evaluation)
+    run.write_json(DECISION_FILE, decision.model_dump(mode="json"))
+    for gate in decision.gates:
+        logger.info("%s: %s: %s", gate.verdict, gate.name, gate.reason)
+    if decision.outcome == "refuse":
+        raise ModelRefusedError(
+            f"{pipeline.registry.model}: the challenger ({evaluation.winner}) is refused: {decision.reason}. "
+            f"Nothing moves. All gates: {run.uri_of(DECISION_FILE)}"
+        )
+    logger.info("decision: %s: %s", decision.outcome, decision.reason)
+    return DecisionResult(
+        outcome=decision.outcome,
+        reason=decision.reason,
+        compared_with=decision.compared_with,
+        winner=evaluation.winner,
+    )
+
+
+def read_decision(run: RunFolder) -> Decision | None:
+    """The run's decision, a refusal included, or None if none was taken."""
+    try:
+        return Decision.model_validate_json(run.at(STEP).read_text(DECISION_FILE))
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,82 @@
+"""Scoring rows with an MLflow model, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainer.errors import ModelRefusedError, TrainerError
+from trainer.isolated import score_model
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LAST_LINES = 15
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model's answers, and what giving them cost."""
+
+    output: pl.DataFrame
+    """`prediction` and, for classifiers, `probability` columns; one row for each row asked."""
+    size_mb: float
+    latency_ms: float
+    """Median time for one row."""
+    memory_mb: float
+    """Peak resident memory of the whole process."""
+
+
+def score_in_isolation(model_uri: str, rows: pl.DataFrame, batch_size: int | None = None) -> Scored:
+    """Score rows (n, raw columns) with the model at an MLflow URI.
+
+    Raises TrainerError where the model cannot be fetched, ModelRefusedError where it cannot be loaded or does not
+    answer each row.
+    """
+    import polars as pl
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        rows.write_parquet(folder / "rows.parquet")
+        request = {
+            "model_uri": model_uri,
+            "rows": str(folder / "rows.parquet"),
+            "output": str(folder / "output.parquet"),
+            "stats": str(folder / "stats.json"),
+            "batch_size": batch_size,
+            "scratch": str(folder / "model"),
+        }
+        (folder / "model").mkdir()
+        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        _run(model_uri, folder)
+        stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
+        output = pl.read_parquet(folder / "output.parquet")
+    if output.height != rows.height:
+        raise ModelRefusedError(f"{model_uri}: {output.height} predictions for {rows.height} rows")
+    return Scored(output, **stats)
+
+
+def _run(model_uri: str, folder: Path) -> None:
+    # -S leaves out site-packages, and so an editable install of this package; PYTHONPATH brings the libraries back.
+    command = [sys.executable, "-S", "-P", str(score_model.__file__), str(folder / "request.json")]
+    done = subprocess.run(  # noqa: S603  (our own script)
+        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        return
+    said = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
+    if done.returncode == score_model.CANNOT_SCORE:
+        raise ModelRefusedError(f"{model_uri} cannot be loaded or does not predict: {said}")
+    raise TrainerError(f"{model_uri} could not be scored (exit code {done.returncode}): {said}")
+
+
+def _environment() -> dict[str, str]:
+    libraries = dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(libraries)}

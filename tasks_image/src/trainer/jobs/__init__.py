@@ -1,0 +1,1 @@
+"""The training job and what it is made of."""

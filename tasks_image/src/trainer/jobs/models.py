@@ -1,0 +1,186 @@
+"""Models: estimators by KIND, and how each is fitted."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import ConfigurationError, ModelTrainingError
+from trainer.pipeline import AnyAlgorithm, LightGBM, Sklearn, Spec, XGBoost, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from trainer.pipeline import EarlyStopping
+
+    Rows = tuple[np.ndarray, np.ndarray]
+    """Features (n, m) and targets (n,)."""
+
+
+class Model(Spec, ABC):
+    """An algorithm with its parameters. `fit` gives a fitted estimator with scikit-learn's `predict`."""
+
+    @abstractmethod
+    def build(self, problem: str, seed: int, threads: int) -> Any:
+        """An estimator that is not fitted yet. Raises ConfigurationError where a parameter is not accepted."""
+
+    def fit(
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        problem: str,
+        *,
+        seed: int,
+        threads: int,
+        early_stopping: EarlyStopping | None = None,
+    ) -> Any:
+        """A fitted estimator; `features` (n, m) floats, `targets` (n,) class codes or numbers.
+
+        With `early_stopping`, boosting stops when a share held out of these very rows stops improving.
+        Raises ModelTrainingError where fitting fails.
+        """
+        estimator = self.build(problem, seed, threads)
+        if early_stopping is not None and not self.stops_early:
+            raise ConfigurationError(
+                f"tuning.early_stopping: {type(estimator).__name__} is not boosted round by round; only the kinds "
+                "xgboost and lightgbm can stop early"
+            )
+        try:
+            if early_stopping is None:
+                return estimator.fit(features, targets)
+            kept, held_out = _hold_out(features, targets, problem, seed, early_stopping)
+            return self._fit_until_flat(estimator, kept, held_out, early_stopping.rounds)
+        except (ValueError, TypeError, RuntimeError, MemoryError) as error:
+            raise ModelTrainingError(f"{type(estimator).__name__} could not be fitted: {error}") from error
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the estimator is boosted round by round and can be stopped."""
+        return False
+
+    def _fit_until_flat(self, estimator: Any, kept: Rows, held_out: Rows, rounds: int) -> Any:
+        raise NotImplementedError
+
+
+class XGBoostModel(XGBoost, Model):
+    """Gradient-boosted trees by XGBoost.
+
+    >>> XGBoostModel(params={"max_depth": 3}).build("regression", seed=1, threads=1).max_depth
+    3
+    """
+
+    def build(self, problem: str, seed: int, threads: int) -> Any:
+        import xgboost
+
+        kind = xgboost.XGBRegressor if problem == "regression" else xgboost.XGBClassifier
+        _check_names("xgboost", self.params, {*kind().get_params()})
+        known = {"n_jobs": threads, "random_state": seed, "tree_method": "hist", "verbosity": 0}
+        return _construct(kind, {**known, **self.params})
+
+    @property
+    def stops_early(self) -> bool:
+        return True
+
+    def _fit_until_flat(self, estimator: Any, kept: Rows, held_out: Rows, rounds: int) -> Any:
+        return estimator.set_params(early_stopping_rounds=rounds).fit(*kept, eval_set=[held_out], verbose=False)
+
+
+class LightGBMModel(LightGBM, Model):
+    """Gradient-boosted trees by LightGBM, the same on every machine and number of threads.
+
+    >>> LightGBMModel().build("regression", seed=1, threads=1).random_state
+    1
+    """
+
+    def build(self, problem: str, seed: int, threads: int) -> Any:
+        import lightgbm
+
+        kind = lightgbm.LGBMRegressor if problem == "regression" else lightgbm.LGBMClassifier
+        aliases = lightgbm.basic._ConfigAliases._get_all_param_aliases()  # noqa: SLF001  (LightGBM lists them nowhere else)
+        _check_names(
+            "lightgbm", self.params, {*kind().get_params(), *aliases, *(n for a in aliases.values() for n in a)}
+        )
+        repeatable = {"deterministic": True, "force_row_wise": True}
+        return _construct(kind, {"n_jobs": threads, "random_state": seed, "verbose": -1, **repeatable, **self.params})
+
+    @property
+    def stops_early(self) -> bool:
+        return True
+
+    def _fit_until_flat(self, estimator: Any, kept: Rows, held_out: Rows, rounds: int) -> Any:
+        import lightgbm
+
+        callbacks = [lightgbm.early_stopping(rounds, verbose=False)]
+        return estimator.fit(*kept, eval_set=[held_out], callbacks=callbacks)
+
+
+class SklearnModel(Sklearn, Model):
+    """Any estimator with scikit-learn's interface, by its import path.
+
+    >>> SklearnModel(estimator="sklearn.linear_model.Ridge", params={"alpha": 2.0}).build("regression", 1, 1)
+    Ridge(alpha=2.0, random_state=1)
+    """
+
+    def build(self, problem: str, seed: int, threads: int) -> Any:  # noqa: ARG002  (the estimator knows its problem)
+        kind = _import(self.estimator)
+        known = {"n_jobs": threads, "random_state": seed}
+        accepted = {key: value for key, value in known.items() if key in _construct(kind, {}).get_params()}
+        return _construct(kind, {**accepted, **self.params})
+
+
+MODELS: dict[str, type[XGBoostModel | LightGBMModel | SklearnModel]] = {
+    "xgboost": XGBoostModel,
+    "lightgbm": LightGBMModel,
+    "sklearn": SklearnModel,
+}
+
+
+def model_for(algorithm: AnyAlgorithm, params: dict[str, Any] | None = None) -> Model:
+    """The model that an algorithm's KIND names, with other parameters where they are given."""
+    document = algorithm.model_dump()
+    return MODELS[algorithm.KIND].model_validate(document if params is None else {**document, "params": params})
+
+
+def boosting_rounds(estimator: Any) -> int | None:
+    """The rounds after which early stopping stopped, or None for an estimator that did not stop early."""
+    if (stopped := getattr(estimator, "best_iteration_", None)) is not None:
+        return int(stopped) or None
+    last = getattr(estimator, "best_iteration", None)
+    return None if last is None else int(last) + 1
+
+
+def _import(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"estimator {path!r} cannot be imported: {error}; it must be a class of an installed package"
+        ) from error
+
+
+def _construct(kind: Any, params: dict[str, Any]) -> Any:
+    try:
+        return kind(**params)
+    except TypeError as error:
+        raise ConfigurationError(f"{kind.__name__}: {error}") from error
+
+
+def _check_names(kind: str, params: dict[str, Any], allowed: set[str]) -> None:
+    """Boosting libraries take a parameter that they do not know without a word, so a slip would change nothing."""
+    for name in params:
+        if name not in allowed:
+            raise ConfigurationError(f"{kind} has no parameter {name!r}{did_you_mean(name, allowed)}")
+
+
+def _hold_out(
+    features: np.ndarray, targets: np.ndarray, problem: str, seed: int, rule: EarlyStopping
+) -> tuple[Rows, Rows]:
+    from sklearn.model_selection import train_test_split
+
+    stratify = None if problem == "regression" else targets
+    kept, held, kept_targets, held_targets = train_test_split(
+        features, targets, test_size=rule.holdout, random_state=seed, stratify=stratify
+    )
+    return (kept, kept_targets), (held, held_targets)

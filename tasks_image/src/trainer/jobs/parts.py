@@ -1,0 +1,51 @@
+"""A job's splitter: a rule that draws the parts, or a column that has them already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from trainer.errors import DataValidationError
+from trainer.jobs.splitters import PARTS, HashSplitter, RandomSplitter
+from trainer.pipeline import Spec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class ColumnSplitter(Spec):
+    """Takes each row's part from a column of the inputs.
+
+    >>> ColumnSplitter(column="part").KIND
+    'column'
+    """
+
+    KIND: Literal["column"] = "column"
+    column: str
+
+
+AnySplitter = Annotated[HashSplitter | RandomSplitter | ColumnSplitter, Field(discriminator="KIND")]
+
+
+def parts_of(
+    splitter: HashSplitter | RandomSplitter | ColumnSplitter,
+    inputs: pl.DataFrame,
+    labels: pl.Series | None,
+    id_column: str | None,
+) -> pl.Series:
+    """The part of each row of `inputs` (n, columns); `labels` (n,) are the classes, None for a regression.
+
+    Raises DataValidationError for a part that is empty or lacks a class, and for a column that names other parts.
+    """
+    from trainer.data.keys import row_keys
+
+    if not isinstance(splitter, ColumnSplitter):
+        return splitter.split(row_keys(inputs, id_column), labels)
+    if splitter.column not in inputs.columns:
+        raise DataValidationError(f"splitter.column: no column {splitter.column!r} in the inputs")
+    parts = inputs[splitter.column]
+    strange = sorted({str(part) for part in parts.unique()} - {*PARTS})
+    if strange:
+        raise DataValidationError(f"splitter.column: {splitter.column!r} holds {strange[:5]}; parts are {PARTS}")
+    return parts

@@ -1,0 +1,72 @@
+"""Savers: a fitted pipeline as an MLflow model."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import trainer
+from trainer.pipeline import Spec
+from trainer.tracking import ignored_warning
+
+if TYPE_CHECKING:
+    import polars as pl
+    from mlflow.models import ModelSignature
+    from mlflow.models.model import ModelInfo
+
+    from trainer.models.fitted import FittedPipeline
+
+logger = logging.getLogger(__name__)
+
+SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "PyYAML", "fsspec", "scikit-learn")
+ESTIMATOR_PACKAGES = {"xgboost": "xgboost-cpu", "lightgbm": "lightgbm"}
+EXAMPLE_ROWS = 3
+
+
+class PyFuncSaver(Spec):
+    """Saves the pipeline with this package's code, its exact requirements, a signature and an input example.
+
+    >>> PyFuncSaver().name
+    'model'
+    """
+
+    KIND: Literal["pyfunc"] = "pyfunc"
+    name: str = "model"
+
+    def save(
+        self, fitted: FittedPipeline, signature: ModelSignature, example: pl.DataFrame, metadata: dict[str, Any]
+    ) -> ModelInfo:
+        """Log the model to the active MLflow run; returns what MLflow knows of it."""
+        import mlflow.pyfunc
+
+        # MLflow validates rows by our signature; it has no type hint for a data frame, and asks for one all the same.
+        with ignored_warning(".*Add type hints to the `predict` method"):
+            from trainer.models.inference import FITTED
+
+        package = Path(trainer.__file__).parent
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / f"{FITTED}.pickle"
+            file.write_bytes(pickle.dumps(fitted))
+            info = mlflow.pyfunc.log_model(
+                name=self.name,
+                python_model=str(package / "models" / "serving.py"),
+                artifacts={FITTED: str(file)},
+                code_paths=[str(package)],
+                pip_requirements=requirements_of(fitted.estimator),
+                signature=signature,
+                input_example=example.head(EXAMPLE_ROWS).to_pandas(),
+                metadata=metadata,
+            )
+        logger.info("model saved as %s", info.model_uri)
+        return info
+
+
+def requirements_of(estimator: Any) -> list[str]:
+    """The pinned packages that a process needs to load the model: what serving imports, and the estimator's own."""
+    package = type(estimator).__module__.split(".")[0]
+    own = [ESTIMATOR_PACKAGES.get(package, package)] if package != "sklearn" else []
+    return [f"{name}=={version(name)}" for name in (*SERVING_PACKAGES, *own)]

@@ -1,0 +1,129 @@
+"""Splitters: which rows a model is trained on, chosen by, and judged on."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from trainer.errors import DataValidationError
+from trainer.pipeline import AnySplit, HashSplit, RandomSplit
+from trainer.pipeline.data import Split
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import polars as pl
+
+    Rows = npt.NDArray[np.int64]
+
+PARTS = ("train", "validation", "test")
+HASH_BYTES = 8
+SALT_BYTES = 16
+
+
+class Splitter(Split, ABC):
+    """What gives every row its part."""
+
+    def split(self, keys: pl.Series, labels: pl.Series | None = None) -> pl.Series:
+        """The part of each row: "train", "validation" or "test". Rows with the same key share one.
+
+        `labels` are the classes of a classification, None for a regression. Raises DataValidationError if a part is
+        empty, or a class is absent from one.
+        """
+        return self.split_and_count_moved(keys, labels)[0]
+
+    def split_and_count_moved(self, keys: pl.Series, labels: pl.Series | None = None) -> tuple[pl.Series, int]:
+        """The parts, and how many rows were moved to the part of the first row with the same key."""
+        drawn = self._draw(keys, labels)
+        parts = _part_of_first(keys, drawn)
+        _check_parts(parts, labels)
+        return parts, int((parts != drawn).sum())
+
+    @abstractmethod
+    def _draw(self, keys: pl.Series, labels: pl.Series | None) -> pl.Series:
+        """A part per row, before rows with the same key are brought together."""
+
+
+class HashSplitter(HashSplit, Splitter):
+    """A row's part follows from its key and the seed alone, so it keeps it in every later snapshot.
+
+    >>> HashSplitter(test=0.2, validation=0.1).KIND
+    'hash'
+    """
+
+    def _draw(self, keys: pl.Series, labels: pl.Series | None) -> pl.Series:  # noqa: ARG002  (classes do not matter)
+        import numpy as np
+        import polars as pl
+
+        salt = self.seed.to_bytes(SALT_BYTES, "little", signed=True)
+        digests = (hashlib.blake2b(key.encode(), digest_size=HASH_BYTES, salt=salt).digest() for key in keys.to_list())
+        uniform = np.frombuffer(b"".join(digests), dtype=">u8") / 2.0 ** (8 * HASH_BYTES)
+        place = np.digitize(uniform, [self.test, self.test + self.validation])
+        return pl.Series("__part__", np.array(["test", "validation", "train"])[place])
+
+
+class RandomSplitter(RandomSplit, Splitter):
+    """scikit-learn's `train_test_split`, twice: first the test rows, then the validation rows from what is left.
+
+    >>> RandomSplitter(test=0.2, stratify=True).KIND
+    'random'
+    """
+
+    def _draw(self, keys: pl.Series, labels: pl.Series | None) -> pl.Series:
+        import numpy as np
+        import polars as pl
+
+        parts = np.full(len(keys), "train", dtype=object)
+        rest, test = self._split_off(np.arange(len(keys), dtype=np.int64), self.test, labels)
+        _, validation = self._split_off(rest, self.validation / (1 - self.test), labels)
+        parts[test] = "test"
+        parts[validation] = "validation"
+        return pl.Series("__part__", parts.tolist(), dtype=pl.String)
+
+    def _split_off(self, rows: Rows, share: float, labels: pl.Series | None) -> list[Rows]:
+        from sklearn.model_selection import train_test_split
+
+        classes = labels[rows].to_list() if self.stratify and labels is not None else None
+        try:
+            split: list[Rows] = train_test_split(rows, test_size=share, random_state=self.seed, stratify=classes)
+        except ValueError as error:
+            raise DataValidationError(
+                f"split: {share:.0%} of {len(rows)} rows cannot be set aside: {error}; use more rows or larger shares"
+            ) from error
+        return split
+
+
+SPLITTERS: dict[str, type[HashSplitter | RandomSplitter]] = {"hash": HashSplitter, "random": RandomSplitter}
+
+
+def splitter_for(spec: AnySplit) -> HashSplitter | RandomSplitter:
+    """The splitter that a split's KIND names."""
+    return SPLITTERS[spec.KIND].model_validate(spec.model_dump())
+
+
+def _part_of_first(keys: pl.Series, parts: pl.Series) -> pl.Series:
+    import polars as pl
+
+    drawn = pl.DataFrame({"key": keys, "part": parts})
+    return drawn.select(pl.col("part").first().over("key").alias("__part__"))["__part__"]
+
+
+def _check_parts(parts: pl.Series, labels: pl.Series | None) -> None:
+    """A part without rows, or without one of the classes, cannot be used to fit, choose or judge."""
+    for part in PARTS:
+        inside = parts == part
+        if not inside.any():
+            raise DataValidationError(
+                f"split: the part {part!r} is empty, of {len(parts)} rows; use more rows or a larger share for it"
+            )
+        if labels is None:
+            continue
+        absent = labels.unique(maintain_order=True).drop_nulls().to_list()
+        present = set(labels.filter(inside).unique())
+        for label in (one for one in absent if one not in present):
+            raise DataValidationError(
+                f"split: none of the {(labels == label).sum()} rows of class {label!r} is in the part {part!r} "
+                f"({inside.sum()} of {len(parts)} rows); use more rows of that class, KIND: random with stratify, "
+                f"or another seed"
+            )

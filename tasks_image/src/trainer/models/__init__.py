@@ -1,0 +1,1 @@
+"""Fitting, scoring and comparing models."""

@@ -1,0 +1,113 @@
+"""Cross-validation on training rows: everything that is fitted is fitted inside each fold."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import DataValidationError
+from trainer.models.fitted import FittedPipeline, fit_preparation
+from trainer.models.fitting import classes_of, encode, positive_class
+from trainer.models.outputs import predictions_of
+from trainer.models.scores import score
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    import polars as pl
+
+    from trainer.jobs.models import Model
+    from trainer.models.fitted import Preparation
+    from trainer.pipeline import EarlyStopping, Pipeline
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold, prepared once for all trials: preparation does not depend on hyperparameters."""
+
+    preparation: Preparation
+    train: np.ndarray
+    train_codes: np.ndarray
+    held_out: pl.DataFrame
+    held_out_targets: pl.Series
+    classes: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """A model's figure on a fold's held-out rows, and the boosting rounds it used if it stopped early."""
+
+    value: float
+    rounds: int | None
+
+
+def make_folds(pipeline: Pipeline, rows: pl.DataFrame, targets: pl.Series) -> list[Fold]:
+    """Shuffled folds, stratified where there are classes; `rows` (n, raw inputs) and `targets` (n,) of training rows.
+
+    Raises DataValidationError if a class has fewer rows than there are folds.
+    """
+    import numpy as np
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    tuning = pipeline.tuning
+    classes = classes_of(pipeline.problem, targets)
+    codes = encode(pipeline.problem, targets, classes)
+    if classes and (fewest := int(np.bincount(codes).min())) < tuning.folds:
+        rare = classes[int(np.bincount(codes).argmin())]
+        raise DataValidationError(
+            f"target {targets.name!r}: class {rare!r} has {fewest} training rows, fewer than {tuning.folds} folds; "
+            "get more rows, or lower `tuning.folds`"
+        )
+    kind = StratifiedKFold if classes else KFold
+    splits = kind(tuning.folds, shuffle=True, random_state=tuning.seed).split(np.zeros(len(codes)), codes)
+    return [_fold(pipeline, rows, targets, codes, classes, train, held) for train, held in splits]
+
+
+def _fold(  # noqa: PLR0913, PLR0917
+    pipeline: Pipeline,
+    rows: pl.DataFrame,
+    targets: pl.Series,
+    codes: np.ndarray,
+    classes: tuple[Any, ...],
+    train: np.ndarray,
+    held: np.ndarray,
+) -> Fold:
+    preparation = fit_preparation(pipeline.features, pipeline.preprocess, rows[train])
+    return Fold(preparation, preparation.transform(rows[train]), codes[train], rows[held], targets[held], classes)
+
+
+def fold_scores(
+    folds: list[Fold], model: Model, pipeline: Pipeline, *, workers: int, early_stopping: EarlyStopping | None
+) -> Iterator[FoldScore]:
+    """The folds' figures in their order, `workers` folds at a time; stop iterating and the rest is not fitted."""
+
+    def fit_and_score(fold: Fold) -> FoldScore:
+        return _fit_and_score(fold, model, pipeline, early_stopping)
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for first in range(0, len(folds), workers):
+            yield from pool.map(fit_and_score, folds[first : first + workers])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _fit_and_score(fold: Fold, model: Model, pipeline: Pipeline, early_stopping: EarlyStopping | None) -> FoldScore:
+    from trainer.jobs.models import boosting_rounds
+
+    estimator = model.fit(
+        fold.train,
+        fold.train_codes,
+        pipeline.problem,
+        seed=pipeline.tuning.seed,
+        threads=1,
+        early_stopping=early_stopping,
+    )
+    positive = positive_class(fold.classes, pipeline.columns.positive)
+    fitted = FittedPipeline(fold.preparation, estimator, fold.classes, positive)
+    output = fitted.predict(fold.held_out)
+    predictions = predictions_of(pipeline.problem, fold.held_out_targets, output, positive)
+    metric = pipeline.tuning.metric
+    return FoldScore(score(pipeline.problem, predictions, [metric])[metric], boosting_rounds(estimator))

@@ -1,0 +1,226 @@
+"""Columns computed from the inputs by SQL expressions: the same for one row at serving as for all rows in training."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from trainer.errors import ConfigurationError, DataValidationError
+from trainer.models.expressions import build, check_aggregate, check_row_wise, columns_of, parse
+from trainer.pipeline import Features, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import polars as pl
+
+Scalar: TypeAlias = float | int | str | bool
+
+
+@dataclass(frozen=True)
+class FittedFeatures:
+    """Expressions with the constants that they got from the training rows; picklable."""
+
+    constants: dict[str, Scalar]
+    """Fitted on the training rows; expressions use them by name."""
+    derive: dict[str, str]
+    """Name of a derived column to its SQL expression; one may use those before it."""
+    columns: dict[str, pl.DataType]
+    """Raw columns that `derive` reads, with their types in training (numbers widened to 64 bits)."""
+
+    def transform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with the derived columns at its end; what is infinite or no number becomes missing.
+
+        Raises DataValidationError if a column is absent, not of the type that it had in training, or holds a value
+        that an expression cannot convert.
+        """
+        return frame.with_columns(self._derived(frame)) if self.derive else frame
+
+    def became_missing(self, frame: pl.DataFrame) -> dict[str, int]:
+        """For each derived column, how many of its values are missing only because of a division by zero."""
+        if not self.derive:
+            return {}
+        plain = self._derived(frame)
+        with_ones = self._derived(frame, zero_counts_as_one=True)
+        pairs = zip(plain, with_ones, strict=True)
+        return {found.name: int((found.is_null() & other.is_not_null()).sum()) for found, other in pairs}
+
+    def _derived(self, frame: pl.DataFrame, *, zero_counts_as_one: bool = False) -> list[pl.Series]:
+        import polars as pl
+
+        work = _typed(frame, self.columns).with_columns(_literal(name, value) for name, value in self.constants.items())
+        for name, text in self.derive.items():
+            try:
+                work = work.with_columns(build(text, zero_counts_as_one=zero_counts_as_one).alias(name))
+            except pl.exceptions.PolarsError as error:
+                raise DataValidationError(
+                    f"features.derive.{name}: {text!r} cannot be computed on these rows: {error}; "
+                    f"TRY_CAST instead of CAST makes missing what cannot be converted"
+                ) from error
+            if not zero_counts_as_one:
+                work = _finite(work, name)
+        return [work[name] for name in self.derive]
+
+
+def fit_features(spec: Features, training: pl.DataFrame) -> FittedFeatures:
+    """The features, their constants computed on the training rows.
+
+    Raises ConfigurationError if an expression is wrong, DataValidationError if a constant is missing or not finite.
+    """
+    check_expressions(spec)
+    for name in columns_used(spec):
+        if name not in training.columns:
+            raise ConfigurationError(f"features: there is no column {name!r}{did_you_mean(name, training.columns)}")
+    rows = training.with_columns(_typed(training, {name: _wide(training.schema[name]) for name in columns_used(spec)}))
+    constants = {name: _constant(rows, name, text) for name, text in spec.fit.items()}
+    columns = {name: _wide(training.schema[name]) for name in _raw_columns(spec.derive, spec)}
+    return FittedFeatures(constants, dict(spec.derive), columns)
+
+
+def check_expressions(spec: Features, schema: pl.Schema | None = None, forbidden: Collection[str] = ()) -> None:
+    """Raises ConfigurationError, naming the expression, for one that is wrong.
+
+    With the table's schema, also for unknown columns, for names that the table already has and for types that do not
+    fit; `forbidden` are columns of the table that the model does not get, such as the target.
+    """
+    for name, text in spec.fit.items():
+        where = f"features.fit.{name}"
+        tree = parse(text, where)
+        check_aggregate(tree, where)
+        _check_order(where, columns_of(tree), [*spec.fit, *spec.derive], "a constant can use columns of the table only")
+    derived = list(spec.derive)
+    for place, (name, text) in enumerate(spec.derive.items()):
+        where = f"features.derive.{name}"
+        tree = parse(text, where)
+        check_row_wise(tree, where)
+        _check_order(where, columns_of(tree), derived[place:], "it can use derived columns that stand before it only")
+        if set(columns_of(tree)) <= set(spec.fit):
+            raise ConfigurationError(f"{where}: {text!r} uses no column: it would be the same for all rows")
+    if schema is not None:
+        _check_names(spec, schema, forbidden)
+        _check_types(spec, schema)
+
+
+def _check_order(where: str, used: list[str], too_late: list[str], rule: str) -> None:
+    for name in used:
+        if name in too_late:
+            raise ConfigurationError(f"{where}: {name!r} is not known here: {rule}")
+
+
+def _check_names(spec: Features, schema: pl.Schema, forbidden: Collection[str]) -> None:
+    for part, expressions in (("fit", spec.fit), ("derive", spec.derive)):
+        for name, text in expressions.items():
+            where = f"features.{part}.{name}"
+            if name in schema:
+                raise ConfigurationError(f"{where}: the table already has a column {name!r}; choose another name")
+            for column in _raw_columns({name: text}, spec):
+                if column in forbidden:
+                    raise ConfigurationError(f"{where}: {column!r} cannot be used: the model does not get it")
+                if column not in schema:
+                    known = [*schema, *spec.fit, *spec.derive]
+                    raise ConfigurationError(f"{where}: there is no column {column!r}{did_you_mean(column, known)}")
+
+
+def _check_types(spec: Features, schema: pl.Schema) -> None:
+    """Evaluates every expression on one row without values: Polars then says which types do not fit."""
+    import polars as pl
+
+    used = columns_used(spec)
+    row = pl.DataFrame({name: [None] for name in used}, schema={name: _wide(schema[name]) for name in used})
+    for part, expressions in (("fit", spec.fit), ("derive", spec.derive)):
+        for name, text in expressions.items():
+            try:
+                row = row.with_columns(build(text).alias(name))
+            except pl.exceptions.PolarsError as error:
+                raise ConfigurationError(f"features.{part}.{name}: {text!r} does not fit the table: {error}") from error
+            if row.schema[name].is_nested():
+                raise ConfigurationError(f"features.{part}.{name}: {text!r} gives a list, not a single value")
+
+
+def columns_used(spec: Features) -> list[str]:
+    """The columns of the table that expressions read, constants included: each once, in order."""
+    return list(dict.fromkeys(_raw_columns(spec.fit, spec) + _raw_columns(spec.derive, spec)))
+
+
+def _raw_columns(expressions: dict[str, str], spec: Features) -> list[str]:
+    """The columns of the table that expressions read, each once, in order."""
+    used = [column for text in expressions.values() for column in columns_of(parse(text, "features"))]
+    return [column for column in dict.fromkeys(used) if column not in spec.fit and column not in spec.derive]
+
+
+def _constant(rows: pl.DataFrame, name: str, text: str) -> Scalar:
+    import polars as pl
+
+    where = f"features.fit.{name}"
+    try:
+        found = rows.select(build(text).alias(name))
+    except pl.exceptions.PolarsError as error:
+        raise ConfigurationError(f"{where}: {text!r} cannot be computed: {error}") from error
+    if found.height != 1:
+        raise ConfigurationError(f"{where}: {text!r} gives {found.height} values; it must give exactly one")
+    value = found.item()
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        raise DataValidationError(
+            f"{where}: {text!r} is {'missing' if value is None else value} over {rows.height} training rows; "
+            f"check the columns it reads for missing values and zeros"
+        )
+    if not isinstance(value, float | int | str | bool):
+        raise ConfigurationError(f"{where}: {text!r} gives a {type(value).__name__}; make it a number, text or boolean")
+    return value
+
+
+def _literal(name: str, value: Scalar) -> pl.Expr:
+    """A constant as a column of a type that does not depend on its size."""
+    import polars as pl
+
+    wide = pl.Int64 if isinstance(value, int) and not isinstance(value, bool) else None
+    return pl.lit(value, dtype=wide).alias(name)
+
+
+def _finite(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    import polars as pl
+
+    if not frame.schema[name].is_float() or frame[name].is_finite().all():
+        return frame
+    return frame.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name))
+
+
+def _wide(kind: pl.DataType) -> pl.DataType:
+    """The type that expressions see: narrow and unsigned integers would wrap round, and differ between sources."""
+    import polars as pl
+
+    if kind.is_integer():
+        return pl.Int64()
+    if kind.is_numeric():
+        return pl.Float64()
+    return pl.String() if kind in (pl.Categorical, pl.Enum) else kind
+
+
+def _typed(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
+    import polars as pl
+
+    for name in columns:
+        if name not in frame.columns:
+            raise DataValidationError(
+                f"the column {name!r} is missing{did_you_mean(name, frame.columns)}; features are computed from it"
+            )
+    return pl.DataFrame([_as_in_training(frame[name], kind) for name, kind in columns.items()])
+
+
+def _as_in_training(values: pl.Series, kind: pl.DataType) -> pl.Series:
+    """Values in the type that the column had in training; no number is a missing value."""
+    import polars as pl
+
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+    if values.dtype == kind:
+        return values
+    wide = _wide(values.dtype)
+    fits = wide == kind or wide.base_type() == kind.base_type() or (kind == pl.Float64 and wide == pl.Int64)
+    whole = kind == pl.Int64 and wide == pl.Float64 and bool((values == values.round(0)).all())
+    if not (fits or whole or values.dtype == pl.Null):
+        raise DataValidationError(
+            f"the column {values.name!r} was {kind} in training and is {values.dtype} here; give it in the same type"
+        )
+    return values.cast(kind)

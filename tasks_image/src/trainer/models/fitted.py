@@ -1,0 +1,125 @@
+"""A fitted pipeline: feature expressions, preprocessing and estimator as one object.
+
+It travels inside the served model, so it imports nothing but what serving needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import DataValidationError
+from trainer.models.features import columns_used, fit_features
+from trainer.models.preprocess import fit_preprocessor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from trainer.models.features import FittedFeatures
+    from trainer.models.preprocess import Preprocessor
+    from trainer.pipeline import Features, Preprocess
+
+DEFAULT_CUT_OFF = 0.5
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How raw columns become the numbers that an estimator takes; fitted on training rows alone."""
+
+    inputs: dict[str, str]
+    """Raw columns and their Polars types."""
+    features: FittedFeatures
+    preprocessor: Preprocessor
+
+    def transform(self, frame: pl.DataFrame) -> np.ndarray:
+        """Raw columns (n rows) as floats (n, m). Raises DataValidationError where a column is missing or unusable."""
+        return self.preprocessor.transform(self.features.transform(as_declared(frame, self.inputs)))
+
+
+def fit_preparation(features: Features, preprocess: Preprocess, training: pl.DataFrame) -> Preparation:
+    """Fit feature constants, imputers and encoders on training rows that hold raw inputs and nothing else.
+
+    A date that an expression uses reaches the estimator through that expression alone.
+    """
+    fitted = fit_features(features, training)
+    used_up = {name for name in columns_used(features) if training.schema[name].is_temporal()}
+    names = [name for name in (*training.columns, *features.derive) if name not in used_up]
+    preprocessor = fit_preprocessor(preprocess, fitted.transform(training), names)
+    types = {name: str(kind) for name, kind in training.schema.items()}
+    return Preparation(types, fitted, preprocessor)
+
+
+@dataclass(frozen=True)
+class FittedPipeline:
+    """From raw rows to predictions."""
+
+    preparation: Preparation
+    estimator: Any
+    classes: tuple[Any, ...] = ()
+    """The target's values in the order of the estimator's class codes; empty for regression."""
+    positive: Any = None
+    cut_off: float | None = None
+    """Probability from which a row counts as positive (binary classification)."""
+
+    def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Predictions for raw rows: `prediction` and, for classifiers, `probability` (see `probabilities`).
+
+        With three classes and more, `probability` is that of the predicted class, and `probability_<class>` columns
+        hold all of them.
+        """
+        import polars as pl
+
+        numbers = self.preparation.transform(frame)
+        if not self.classes:
+            return pl.DataFrame({"prediction": self.estimator.predict(numbers).astype(float)})
+        shares = self.estimator.predict_proba(numbers).astype(float)
+        return self._two_classes(shares) if self.positive is not None else self._many_classes(shares)
+
+    def _two_classes(self, shares: np.ndarray) -> pl.DataFrame:
+        import numpy as np
+        import polars as pl
+
+        code = self.classes.index(self.positive)
+        probability = shares[:, code]
+        cut_off = DEFAULT_CUT_OFF if self.cut_off is None else self.cut_off
+        codes = np.where(probability >= cut_off, code, 1 - code)
+        return pl.DataFrame({"prediction": self._labels(codes), "probability": probability})
+
+    def _many_classes(self, shares: np.ndarray) -> pl.DataFrame:
+        import polars as pl
+
+        columns = {f"probability_{label}": shares[:, code] for code, label in enumerate(self.classes)}
+        best = {"prediction": self._labels(shares.argmax(axis=1)), "probability": shares.max(axis=1)}
+        return pl.DataFrame({**best, **columns})
+
+    def _labels(self, codes: np.ndarray) -> list[Any]:
+        return [self.classes[code] for code in codes]
+
+
+def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:
+    """The declared columns of a frame, in order, cast to the types seen in training.
+
+    Raises DataValidationError naming columns that are missing, or values that do not fit.
+    """
+    import polars as pl
+
+    absent = [name for name in types if name not in frame.columns]
+    if absent:
+        raise DataValidationError(f"columns missing from the rows to predict: {', '.join(absent)}")
+    wanted = [(name, dtype_named(text)) for name, text in types.items()]
+    try:
+        return frame.select(pl.col(name).cast(kind) for name, kind in wanted)
+    except pl.exceptions.PolarsError as error:
+        raise DataValidationError(f"the rows to predict do not have the types of the training rows: {error}") from error
+
+
+def dtype_named(text: str) -> pl.DataType | type[pl.DataType]:
+    """The Polars type of a column from its name in a record, such as `Int64` or `Datetime(time_unit=…)`."""
+    import polars as pl
+
+    name = text.split("(", maxsplit=1)[0]
+    kind: type[pl.DataType] | None = getattr(pl, name, None)
+    if kind is None:
+        raise DataValidationError(f"the column type {text!r} is not known to Polars {pl.__version__}")
+    return kind

@@ -1,0 +1,75 @@
+"""Fitting a whole pipeline on training rows, and its cut-off on validation rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import DataValidationError
+from trainer.models.fitted import FittedPipeline, fit_preparation
+from trainer.models.outputs import as_label
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from trainer.jobs.models import Model
+    from trainer.pipeline import Features, Preprocess
+
+
+def fit_pipeline(  # noqa: PLR0913
+    problem: str,
+    model: Model,
+    features: Features,
+    preprocess: Preprocess,
+    positive: Any,
+    *,
+    training: tuple[pl.DataFrame, pl.Series],
+    validation: tuple[pl.DataFrame, pl.Series],
+    seed: int,
+    threads: int,
+) -> FittedPipeline:
+    """Everything fitted on the training rows; for two classes, the cut-off with the best F1 on the validation rows."""
+    rows, targets = training
+    preparation = fit_preparation(features, preprocess, rows)
+    classes = classes_of(problem, targets)
+    codes = encode(problem, targets, classes)
+    estimator = model.fit(preparation.transform(rows), codes, problem, seed=seed, threads=threads)
+    fitted = FittedPipeline(preparation, estimator, classes, positive_class(classes, positive))
+    if problem != "binary_classification":
+        return fitted
+    return FittedPipeline(preparation, estimator, classes, fitted.positive, _cut_off(fitted, *validation))
+
+
+def classes_of(problem: str, targets: pl.Series) -> tuple[Any, ...]:
+    """The target's values in sorted order; empty for regression."""
+    return () if problem == "regression" else tuple(targets.unique().sort().to_list())
+
+
+def encode(problem: str, targets: pl.Series, classes: tuple[Any, ...]) -> np.ndarray:
+    """Targets (n,) as class codes in the order of `classes`, or as floats for regression."""
+    import polars as pl
+
+    if problem == "regression":
+        return targets.cast(pl.Float64).to_numpy()
+    codes = {value: code for code, value in enumerate(classes)}
+    unknown = targets.filter(~targets.is_in(list(classes))).unique().to_list()
+    if unknown:
+        raise DataValidationError(f"target {targets.name!r}: classes {unknown[:5]} do not occur in the training rows")
+    return targets.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+
+
+def positive_class(classes: tuple[Any, ...], positive: Any) -> Any:
+    """The one of the classes that is written like `positive`; None where no class is positive."""
+    if positive is None:
+        return None
+    found = [value for value in classes if as_label(value) == as_label(positive)]
+    if not found:
+        raise DataValidationError(f"columns.positive: {positive!r} is none of the target's values {list(classes)}")
+    return found[0]
+
+
+def _cut_off(fitted: FittedPipeline, rows: pl.DataFrame, targets: pl.Series) -> float:
+    from trainer.models.scores import best_f1_cut_off
+
+    is_positive = (targets == fitted.positive).to_numpy()
+    return best_f1_cut_off(is_positive, fitted.predict(rows)["probability"].to_numpy())

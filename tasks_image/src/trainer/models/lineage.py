@@ -1,0 +1,36 @@
+"""Recording in MLflow what a run has read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trainer.jobs.readers import Lineage
+
+LONGEST_DIGEST = 36
+
+
+def log_dataset(lineage: Lineage, context: str, frame: pl.DataFrame | None = None, digest: str | None = None) -> None:
+    """Log a data set to the active MLflow run: its address, its digest and, with `frame`, its columns."""
+    import mlflow
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.data.meta_dataset import MetaDataset
+
+    from trainer.tracking import ignored_warning
+
+    if lineage.kind == "sample":
+        source = mlflow.data.code_dataset_source.CodeDatasetSource({"generator": lineage.source})
+    else:
+        with ignored_warning("The specified dataset source can be interpreted in multiple ways"):
+            source = resolve_dataset_source(lineage.source)
+    schema = None if frame is None else _schema(frame)
+    name = lineage.source.rpartition("/")[2][:LONGEST_DIGEST]
+    mlflow.log_input(MetaDataset(source, name, digest[:LONGEST_DIGEST] if digest else None, schema), context=context)
+
+
+def _schema(frame: pl.DataFrame) -> object:
+    from trainer.jobs.signers import SchemaSigner
+
+    return SchemaSigner().sign(frame, frame.head(0)).inputs

@@ -1,0 +1,199 @@
+"""Inputs as numbers: imputation and encoding, fitted on training rows alone and the same at serving."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trainer.errors import DataValidationError
+from trainer.pipeline import Preprocess, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    import numpy.typing as npt
+    import polars as pl
+
+    Matrix = npt.NDArray[np.float64]
+
+MISSING = "is missing"
+"""The category of missing values. Every other one starts with `=`, so no text in the data can be mistaken for it."""
+UNKNOWN = -1
+"""The code of a category that training did not see."""
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessor:
+    """Turns input columns into a matrix of floats; picklable.
+
+    It does what scikit-learn's SimpleImputer, OneHotEncoder and OrdinalEncoder do (the tests compare them), in Polars:
+    theirs take 5 ms for one row of 20 inputs, and a Python object for every text.
+    """
+
+    numeric: dict[str, float]
+    """Numeric inputs, and what stands in for a missing number."""
+    categorical: dict[str, pl.Enum]
+    """Inputs of text, and the categories seen in training, sorted."""
+    one_hot: bool
+    """A column per category, else one column with the category's place in the order."""
+
+    @property
+    def names(self) -> list[str]:
+        """One per column of the matrix: numeric inputs first, then those of categories, such as `contract=One year`."""
+        if not self.one_hot:
+            return [*self.numeric, *self.categorical]
+        categories = ((name, text) for name, kind in self.categorical.items() for text in kind.categories)
+        return [*self.numeric, *(_column_name(name, text) for name, text in categories)]
+
+    def transform(self, frame: pl.DataFrame) -> Matrix:
+        """The inputs of n rows as a C-contiguous float64 matrix, shape (n, len(names)).
+
+        A category that training did not see gives zeros (one-hot) or -1 (ordinal). Raises DataValidationError if an
+        input is absent, of another kind than in training, or infinite.
+        """
+        import numpy as np
+
+        self._check(frame)
+        # One query for all columns: each eager call on a Series costs as much as this does for one row.
+        values = frame.select([*self._numbers(), *self._codes()])
+        widths = [len(kind.categories) if self.one_hot else 1 for kind in self.categorical.values()]
+        matrix = np.zeros((frame.height, len(self.numeric) + sum(widths)), dtype=np.float64)
+        for place, name in enumerate(self.numeric):
+            matrix[:, place] = values[name].to_numpy()
+        place = len(self.numeric)
+        for name, width in zip(self.categorical, widths, strict=True):
+            self._encode(values[name], matrix[:, place : place + width])
+            place += width
+        _refuse_infinite(matrix, list(self.numeric))
+        return matrix
+
+    def _encode(self, codes: pl.Series, matrix: Matrix) -> None:
+        """Fill the matrix's columns of one input."""
+        import numpy as np
+
+        places = codes.to_numpy()  # floats with NaN, if any is missing
+        seen = np.flatnonzero(~np.isnan(places))
+        if self.one_hot:
+            matrix[seen, places[seen].astype(np.intp)] = 1.0
+        else:
+            matrix[:, 0] = UNKNOWN
+            matrix[seen, 0] = places[seen]
+
+    def _check(self, frame: pl.DataFrame) -> None:
+        import polars as pl
+
+        schema = frame.schema
+        for name in (*self.numeric, *self.categorical):
+            if name not in schema:
+                raise _absent(name, frame)
+            kind, number = schema[name], name in self.numeric
+            if kind != pl.Null and not (_is_number(kind) if number else _is_text(kind)):
+                expected = "a number or boolean" if number else "a text"
+                raise DataValidationError(
+                    f"the input {name!r} was {expected} in training and is {kind} here; give it in the same type"
+                )
+
+    def _numbers(self) -> Iterator[pl.Expr]:
+        return (_float(name).fill_null(stand_in) for name, stand_in in self.numeric.items())
+
+    def _codes(self) -> Iterator[pl.Expr]:
+        """The place of each value among its column's categories; missing where it is none of them."""
+        for name, kind in self.categorical.items():
+            yield _text(name).cast(kind, strict=False).to_physical()
+
+
+def fit_preprocessor(spec: Preprocess, frame: pl.DataFrame, inputs: list[str]) -> Preprocessor:
+    """A preprocessor for the inputs, fitted on the (training) rows of the frame.
+
+    Raises DataValidationError if there is no input, or one is absent, without values, infinite, or neither a number,
+    a boolean nor a text.
+    """
+    import polars as pl
+
+    if not inputs:
+        raise DataValidationError("there are no inputs to train on: every column is the id, the target or excluded")
+    for name in inputs:
+        if name not in frame.columns:
+            raise _absent(name, frame)
+        _check_usable(frame[name])
+    numeric = [name for name in inputs if _is_number(frame.schema[name])]
+    categorical = [name for name in inputs if name not in numeric]
+    for name in numeric:
+        _refuse_infinite(frame.select(_float(name)).to_numpy(), [name])
+    averages = frame.select(getattr(_float(name), spec.numeric)() for name in numeric)
+    texts = (frame.select(_text(name))[name] for name in categorical)
+    return Preprocessor(
+        {name: float(averages[name].item()) for name in numeric},
+        {values.name: pl.Enum(values.unique().sort()) for values in texts},
+        one_hot=spec.categorical == "one_hot",
+    )
+
+
+def _column_name(column: str, category: str) -> str:
+    return f"{column} {category}" if category == MISSING else f"{column}{category}"
+
+
+def _absent(name: str, frame: pl.DataFrame) -> DataValidationError:
+    return DataValidationError(
+        f"the input {name!r} is missing{did_you_mean(name, frame.columns)}; the model needs every input of its training"
+    )
+
+
+def _check_usable(values: pl.Series) -> None:
+    kind = values.dtype
+    if values.null_count() == len(values) or (kind.is_float() and values.fill_nan(None).null_count() == len(values)):
+        raise DataValidationError(
+            f"the input {values.name!r} has no value in any of {len(values)} training rows; "
+            f"put it under columns.exclude"
+        )
+    if kind.is_temporal():
+        raise DataValidationError(
+            f"the input {values.name!r} is a {kind}: derive a number from it under features.derive, such as "
+            f"extract(month from {values.name}), or put it under columns.exclude"
+        )
+    if not (_is_number(kind) or _is_text(kind)):
+        raise DataValidationError(
+            f"the input {values.name!r} is a {kind}, neither a number, a boolean nor a text; "
+            f"put it under columns.exclude"
+        )
+
+
+def _is_number(kind: pl.DataType) -> bool:
+    import polars as pl
+
+    return kind.is_numeric() or kind == pl.Boolean
+
+
+def _is_text(kind: pl.DataType) -> bool:
+    import polars as pl
+
+    return kind in (pl.String, pl.Categorical, pl.Enum)
+
+
+@functools.lru_cache(maxsize=4096)
+def _float(name: str) -> pl.Expr:
+    """As floats, true as 1; no number is a missing one."""
+    import polars as pl
+
+    return pl.col(name).cast(pl.Float64).fill_nan(None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _text(name: str) -> pl.Expr:
+    """As `=text`, and missing ones as a text that has no `=` in front."""
+    import polars as pl
+
+    return (pl.lit("=") + pl.col(name).cast(pl.String)).fill_null(MISSING).alias(name)
+
+
+def _refuse_infinite(matrix: Matrix, names: list[str]) -> None:
+    import numpy as np
+
+    for place, name in enumerate(names):
+        if infinite := int(np.isinf(matrix[:, place]).sum()):
+            raise DataValidationError(
+                f"the input {name!r} is infinite in {infinite} of {len(matrix)} rows; mend the source, or compute "
+                f"it under features.derive, where a division by zero becomes missing"
+            )

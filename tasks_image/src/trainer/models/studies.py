@@ -1,0 +1,120 @@
+"""Optuna studies that survive a kill: no finished trial is lost or repeated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import ConfigurationError
+from trainer.pipeline import Choice, Range
+
+if TYPE_CHECKING:
+    import optuna
+
+    from trainer.pipeline import AnyAlgorithm, Pipeline
+
+logger = logging.getLogger(__name__)
+
+JOURNAL = "journal://"
+DIGEST_DIGITS = 12
+LOCK_GRACE_SECONDS = 5
+"""After a kill a lock can stay behind; it is taken over when its holder has been silent for so long."""
+
+
+def study_name(run_key: str, algorithm: str, pipeline: Pipeline, data_digest: str) -> str:
+    """The name of the study: other data, search space or rules of scoring make it another study."""
+    tuning = pipeline.tuning.model_dump(mode="json", exclude={"trials", "timeout_minutes", "parallel_folds", "enabled"})
+    content = {
+        "algorithm": pipeline.algorithms[algorithm].model_dump(mode="json"),
+        "tuning": tuning,
+        "features": pipeline.features.model_dump(mode="json"),
+        "preprocess": pipeline.preprocess.model_dump(mode="json"),
+        "data": data_digest,
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGEST_DIGITS]
+    return f"{run_key}-{algorithm}-{digest}"
+
+
+def open_study(name: str, storage: str, pipeline: Pipeline) -> optuna.Study:
+    """The study of this name, created if it is new. A trial that a killed process left unfinished is marked failed."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name=name,
+        storage=_storage(storage, name),
+        direction="maximize" if pipeline.greater_is_better else "minimize",
+        load_if_exists=True,
+        sampler=sampler(pipeline, 0),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=pipeline.tuning.startup_trials, n_warmup_steps=1),
+    )
+    for left in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        logger.warning("study %s: trial %d was interrupted and does not count", name, left.number)
+        study.tell(left.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+def sampler(pipeline: Pipeline, finished: int) -> optuna.samplers.TPESampler:
+    """TPE, seeded by the number of finished trials, so that a resumed study draws what an undisturbed one would."""
+    import optuna
+
+    return optuna.samplers.TPESampler(
+        seed=pipeline.tuning.seed + finished,
+        n_startup_trials=pipeline.tuning.startup_trials,
+        multivariate=True,
+        constant_liar=False,
+    )
+
+
+def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Trials that have run to their end or were pruned."""
+    from optuna.trial import TrialState
+
+    trials: list[optuna.trial.FrozenTrial] = study.get_trials(
+        deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)
+    )
+    return trials
+
+
+def suggest(trial: optuna.Trial, algorithm: AnyAlgorithm) -> dict[str, Any]:
+    """A value for each parameter of the search space."""
+    return {name: _suggest(trial, name, space) for name, space in algorithm.search.items()}
+
+
+def _suggest(trial: optuna.Trial, name: str, space: Range | Choice) -> Any:
+    if isinstance(space, Choice):
+        return trial.suggest_categorical(name, space.choices)
+    if isinstance(space.low, int) and isinstance(space.high, int):
+        return trial.suggest_int(name, space.low, space.high, step=int(space.step or 1), log=space.log)
+    return trial.suggest_float(name, space.low, space.high, step=space.step, log=space.log)
+
+
+def starting_point(algorithm: AnyAlgorithm) -> dict[str, Any]:
+    """The pipeline's own parameters as far as they lie in the search space: the first trial to run."""
+    return {name: algorithm.params[name] for name, space in algorithm.search.items() if _within(algorithm, name, space)}
+
+
+def _within(algorithm: AnyAlgorithm, name: str, space: Range | Choice) -> bool:
+    if name not in algorithm.params:
+        return False
+    value = algorithm.params[name]
+    if isinstance(space, Choice):
+        return value in space.choices
+    return isinstance(value, int | float) and space.low <= value <= space.high
+
+
+def _storage(address: str, name: str) -> Any:
+    import optuna
+
+    if not address:
+        raise ConfigurationError("TRAINER_STUDY_STORAGE is not set: tuning keeps its trials there")
+    if not address.startswith(JOURNAL):
+        return optuna.storages.RDBStorage(address, heartbeat_interval=60)
+    folder = Path(address.removeprefix(JOURNAL))
+    folder.mkdir(parents=True, exist_ok=True)
+    file = str(folder / f"{name}.journal")
+    lock = optuna.storages.journal.JournalFileSymlinkLock(file, grace_period=LOCK_GRACE_SECONDS)
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(file, lock_obj=lock))

@@ -1,0 +1,77 @@
+"""What a pipeline's YAML may say: light, so that a scheduler can read it."""
+
+from trainer.pipeline.data import (
+    AnySource,
+    AnySplit,
+    Check,
+    Columns,
+    CsvSource,
+    Drift,
+    HashSplit,
+    ParquetSource,
+    RandomSplit,
+    SampleSource,
+    Source,
+)
+from trainer.pipeline.document import did_you_mean, parse_yaml, read_text, validate
+from trainer.pipeline.judging import Acceptance, AgainstProduction, Gates, Limit, Registry
+from trainer.pipeline.metrics import METRICS, MetricInfo, Problem, metrics_for
+from trainer.pipeline.modeling import (
+    AnyAlgorithm,
+    Choice,
+    EarlyStopping,
+    Features,
+    LightGBM,
+    Preprocess,
+    Range,
+    Sklearn,
+    Tuning,
+    XGBoost,
+)
+from trainer.pipeline.parameters import PromoteTo, RunParameters
+from trainer.pipeline.pipeline import Pipeline, load_pipeline, parse_pipeline, refuse_same_name
+from trainer.pipeline.spec import Spec
+
+__all__ = [
+    "METRICS",
+    "Acceptance",
+    "AgainstProduction",
+    "AnyAlgorithm",
+    "AnySource",
+    "AnySplit",
+    "Check",
+    "Choice",
+    "Columns",
+    "CsvSource",
+    "Drift",
+    "EarlyStopping",
+    "Features",
+    "Gates",
+    "HashSplit",
+    "LightGBM",
+    "Limit",
+    "MetricInfo",
+    "ParquetSource",
+    "Pipeline",
+    "Preprocess",
+    "Problem",
+    "PromoteTo",
+    "RandomSplit",
+    "Range",
+    "Registry",
+    "RunParameters",
+    "SampleSource",
+    "Sklearn",
+    "Source",
+    "Spec",
+    "Tuning",
+    "XGBoost",
+    "did_you_mean",
+    "load_pipeline",
+    "metrics_for",
+    "parse_pipeline",
+    "parse_yaml",
+    "read_text",
+    "refuse_same_name",
+    "validate",
+]

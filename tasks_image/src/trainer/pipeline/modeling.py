@@ -1,0 +1,104 @@
+"""The part of a pipeline that says how models are made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from trainer.pipeline.data import Identifier
+from trainer.pipeline.spec import Spec
+
+
+class Features(Spec):
+    """Columns computed from the inputs, as SQL expressions."""
+
+    fit: dict[Identifier, str] = {}
+    """Aggregates over the training rows; each becomes a constant that `derive` uses by its name."""
+    derive: dict[Identifier, str] = {}
+    """Row-by-row expressions; each becomes an input of the model."""
+
+
+class Preprocess(Spec):
+    """How inputs become numbers; fitted on training rows alone."""
+
+    numeric: Literal["median", "mean"] = "median"
+    """What stands in for a missing number."""
+    categorical: Literal["one_hot", "ordinal"] = "one_hot"
+
+
+class Range(Spec):
+    """Numbers to search between; whole ones if both ends are whole."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+    step: int | float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) is above high ({self.high})")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range needs low above 0, not {self.low}")
+        if self.log and self.step is not None:
+            raise ValueError("a logarithmic range takes no step")
+        return self
+
+
+class Choice(Spec):
+    """Values to choose from."""
+
+    choices: Annotated[list[str | int | float | bool | None], Field(min_length=1)]
+
+
+class _Algorithm(Spec):
+    params: dict[str, Any] = {}
+    search: dict[str, Range | Choice] = {}
+
+
+class XGBoost(_Algorithm):
+    """Gradient-boosted trees by XGBoost."""
+
+    KIND: Literal["xgboost"] = "xgboost"
+
+
+class LightGBM(_Algorithm):
+    """Gradient-boosted trees by LightGBM."""
+
+    KIND: Literal["lightgbm"] = "lightgbm"
+
+
+class Sklearn(_Algorithm):
+    """Any estimator with scikit-learn's interface, by its import path."""
+
+    KIND: Literal["sklearn"] = "sklearn"
+    estimator: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")]
+
+
+AnyAlgorithm = Annotated[XGBoost | LightGBM | Sklearn, Field(discriminator="KIND")]
+AlgorithmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+
+
+class EarlyStopping(Spec):
+    """Boosting stops when rows that are held out from the fold's own training rows stop improving."""
+
+    rounds: Annotated[int, Field(ge=1)] = 30
+    holdout: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
+    """Share of the fold's training rows; the fold's scored rows are never looked at."""
+
+
+class Tuning(Spec):
+    """How hyperparameters are searched."""
+
+    enabled: bool = True
+    trials: Annotated[int, Field(ge=1, le=10_000)] = 50
+    timeout_minutes: Annotated[float, Field(gt=0)] = 60
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    metric: str
+    seed: int = 42
+    parallel_folds: Annotated[int, Field(ge=1)] | None = None
+    """Folds fitted at the same time; by default one per core."""
+    startup_trials: Annotated[int, Field(ge=1)] = 10
+    """Random trials before the sampler learns from them, and before any trial may be pruned."""
+    early_stopping: EarlyStopping | None = None

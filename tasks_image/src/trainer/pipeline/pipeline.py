@@ -1,0 +1,131 @@
+"""A whole pipeline: one YAML file, checked across its parts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, StringConstraints, model_validator
+
+from trainer.errors import ConfigurationError
+from trainer.pipeline.data import AnySource, AnySplit, Check, Columns, Drift, HashSplit, RandomSplit
+from trainer.pipeline.document import did_you_mean, parse_yaml, read_text, validate
+from trainer.pipeline.judging import Acceptance, Gates, Registry
+from trainer.pipeline.metrics import METRICS, Problem, metrics_for
+from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Tuning
+from trainer.pipeline.parameters import RunParameters
+from trainer.pipeline.spec import Spec
+
+CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly|once|continuous)|\S+( \S+){4})$"
+
+
+class Pipeline(Spec):
+    """What a pipeline's YAML says. Frozen; `for_run` gives the pipeline as one run uses it."""
+
+    version: Literal[1] = 1
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+    description: str
+    owner: str = "mlops-team"
+    schedule: Annotated[str, StringConstraints(pattern=CRON)] | None = None
+    """Five cron fields or a preset such as `@weekly`; null: only by hand."""
+    tags: list[str] = []
+    problem: Problem
+    source: AnySource
+    columns: Columns
+    validation: list[Check] = []
+    drift: Drift = Drift()
+    split: AnySplit = HashSplit()
+    features: Features = Features()
+    preprocess: Preprocess = Preprocess()
+    algorithms: Annotated[dict[AlgorithmName, AnyAlgorithm], Field(min_length=1)]
+    tuning: Tuning
+    gates: Gates
+    acceptance: Acceptance = Acceptance()
+    registry: Registry
+    run: RunParameters = RunParameters()
+    """Defaults of the run parameters; in a run's frozen file, the parameters of that run."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        mistakes = [*self._metric_mistakes(), *self._column_mistakes(), *self._run_mistakes()]
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+    def _metric_mistakes(self) -> list[str]:
+        named = {
+            "tuning.metric": self.tuning.metric,
+            "gates.against_production.metric": self.gates.against_production.metric,
+            **{f"gates ({limit.metric})": limit.metric for limit in self.gates.limits()},
+        }
+        fitting = metrics_for(self.problem)
+        return [
+            f"{where}: {metric!r} is no metric of a {self.problem} pipeline{did_you_mean(metric, fitting)}"
+            for where, metric in named.items()
+            if metric not in fitting
+        ]
+
+    def _column_mistakes(self) -> list[str]:
+        mistakes = []
+        binary = self.problem == "binary_classification"
+        if binary and self.columns.positive is None:
+            mistakes.append("columns.positive: a binary classification needs the target's positive value")
+        if not binary and self.columns.positive is not None:
+            mistakes.append("columns.positive: only a binary classification has a positive class")
+        if not binary and self.gates.positive:
+            mistakes.append("gates.positive: only a binary classification has a positive class")
+        if self.problem == "regression" and isinstance(self.split, RandomSplit) and self.split.stratify:
+            mistakes.append("split.stratify: only classes can be stratified")
+        if self.split.validation + self.split.test >= 1:
+            mistakes.append("split: validation and test together leave no rows to train on")
+        derived = {*self.features.fit} & {*self.features.derive}
+        mistakes += [f"features: {name!r} stands under fit and under derive" for name in sorted(derived)]
+        return mistakes
+
+    def _run_mistakes(self) -> list[str]:
+        unknown = [name for name in self.run.algorithms or [] if name not in self.algorithms]
+        return [f"run.algorithms: no algorithm {name!r}{did_you_mean(name, self.algorithms)}" for name in unknown]
+
+    @property
+    def selected_algorithms(self) -> list[str]:
+        """The algorithms that this run trains, in the file's order."""
+        chosen = self.run.algorithms
+        return [name for name in self.algorithms if chosen is None or name in chosen]
+
+    @property
+    def greater_is_better(self) -> bool:
+        """Whether the metric that chooses between candidates improves as it rises."""
+        return METRICS[self.tuning.metric].greater_is_better
+
+    def for_run(self, parameters: dict[str, Any]) -> Pipeline:
+        """The pipeline with a run's parameters applied; raises ConfigurationError where one is wrong."""
+        given = {key: value for key, value in parameters.items() if value is not None}
+        run = validate(RunParameters, {**self.run.model_dump(exclude_none=True), **given}, "run parameters")
+        document = self.model_dump(mode="json")
+        document["run"] = run.model_dump(mode="json")
+        if run.trials is not None:
+            document["tuning"]["trials"] = run.trials
+        if run.tuning is not None:
+            document["tuning"]["enabled"] = run.tuning
+        return validate(Pipeline, document, f"pipeline {self.name} with run parameters")
+
+    def to_yaml(self) -> str:
+        """The pipeline as a YAML text that `parse_pipeline` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def parse_pipeline(text: str, name: str) -> Pipeline:
+    """The pipeline in a YAML text; `name` stands in error messages. Raises ConfigurationError."""
+    return validate(Pipeline, parse_yaml(text, name), name)
+
+
+def load_pipeline(path: Any) -> Pipeline:
+    """The pipeline in a local YAML file. Raises ConfigurationError with one line per mistake."""
+    return parse_pipeline(read_text(path), str(path))
+
+
+def refuse_same_name(names: dict[str, str], name: str, file: str) -> None:
+    """Note a pipeline's name and file in `names`. Raises ConfigurationError if another file has the name already."""
+    if name in names:
+        raise ConfigurationError(f"{file}: name: {name!r} is the name of {names[name]} too; give each its own")
+    names[name] = file

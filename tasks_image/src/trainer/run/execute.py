@@ -1,0 +1,49 @@
+"""Doing a step: undone before, timed inside, done or failed after."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from trainer.errors import TrainerError
+from trainer.run.results import Failure, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trainer.pipeline import Pipeline
+    from trainer.run.folder import RunFolder
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R", bound=Result)
+
+
+def execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
+    """Run a step in its folder and write its result; where it fails, write why and raise the step's own error."""
+    folder.begin()
+    began = time.perf_counter()
+    try:
+        result = step(pipeline, folder)
+    except Exception as error:
+        folder.fail(failure_of(error, folder))
+        raise
+    seconds = time.perf_counter() - began
+    done = result.model_copy(update={"seconds": seconds, "finished_at": datetime.now(UTC).isoformat()})
+    folder.finish(done)
+    logger.info("%s done in %.1f s", folder.label, seconds)
+    return done
+
+
+def failure_of(error: Exception, folder: RunFolder) -> Failure:
+    """The record of an error."""
+    notes = [str(note) for note in getattr(error, "__notes__", [])]
+    return Failure(
+        step=folder.step,
+        algorithm=folder.algorithm,
+        error=type(error).__name__,
+        message="\n".join([str(error), *notes]),
+        exit_code=error.exit_code if isinstance(error, TrainerError) else 1,
+    )

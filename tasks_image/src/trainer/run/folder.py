@@ -1,0 +1,197 @@
+"""The run folder: where the steps of a run hand over to each other.
+
+A step owns `{step}` or `{step}/{algorithm}` inside `{artifact_store}/{pipeline}/{run key}`. It writes its files there
+and, last and atomically, `result.json`: a step is done if and only if that file is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from trainer.errors import ConfigurationError, StepNotDoneError
+from trainer.pipeline import Pipeline, parse_pipeline
+from trainer.run.results import Failure, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+R = TypeVar("R", bound=Result)
+
+PIPELINE_FILE = "pipeline.yaml"
+RESULT_FILE = "result.json"
+FAILURE_FILE = "failure.json"
+STATE_FOLDER = "state"
+"""What must survive a kill, inside a step's folder; starting the step again keeps it."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder, or one step's folder inside it, on any fsspec filesystem."""
+
+    uri: str
+    filesystem: Any
+    root: str
+    step: str = ""
+    algorithm: str = ""
+
+    @classmethod
+    def open(cls, uri: str, filesystem: Any = None) -> RunFolder:
+        """The run folder at an fsspec URI; a filesystem given is used instead of the URI's own.
+
+        Raises ConfigurationError where the URI's protocol is not known.
+        """
+        uri = uri.rstrip("/")
+        try:
+            own, root = fsspec.core.url_to_fs(uri, use_listings_cache=False)
+        except (ValueError, ImportError) as error:
+            raise ConfigurationError(f"run folder {uri!r}: {error}") from error
+        return cls(uri, filesystem or own, root)
+
+    def at(self, step: str, algorithm: str | None = None) -> RunFolder:
+        """The folder of a step, or of a step's part for one algorithm."""
+        return replace(self, step=step, algorithm=algorithm or "")
+
+    @property
+    def key(self) -> str:
+        """The run's key: the name of its folder."""
+        return self.root.rsplit("/", 1)[-1]
+
+    @property
+    def label(self) -> str:
+        """The step as a person would call it, such as `tune xgboost`."""
+        return " ".join(part for part in (self.step, self.algorithm) if part)
+
+    def path(self, name: str = "") -> str:
+        """The path, on the filesystem, of a file of the step (of the run, where no step is chosen)."""
+        return "/".join(part for part in (self.root, self.step, self.algorithm, name) if part)
+
+    def uri_of(self, name: str = "") -> str:
+        """The address of a file of the step."""
+        return "/".join(part for part in (self.uri, self.step, self.algorithm, name) if part)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder lies on this machine's own file system."""
+        return isinstance(self.filesystem, LocalFileSystem)
+
+    def write_text(self, name: str, text: str) -> str:
+        """Write a text file atomically; returns its address."""
+        with self.staged(name) as file:
+            file.write_text(text, encoding="utf-8")
+        return self.uri_of(name)
+
+    def write_json(self, name: str, content: Any) -> str:
+        """Write a JSON file atomically; returns its address. Raises ValueError on NaN and infinity."""
+        return self.write_text(name, json.dumps(content, indent=2, allow_nan=False, default=str) + "\n")
+
+    def read_text(self, name: str) -> str:
+        """The text of a file; raises FileNotFoundError."""
+        return bytes(self.filesystem.cat_file(self.path(name))).decode("utf-8")
+
+    @contextlib.contextmanager
+    def staged(self, name: str) -> Iterator[Path]:
+        """A local path to write to; the file appears under `name` only if the block ends without an error."""
+        target = self.path(name)
+        if self.is_local:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=Path(target).parent if self.is_local else None, prefix=".tmp-") as scratch:
+            file = Path(scratch) / Path(name).name
+            yield file
+            if self.is_local:
+                _replace_durably(file, Path(target))
+            else:
+                self.filesystem.put_file(str(file), target)
+
+    @contextlib.contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """A local path to read a file from; a remote one is fetched for as long as the block lasts."""
+        if self.is_local:
+            yield Path(self.path(name))
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / Path(name).name
+            self.filesystem.get_file(self.path(name), str(file))
+            yield file
+
+    def begin(self) -> None:
+        """Make the step undone: remove its result first, then its other outputs, but not its state."""
+        self._remove(RESULT_FILE)
+        self._remove(FAILURE_FILE)
+        for path in self._own_files():
+            self.filesystem.rm_file(path)
+        if self.is_local:
+            _remove_scratch(Path(self.path()))
+
+    def finish(self, result: Result) -> None:
+        """Make the step done by writing its result."""
+        self._remove(FAILURE_FILE)
+        self.write_text(RESULT_FILE, result.model_dump_json(indent=2) + "\n")
+
+    def fail(self, failure: Failure) -> None:
+        """Keep why the step failed, for the mail and the summary."""
+        self.write_text(FAILURE_FILE, failure.model_dump_json(indent=2) + "\n")
+
+    def result(self, kind: type[R]) -> R:
+        """The step's result; raises StepNotDoneError if the step is not done."""
+        found = self.result_or_none(kind)
+        if found is None:
+            raise StepNotDoneError(
+                f"step {self.label!r} is not done: {self.uri_of(RESULT_FILE)} does not exist; run the step first"
+            )
+        return found
+
+    def result_or_none(self, kind: type[R]) -> R | None:
+        """The step's result, or None if the step is not done."""
+        try:
+            return kind.model_validate_json(self.read_text(RESULT_FILE))
+        except FileNotFoundError:
+            return None
+
+    def failure(self) -> Failure | None:
+        """Why the step failed when it ran last, or None."""
+        try:
+            return Failure.model_validate_json(self.read_text(FAILURE_FILE))
+        except FileNotFoundError:
+            return None
+
+    def pipeline(self) -> Pipeline:
+        """The pipeline as this run uses it; raises StepNotDoneError before `start`."""
+        run = self.at("")
+        try:
+            return parse_pipeline(run.read_text(PIPELINE_FILE), run.uri_of(PIPELINE_FILE))
+        except FileNotFoundError:
+            raise StepNotDoneError(
+                f"{run.uri_of(PIPELINE_FILE)} does not exist: the step `start` writes it; run that first"
+            ) from None
+
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.filesystem.rm_file(self.path(name))
+
+    def _own_files(self) -> list[str]:
+        prefix = self.path()
+        kept = f"{prefix}/{STATE_FOLDER}/"
+        return [path for path in self.filesystem.find(prefix) if not str(path).startswith(kept)]
+
+
+def _replace_durably(file: Path, target: Path) -> None:
+    """Move a file into place so that after a power cut either the old or the whole new one is there."""
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+    file.replace(target)
+
+
+def _remove_scratch(folder: Path) -> None:
+    """Remove what a killed process was still staging."""
+    for scratch in folder.rglob(".tmp-*"):
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,19 @@
+"""The name of a run's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+LONGEST_READABLE_PART = 80
+DIGEST_DIGITS = 6
+
+
+def run_key(run_id: str) -> str:
+    """A folder name for an Airflow run id: its harmless characters and six digits of its SHA-256.
+
+    >>> run_key("manual__2026-01-04T02:00:00+00:00")
+    'manual__2026-01-04T02-00-00-00-00-748016'
+    """
+    readable = re.sub(r"[^A-Za-z0-9_.]+", "-", run_id).strip("-.")[:LONGEST_READABLE_PART]
+    return f"{readable}-{hashlib.sha256(run_id.encode()).hexdigest()[:DIGEST_DIGITS]}"

@@ -1,0 +1,110 @@
+"""A run's summary as a text for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trainer.run.summary import Summary
+
+MEANINGS = {
+    "promoted": "PROMOTED: the new model is production",
+    "registered": "REGISTERED: the new model passed and was not promoted, as asked",
+    "kept": "KEPT: production stays; the new model passed its gates and is not shown to be better",
+    "refused": "REFUSED: the new model or its run did not pass; nothing moved",
+    "failed": "FAILED: the run did not get to a decision; nothing moved",
+    "unfinished": "UNFINISHED: the run did not get to its end; nothing more moves",
+}
+SIGNS = {"passed": "pass", "failed": "FAIL", "not_better": "no gain"}
+WIDTH = 100
+
+
+def render(summary: Summary) -> str:
+    """The summary, most important first, in lines for a terminal; the first says what data it rests on."""
+    return "\n".join(_lines(summary))
+
+
+def _lines(summary: Summary) -> Iterator[str]:
+    yield _data_line(summary)
+    yield f"{MEANINGS[summary.outcome]}."
+    yield f"Why: {summary.reason}"
+    if summary.model.name:
+        aliases = ", ".join(f"{alias} → {version}" for alias, version in sorted(summary.model.aliases.items()))
+        yield f"Model: {summary.model.name} version {summary.model.version or '-'} ({aliases or 'no aliases'})"
+    yield from _data_checks(summary)
+    yield from _table("Candidates", [_candidate(row) for row in summary.candidates])
+    yield from _table("Gates (test rows)", _gates(summary))
+    yield from _times(summary)
+    yield f"Run folder: {summary.run}"
+
+
+def _data_line(summary: Summary) -> str:
+    if summary.data is None:
+        return f"Pipeline {summary.pipeline}: no data was read."
+    rows = f"{summary.data.rows:,} rows, digest {summary.data.digest[:12]}"
+    if summary.data.sample:
+        return f"Pipeline {summary.pipeline} on the BUILT-IN SAMPLE, not on real data: {summary.data.source} ({rows})"
+    return f"Pipeline {summary.pipeline} on {summary.data.source} ({rows})"
+
+
+def _data_checks(summary: Summary) -> Iterator[str]:
+    if summary.validation:
+        warnings = summary.validation["warnings"]
+        yield f"Validation: {summary.validation['checks']} checks, {len(warnings)} warnings"
+        yield from (f"  warning: {warning}" for warning in warnings)
+    if summary.drift:
+        yield f"Drift: {_drift(summary.drift)}"
+
+
+def _drift(drift: dict[str, Any]) -> str:
+    if drift["status"] == "no_reference":
+        return "no production model yet, so nothing to compare with"
+    columns = f" ({', '.join(drift['drifted'])})" if drift["drifted"] else ""
+    target = ", and the target has drifted" if drift["target_drifted"] else ""
+    share = f"{drift['share']:.0%} of the columns drifted{columns}{target}"
+    return f"{drift['status']}: {share} since production version {drift['reference_version']}"
+
+
+def _candidate(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        key: f"{value:.4f}" if isinstance(value, float) and key != "seconds" else _short(value)
+        for key, value in row.items()
+    }
+
+
+def _gates(summary: Summary) -> list[dict[str, str]]:
+    return [
+        {
+            "gate": gate.name,
+            "value": _short(gate.value),
+            "limit": _short(gate.limit),
+            "production": _short(gate.production),
+            "verdict": SIGNS[gate.verdict],
+        }
+        for gate in summary.gates
+    ]
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(title: str, rows: list[dict[str, str]]) -> Iterator[str]:
+    if not rows:
+        return
+    widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
+    yield f"{title}:"
+    yield "  " + "  ".join(key.ljust(width) for key, width in widths.items()).rstrip()
+    for row in rows:
+        yield "  " + "  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip()
+
+
+def _times(summary: Summary) -> Iterator[str]:
+    if not summary.seconds:
+        return
+    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in summary.seconds.items())
+    yield f"Seconds: {parts}; {summary.wall_seconds:.0f} in all, {summary.overhead_share:.0%} of it outside the steps"

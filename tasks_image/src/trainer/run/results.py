@@ -1,0 +1,253 @@
+"""What each step hands over: small typed records, kept as `result.json`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Result(BaseModel):
+    """What every step says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    seconds: float = 0.0
+    """Time inside the step's `run()`."""
+    finished_at: str = ""
+    """ISO 8601, UTC."""
+
+
+class Failure(BaseModel):
+    """Why a step failed when it ran last."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: str
+    algorithm: str = ""
+    error: str
+    message: str
+    exit_code: int
+
+
+class StartResult(Result):
+    """The run, and what it is about to read."""
+
+    started_at: str
+    """ISO 8601, UTC."""
+    run_id: str
+    """MLflow's parent run."""
+    experiment_id: str
+    airflow_run_id: str
+    git_commit: str
+    image: str
+    source: str
+    sample: bool
+
+
+class IngestResult(Result):
+    """The snapshot of the data."""
+
+    snapshot: str
+    source: str
+    digest: str
+    """SHA-256 of the snapshot file."""
+    rows: int
+    rows_in_source: int
+    columns: dict[str, str]
+    """Column name to type."""
+    sample: bool
+    age_days: float
+    """Days since the source was last changed."""
+    newest_row_age_days: float | None = None
+
+
+class CheckResult(BaseModel):
+    """One expectation and what it found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    check: str
+    column: str
+    dimension: str
+    severity: str
+    passed: bool
+    unexpected: int
+    """Rows that break the expectation; 0 for expectations about the whole table or column."""
+    share: float
+    """Share of the rows looked at that break it."""
+    examples: list[Any] = []
+    observed: Any = None
+    message: str = ""
+
+
+class ValidateResult(Result):
+    """The verdict on the data."""
+
+    passed: bool
+    checks: int
+    failed: list[CheckResult]
+    """Failed checks; those of severity `warning` leave `passed` true."""
+    report: str
+
+
+class ColumnDrift(BaseModel):
+    """How far one column's distribution has moved."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    column: str
+    kind: Literal["numeric", "categorical"]
+    statistics: dict[str, float]
+    """Effect sizes by name."""
+    thresholds: dict[str, float]
+    """What each has to exceed: the greater of its limit and of what chance alone explains."""
+    drifted: bool
+
+
+class DriftResult(Result):
+    """How far the data has moved since production's model was trained."""
+
+    status: Literal["no_reference", "stable", "drifted"]
+    reference: str = ""
+    reference_version: str = ""
+    share: float = 0.0
+    """Share of the columns that drifted."""
+    columns: list[ColumnDrift] = []
+    target: ColumnDrift | None = None
+    report: str = ""
+
+
+class FeaturesResult(Result):
+    """The rows, split and with their features."""
+
+    table: str
+    keys: str
+    rows: dict[str, int]
+    """Rows by part."""
+    fingerprints: dict[str, str]
+    """Digest of the row keys by part."""
+    proportions: dict[str, dict[str, float]]
+    """Class shares by part; empty for regression."""
+    constants: dict[str, float | str | bool | None]
+    """Fitted on the training rows."""
+    inputs: list[str]
+    """Raw columns that the model takes."""
+    derived: list[str]
+    became_missing: dict[str, int]
+    """Values of derived columns that are missing because of a division by zero."""
+    duplicates_moved: int = 0
+
+
+class TuneResult(Result):
+    """The best hyperparameters found."""
+
+    algorithm: str
+    enabled: bool
+    study: str
+    metric: str
+    trials: int
+    """Finished trials, pruned ones included."""
+    pruned: int
+    cv_mean: float
+    cv_std: float
+    fold_scores: list[float]
+    params: dict[str, Any]
+    """All parameters to train with."""
+
+
+class TrainResult(Result):
+    """A candidate."""
+
+    algorithm: str
+    run_id: str
+    model_id: str
+    model_uri: str
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    """Validation figures by name."""
+    train_metrics: dict[str, float]
+    cut_off: float | None
+    predictions: str
+
+
+class Compared(BaseModel):
+    """Challenger against production on the same rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    metric: str
+    challenger: float
+    production: float
+    gain: float
+    """Above 0 where the challenger is better."""
+    lower: float
+    upper: float
+    rows: int
+    rows_left_out: int
+    """Test rows that production was trained or tuned on."""
+
+
+class Candidate(BaseModel):
+    """One algorithm's line in the comparison."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    algorithm: str
+    validation: float
+    """Figure of the tuning metric on the validation rows."""
+    cv_mean: float
+    cv_std: float
+    seconds: float
+
+
+class EvaluateResult(Result):
+    """The winner, and how it does on rows that nothing was fitted or chosen on."""
+
+    winner: str
+    candidates: list[Candidate]
+    model_uri: str
+    model_id: str
+    run_id: str
+    test_rows: int
+    metrics: dict[str, float]
+    production_version: str = ""
+    production_metrics: dict[str, float] = {}
+    comparison: Compared | None = None
+
+
+class RegisterResult(Result):
+    """The registered version."""
+
+    model: str
+    version: str
+    created: bool
+
+
+class AcceptResult(Result):
+    """The registered version, loaded back and tried."""
+
+    model: str
+    version: str
+    rows: int
+    largest_difference: float
+    """Between predictions of the loaded model and those of training."""
+    size_mb: float
+    latency_ms: float
+    memory_mb: float
+
+
+class PromoteResult(Result):
+    """Where the aliases stand now."""
+
+    model: str
+    version: str
+    aliases: dict[str, str]
+    """Alias to version."""
+
+
+class ReportResult(Result):
+    """The run's record is closed."""
+
+    outcome: str
+    summary: str

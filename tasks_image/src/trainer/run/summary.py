@@ -1,0 +1,225 @@
+"""What a run did and decided, as one record and as a text for a terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from trainer.decision import GateResult, read_decision
+from trainer.errors import StepNotDoneError
+from trainer.run.results import (
+    DriftResult,
+    EvaluateResult,
+    Failure,
+    IngestResult,
+    PromoteResult,
+    RegisterResult,
+    Result,
+    StartResult,
+    ValidateResult,
+)
+from trainer.run.steps import parts_of_run
+
+if TYPE_CHECKING:
+    from trainer.decision import Decision
+    from trainer.pipeline import Pipeline
+    from trainer.run.folder import RunFolder
+
+Outcome = Literal["promoted", "registered", "kept", "refused", "failed", "unfinished"]
+
+SUMMARY_FILE = "summary.json"
+MODEL_REFUSED = 4
+
+
+class DataSummary(BaseModel):
+    """What was read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    rows: int
+    digest: str
+    sample: bool
+
+
+class ModelSummary(BaseModel):
+    """The registered model as the run left it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    """The version that this run registered, else production's; empty if there is neither."""
+    aliases: dict[str, str]
+
+
+class Summary(BaseModel):
+    """A run in one record; parts that were not reached are empty."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pipeline: str
+    run: str
+    """Address of the run folder."""
+    note: str
+    outcome: Outcome
+    reason: str
+    data: DataSummary | None
+    validation: dict[str, Any] | None
+    drift: dict[str, Any] | None
+    candidates: list[dict[str, Any]]
+    winner: str
+    metrics: dict[str, float]
+    production_metrics: dict[str, float]
+    gates: list[GateResult]
+    model: ModelSummary
+    failures: list[Failure]
+    seconds: dict[str, float]
+    """Time inside each step's `run()`."""
+    wall_seconds: float
+    overhead_share: float
+    """1 - (sum of `seconds`) / `wall_seconds`."""
+
+
+def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
+    """The summary of a run as far as it has come.
+
+    Wall time is that of the whole command where the caller knows it, else the time since `start`.
+    """
+    try:
+        pipeline = run.pipeline()
+    except StepNotDoneError:
+        return _not_started(run, wall_seconds or 0.0)
+    steps = [
+        (step, algorithm, run.at(step, algorithm)) for step, algorithm in parts_of_run(pipeline.selected_algorithms)
+    ]
+    seconds = {f.label: r.seconds for _, _, f in steps if (r := f.result_or_none(_AnyResult)) is not None}
+    wall = wall_seconds or _since_start(run)
+    failures = [failure for _, _, folder in steps if (failure := folder.failure()) is not None]
+    decision = read_decision(run)
+    evaluation = run.at("evaluate").result_or_none(EvaluateResult)
+    outcome, reason = _outcome(run, decision, failures)
+    return Summary(
+        pipeline=pipeline.name,
+        run=run.at("").uri_of(),
+        note=pipeline.run.note,
+        outcome=outcome,
+        reason=reason,
+        data=_data(run),
+        validation=_validation(run),
+        drift=_drift(run),
+        candidates=_candidates(pipeline, evaluation),
+        winner=evaluation.winner if evaluation else "",
+        metrics=evaluation.metrics if evaluation else {},
+        production_metrics=evaluation.production_metrics if evaluation else {},
+        gates=decision.gates if decision else [],
+        model=_model(run, pipeline, evaluation),
+        failures=failures,
+        seconds=seconds,
+        wall_seconds=wall,
+        overhead_share=max(0.0, 1 - sum(seconds.values()) / wall) if wall else 0.0,
+    )
+
+
+def write_summary(run: RunFolder, summary: Summary) -> str:
+    """Keep a summary in the run folder; returns its address."""
+    return run.at("").write_text(SUMMARY_FILE, summary.model_dump_json(indent=2) + "\n")
+
+
+class _AnyResult(Result):
+    """What all results share."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _not_started(run: RunFolder, wall: float) -> Summary:
+    failure = run.at("start").failure()
+    return Summary(
+        pipeline=run.root.rsplit("/", 2)[-2], run=run.at("").uri_of(), note="",
+        outcome="failed" if failure else "unfinished",
+        reason=failure.message if failure else "the step `start` has not written the pipeline",
+        data=None, validation=None, drift=None, candidates=[], winner="", metrics={}, production_metrics={}, gates=[],
+        model=ModelSummary(name="", version="", aliases={}), failures=[failure] if failure else [], seconds={},
+        wall_seconds=wall, overhead_share=0.0,
+    )  # fmt: skip
+
+
+def _since_start(run: RunFolder) -> float:
+    start = run.at("start").result_or_none(StartResult)
+    return (datetime.now(UTC) - datetime.fromisoformat(start.started_at)).total_seconds() if start else 0.0
+
+
+def _outcome(run: RunFolder, decision: Decision | None, failures: list[Failure]) -> tuple[Outcome, str]:
+    promoted = run.at("promote").result_or_none(PromoteResult)
+    registered = run.at("register").result_or_none(RegisterResult)
+    if failures:
+        refused = any(failure.exit_code == MODEL_REFUSED for failure in failures)
+        return "refused" if refused else "failed", "; ".join(_failure_line(failure) for failure in failures)
+    if decision is None:
+        return "unfinished", "no decision was taken"
+    if decision.outcome == "keep":
+        return "kept", decision.reason
+    if promoted is not None and promoted.aliases.get("production") == promoted.version:
+        return "promoted", decision.reason
+    if registered is not None:
+        return "registered", "passed all gates; by request it was not promoted to production"
+    return "unfinished", "the decision is to promote, and that was not done"
+
+
+def _failure_line(failure: Failure) -> str:
+    name = " ".join(part for part in (failure.step, failure.algorithm) if part)
+    return f"{name}: {failure.error}: {failure.message}"
+
+
+def _data(run: RunFolder) -> DataSummary | None:
+    result = run.at("ingest").result_or_none(IngestResult)
+    if result is None:
+        return None
+    return DataSummary(source=result.source, rows=result.rows, digest=result.digest, sample=result.sample)
+
+
+def _validation(run: RunFolder) -> dict[str, Any] | None:
+    result = run.at("validate").result_or_none(ValidateResult)
+    if result is None:
+        return None
+    return {"passed": result.passed, "checks": result.checks, "warnings": [check.message for check in result.failed]}
+
+
+def _drift(run: RunFolder) -> dict[str, Any] | None:
+    result = run.at("detect_drift").result_or_none(DriftResult)
+    if result is None:
+        return None
+    drifted = [column.column for column in result.columns if column.drifted]
+    return {
+        "status": result.status,
+        "share": result.share,
+        "drifted": drifted,
+        "target_drifted": bool(result.target and result.target.drifted),
+        "reference_version": result.reference_version,
+    }
+
+
+def _candidates(pipeline: Pipeline, evaluation: EvaluateResult | None) -> list[dict[str, Any]]:
+    metric = pipeline.tuning.metric
+    return [
+        {
+            "algorithm": candidate.algorithm,
+            f"cv_{metric}": candidate.cv_mean,
+            f"cv_{metric}_std": candidate.cv_std,
+            f"validation_{metric}": candidate.validation,
+            "seconds": candidate.seconds,
+        }
+        for candidate in (evaluation.candidates if evaluation else [])
+    ]
+
+
+def _model(run: RunFolder, pipeline: Pipeline, evaluation: EvaluateResult | None) -> ModelSummary:
+    """The model after this run; a run that moved no alias leaves those that the decision saw."""
+    promoted = run.at("promote").result_or_none(PromoteResult)
+    registered = run.at("register").result_or_none(RegisterResult)
+    production = evaluation.production_version if evaluation else ""
+    aliases = promoted.aliases if promoted else ({"production": production} if production else {})
+    version = registered.version if registered else production
+    return ModelSummary(name=pipeline.registry.model, version=version, aliases=aliases)

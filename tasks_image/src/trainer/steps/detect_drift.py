@@ -1,0 +1,164 @@
+"""Compare the snapshot with the one that production's model was trained on."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainer.errors import DataValidationError
+from trainer.run.results import ColumnDrift, DriftResult, IngestResult
+from trainer.steps.ingest import SNAPSHOT
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trainer.models.registry import Reference
+    from trainer.pipeline import Pipeline
+    from trainer.run import RunFolder
+
+logger = logging.getLogger(__name__)
+
+VERDICT_FILE = "drift.json"
+REPORT_FILE = "drift.html"
+TO_MEND = (
+    "bring the file back, or move the alias `production` to a version whose snapshot is there; "
+    "a production without its reference is not taken for none"
+)
+
+
+def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
+    """Judge every input column, and the target apart; writes `drift.json` and `drift.html`.
+
+    Raises DataValidationError where the reference cannot be read, where a column has gone or is of another type, and,
+    with `when_drifted: fail`, where the data set has drifted (its files are written before).
+    """
+    from trainer.models.registry import production_reference
+
+    run.at("ingest").result(IngestResult)
+    reference = production_reference(pipeline.registry.model)
+    if reference is None:
+        logger.info("%s has no production version yet: there is nothing to compare with", pipeline.registry.model)
+        return _written(DriftResult(status="no_reference"), run)
+    found = _compare(pipeline, run, _read(reference))
+    share = sum(drift.drifted for drift in found.columns) / len(found.columns)
+    result = DriftResult(
+        status="drifted" if share >= pipeline.drift.share else "stable",
+        reference=reference.snapshot,
+        reference_version=reference.version,
+        share=share,
+        columns=found.columns,
+        target=found.target,
+        report=run.uri_of(REPORT_FILE),
+    )
+    return _judge(_written(result, run), pipeline)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    columns: list[ColumnDrift]
+    target: ColumnDrift
+
+
+def _compare(pipeline: Pipeline, run: RunFolder, reference: pl.DataFrame) -> _Compared:
+    """Compare all columns over all rows, and write the report."""
+    from trainer.data.drift import compare_tables
+    from trainer.data.drift_report import write_drift_report
+    from trainer.data.tables import read_table
+
+    current = read_table(run.at("ingest"), SNAPSHOT)
+    columns = _columns(pipeline, reference, current)
+    drifts = compare_tables(reference, current, [*columns, pipeline.columns.target], pipeline.drift)
+    with run.staged(REPORT_FILE) as file:
+        write_drift_report(reference, current, columns, pipeline.drift, drifts, file)
+    return _Compared(drifts[:-1], drifts[-1])
+
+
+def _columns(pipeline: Pipeline, reference: pl.DataFrame, current: pl.DataFrame) -> list[str]:
+    """The columns to compare: the inputs that the reference has; one that is new has nothing to be compared with.
+
+    Else no version with a new column could ever become production. A column that has gone is compared, and so refused.
+    """
+    inputs = [name for name in current.columns if name not in pipeline.columns.not_inputs]
+    new = [name for name in inputs if name not in reference.columns]
+    if new:
+        logger.warning("new since production was trained, and not compared: %s", ", ".join(new))
+    columns = [name for name in reference.columns if name not in pipeline.columns.not_inputs]
+    if not columns:
+        raise DataValidationError(
+            "drift: the reference has no column to compare: all are the id, the time, the target or excluded; "
+            "name inputs under `columns`"
+        )
+    return columns
+
+
+def _read(reference: Reference) -> pl.DataFrame:
+    """The reference's rows, if the file still is what was registered."""
+    import polars as pl
+
+    from trainer.data.tables import file_digest
+
+    name = f"drift reference of production's version {reference.version}"
+    if not reference.snapshot or not reference.digest:
+        raise DataValidationError(f"{name}: the version does not say on which snapshot it was trained; {TO_MEND}")
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / SNAPSHOT
+        _fetch(reference.snapshot, file, name)
+        digest = file_digest(file)
+        if digest != reference.digest:
+            raise DataValidationError(
+                f"{name}: {reference.snapshot} is not the file that it was trained on: its SHA-256 is {digest}, "
+                f"registered is {reference.digest}; {TO_MEND}"
+            )
+        try:
+            return pl.read_parquet(file, memory_map=False)
+        except pl.exceptions.PolarsError as error:
+            raise DataValidationError(f"{name}: {reference.snapshot} is no Parquet file: {error}; {TO_MEND}") from error
+
+
+def _fetch(uri: str, file: Path, name: str) -> None:
+    import fsspec
+
+    try:
+        with fsspec.open(uri, "rb") as source, file.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except (ConnectionError, TimeoutError):
+        raise  # may pass: the step is retried
+    except (OSError, ValueError, ImportError) as error:
+        raise DataValidationError(f"{name}: {uri} cannot be read: {error}; {TO_MEND}") from error
+
+
+def _written(result: DriftResult, run: RunFolder) -> DriftResult:
+    run.write_json(VERDICT_FILE, result.model_dump(mode="json", exclude={"seconds", "finished_at"}))
+    return result
+
+
+def _judge(result: DriftResult, pipeline: Pipeline) -> DriftResult:
+    """Say what was found; raises DataValidationError where drift is to fail the run."""
+    drifted = [drift for drift in result.columns if drift.drifted]
+    for drift in (*drifted, *([result.target] if result.target and result.target.drifted else [])):
+        logger.info("drifted: %s", _explain(drift))
+    summary = (
+        f"{len(drifted)} of {len(result.columns)} columns drifted since version {result.reference_version} "
+        f"({result.share:.0%}, from {pipeline.drift.share:.0%} on the data set has): {result.status}"
+    )
+    if result.status == "drifted" and pipeline.drift.when_drifted == "fail":
+        raise DataValidationError(
+            f"{summary}. {'; '.join(map(_explain, drifted))}. See {result.report}; look for the cause, or set "
+            "`drift.when_drifted: warn` to train on data that has moved"
+        )
+    logger.log(logging.WARNING if result.status == "drifted" else logging.INFO, "%s", summary)
+    return result
+
+
+def _explain(drift: ColumnDrift) -> str:
+    """The column with the statistics that exceed their thresholds."""
+    exceeding = [
+        f"{name} {value:.3f} > {drift.thresholds[name]:.3f}"
+        for name, value in drift.statistics.items()
+        if value > drift.thresholds[name]
+    ]
+    return f"{drift.column} ({', '.join(exceeding)})"

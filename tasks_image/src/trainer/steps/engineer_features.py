@@ -1,0 +1,146 @@
+"""Split the rows, and compute features whose constants come from the training rows alone."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+from trainer.errors import DataValidationError
+from trainer.pipeline import did_you_mean
+from trainer.run.results import FeaturesResult, IngestResult
+from trainer.steps.ingest import SNAPSHOT
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trainer.pipeline import Pipeline
+    from trainer.run import RunFolder
+
+logger = logging.getLogger(__name__)
+
+FEATURES = "features.parquet"
+KEYS = "keys.parquet"
+CONSTANTS = "constants.json"
+KEY, PART = "__key__", "__part__"
+TWO = 2
+STANDARD_ERRORS = 4
+"""How far the share of a class in a part may be from its share in all rows before it is said."""
+
+
+def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
+    """Write one table: key, part, inputs, derived columns, target; rows in the snapshot's order.
+
+    Raises ConfigurationError if an expression is wrong; DataValidationError if the target is absent or incomplete, an
+    id is missing or repeated, or a part lacks rows or a class.
+    """
+    from trainer.data.keys import fingerprint, row_keys
+    from trainer.data.tables import read_table, write_table
+    from trainer.jobs.splitters import PARTS, splitter_for
+    from trainer.models.features import check_expressions, fit_features
+
+    ingest = run.at("ingest")
+    ingest.result(IngestResult)
+    snapshot = read_table(ingest, SNAPSHOT)
+    labels = _labels(pipeline, snapshot)
+    check_expressions(pipeline.features, snapshot.schema, pipeline.columns.not_inputs)
+    keys = row_keys(snapshot, pipeline.columns.id)
+    parts, moved = splitter_for(pipeline.split).split_and_count_moved(keys, labels)
+    fitted = fit_features(pipeline.features, snapshot.filter(parts == "train"))
+    became_missing = fitted.became_missing(snapshot)
+    inputs = [name for name in snapshot.columns if name not in pipeline.columns.not_inputs]
+    table = fitted.transform(snapshot).select(
+        keys.alias(KEY), parts.alias(PART), *inputs, *fitted.derive, pipeline.columns.target
+    )
+    write_table(run, FEATURES, table)
+    write_table(run, KEYS, table.select(KEY, PART))
+    run.write_json(CONSTANTS, fitted.constants)
+    proportions = _proportions(parts, labels)
+    _log(parts, labels, proportions, moved, became_missing)
+    return FeaturesResult(
+        table=run.uri_of(FEATURES),
+        keys=run.uri_of(KEYS),
+        rows={part: int((parts == part).sum()) for part in PARTS},
+        fingerprints={part: fingerprint(keys.filter(parts == part)) for part in PARTS},
+        proportions=proportions,
+        constants=dict(fitted.constants),
+        inputs=inputs,
+        derived=list(fitted.derive),
+        became_missing=became_missing,
+        duplicates_moved=moved,
+    )
+
+
+def _labels(pipeline: Pipeline, snapshot: pl.DataFrame) -> pl.Series | None:
+    """The target of a classification, None for a regression; refused where absent, incomplete or of one class."""
+    target = pipeline.columns.target
+    if target not in snapshot.columns:
+        raise DataValidationError(f"columns.target: no column {target!r}{did_you_mean(target, snapshot.columns)}")
+    values = snapshot[target].fill_nan(None) if snapshot.schema[target].is_float() else snapshot[target]
+    if absent := values.null_count():
+        raise DataValidationError(
+            f"columns.target: {target!r} is missing in {absent} of {len(values)} rows; leave those rows out"
+        )
+    if pipeline.problem == "regression":
+        return None
+    _check_classes(pipeline, values)
+    return values
+
+
+def _check_classes(pipeline: Pipeline, labels: pl.Series) -> None:
+    classes = labels.unique().sort().to_list()
+    positive = pipeline.columns.positive
+    binary = pipeline.problem == "binary_classification"
+    found = f"{labels.name!r} has {len(classes)} classes: {', '.join(repr(label) for label in classes[:5])}"
+    if len(classes) < TWO or (binary and len(classes) > TWO):
+        needed = "two" if binary else "several"
+        raise DataValidationError(f"columns.target: {found}; a {pipeline.problem} needs {needed}")
+    if binary and positive not in classes:
+        raise DataValidationError(f"columns.positive: {positive!r} is no class of the target; {found}")
+
+
+def _proportions(parts: pl.Series, labels: pl.Series | None) -> dict[str, dict[str, float]]:
+    """Part to class to its share of the part's rows; empty for a regression."""
+    if labels is None:
+        return {}
+    return {str(part): _shares(labels.filter(parts == part)) for part in parts.unique(maintain_order=True).sort()}
+
+
+def _shares(labels: pl.Series) -> dict[str, float]:
+    counts = labels.value_counts().sort(labels.name)
+    return {str(label): count / len(labels) for label, count in counts.iter_rows()}
+
+
+def _log(
+    parts: pl.Series,
+    labels: pl.Series | None,
+    proportions: dict[str, dict[str, float]],
+    moved: int,
+    became_missing: dict[str, int],
+) -> None:
+    overall = {} if labels is None else _shares(labels)
+    for part, rows in parts.value_counts().sort("count", descending=True).iter_rows():
+        shares = proportions.get(part, {})
+        logger.info("%s: %d rows%s", part, rows, "".join(f", {label} {share:.1%}" for label, share in shares.items()))
+        for label, share in shares.items():
+            _warn_if_uneven(part, rows, label, share, overall[label])
+    if moved:
+        logger.info("%d rows moved to the part of an equal row", moved)
+    for name, count in became_missing.items():
+        if count:
+            logger.warning("%s: %d values are missing because of a division by zero", name, count)
+
+
+def _warn_if_uneven(part: str, rows: int, label: str, share: float, overall: float) -> None:
+    """Chance explains few standard errors, sqrt(p (1 - p) / n); more than that says that rows and parts are related."""
+    limit = STANDARD_ERRORS * math.sqrt(overall * (1 - overall) / rows)
+    if abs(share - overall) > limit:
+        logger.warning(
+            "%s: class %s has %.1f%% of the rows, and %.1f%% of all rows; chance explains %.1f points: "
+            "are ids related to classes?",
+            part,
+            label,
+            100 * share,
+            100 * overall,
+            100 * limit,
+        )

@@ -1,0 +1,49 @@
+"""Register the challenger as a version; moves no alias."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainer.run.results import EvaluateResult, FeaturesResult, IngestResult, RegisterResult, StartResult
+
+if TYPE_CHECKING:
+    from trainer.pipeline import Pipeline
+    from trainer.run import RunFolder
+
+
+def run(pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+    """The version for this run's challenger; asked again, for the same run and model, it is the same version."""
+    from trainer.jobs.registers import MlflowRegister
+
+    evaluation = run.at("evaluate").result(EvaluateResult)
+    register = MlflowRegister(model=pipeline.registry.model, description=_description(pipeline, run, evaluation))
+    key = f"{run.key}/{evaluation.model_id}"
+    registered = register.register(evaluation.model_uri, evaluation.run_id, key, _tags(pipeline, run, evaluation))
+    return RegisterResult(model=registered.model, version=registered.version, created=registered.created)
+
+
+def _description(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> str:
+    ingest = run.at("ingest").result(IngestResult)
+    metric = pipeline.gates.against_production.metric
+    return (
+        f"{pipeline.registry.description or pipeline.description}: {evaluation.winner}, "
+        f"test {metric} {evaluation.metrics[metric]:.4f}, trained on {ingest.rows} rows of {ingest.source}"
+    )
+
+
+def _tags(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> dict[str, str]:
+    """What a later run has to know of this version: the snapshot is its drift reference, the keys what it has seen."""
+    from trainer.models.registry import DIGEST_TAG, KEYS_TAG, SNAPSHOT_TAG
+
+    start = run.at("start").result(StartResult)
+    ingest = run.at("ingest").result(IngestResult)
+    return {
+        SNAPSHOT_TAG: ingest.snapshot,
+        DIGEST_TAG: ingest.digest,
+        KEYS_TAG: run.at("engineer_features").result(FeaturesResult).keys,
+        "data.source": ingest.source,
+        "trainer.run_folder": run.at("").uri_of(),
+        "trainer.pipeline": pipeline.name,
+        "trainer.algorithm": evaluation.winner,
+        "code.git_commit": start.git_commit or "unknown",
+    }

@@ -1,0 +1,97 @@
+"""Freeze the pipeline as this run uses it, and open the run in MLflow."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainer.environment import read_environment
+from trainer.run.folder import PIPELINE_FILE
+from trainer.run.latest import mark_latest
+from trainer.run.results import StartResult
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from trainer.environment import Environment
+    from trainer.pipeline import Pipeline
+    from trainer.run import RunFolder
+
+logger = logging.getLogger(__name__)
+
+
+def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
+    """Write `pipeline.yaml`, create or migrate MLflow's store, and find or create the parent run."""
+    from trainer.data.sources import settle_source
+    from trainer.jobs.readers import reader_for
+    from trainer.tracking import connect, ensure_experiment
+
+    environment = read_environment()
+    settled = settle_source(pipeline, environment)
+    run.at("").write_text(PIPELINE_FILE, settled.to_yaml())
+    mark_latest(run)
+    client = connect()
+    experiment_id = ensure_experiment(client, settled.registry.experiment)
+    commit = environment.git_commit or _git_commit()
+    tags = _tags(settled, run, environment, commit)
+    run_id = _parent_run(client, experiment_id, settled, run, tags)
+    logger.info("MLflow experiment %s, run %s", settled.registry.experiment, run_id)
+    return StartResult(
+        started_at=datetime.now(UTC).isoformat(),
+        run_id=run_id,
+        experiment_id=experiment_id,
+        airflow_run_id=environment.airflow_run_id,
+        git_commit=commit,
+        image=environment.image,
+        source=reader_for(settled.source).lineage().source,
+        sample=settled.source.KIND == "sample",
+    )
+
+
+def _parent_run(
+    client: MlflowClient, experiment_id: str, pipeline: Pipeline, run: RunFolder, tags: dict[str, str]
+) -> str:
+    """The parent run of this run folder; started again, it is the same one, running."""
+    from trainer.tracking import PARENT_TASK, RUN_KEY_TAG, TASK_TAG, find_run
+
+    known = find_run(client, experiment_id, run.key, PARENT_TASK)
+    if known is not None:
+        client.update_run(known.info.run_id, status="RUNNING")
+        return str(known.info.run_id)
+    name = f"{pipeline.name}_model_training"
+    own = {RUN_KEY_TAG: run.key, TASK_TAG: PARENT_TASK}
+    created = client.create_run(experiment_id, run_name=name, tags={**tags, **own})
+    client.log_text(created.info.run_id, pipeline.to_yaml(), PIPELINE_FILE)
+    return str(created.info.run_id)
+
+
+def _tags(pipeline: Pipeline, run: RunFolder, environment: Environment, commit: str) -> dict[str, str]:
+    tags = {
+        "trainer.pipeline": pipeline.name,
+        "trainer.owner": pipeline.owner,
+        "trainer.run_folder": run.at("").uri_of(),
+        "trainer.airflow_run_id": environment.airflow_run_id,
+        "trainer.image": environment.image,
+        "code.git_commit": commit,
+        "mlflow.note.content": pipeline.run.note,
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _git_commit() -> str:
+    """The commit of the checkout that this package lies in, marked where files differ from it; empty outside one."""
+    here = Path(__file__).parent
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,158 @@
+"""Check the snapshot: critical checks that fail stop the run, others are reported."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from trainer.errors import DataValidationError
+from trainer.pipeline import did_you_mean
+from trainer.run.results import IngestResult, ValidateResult
+from trainer.steps.ingest import SNAPSHOT
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trainer.pipeline import Pipeline
+    from trainer.run import RunFolder
+    from trainer.run.results import CheckResult
+
+logger = logging.getLogger(__name__)
+
+RESULTS = "validation.json"
+REPORT = "validation.html"
+EXAMPLES = 5
+BOTH = 2
+
+
+def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
+    """Run the pipeline's checks; write what was found as JSON and as a page.
+
+    Raises DataValidationError where the target or the id cannot be used, or a critical check has failed.
+    """
+    from trainer.data.expectations import run_checks
+    from trainer.data.tables import read_table
+    from trainer.data.validation_report import render_validation_report
+
+    ingest = run.at("ingest").result(IngestResult)
+    rows = read_table(run.at("ingest"), SNAPSHOT)
+    _refuse_unusable(pipeline, rows, ingest.source)
+    if not pipeline.validation:
+        logger.warning(
+            "no checks: pipeline %s lists none under `validation`, so nothing is known of its data", pipeline.name
+        )
+    results, own = run_checks(pipeline.validation, {"rows": rows, "source": _source_facts(ingest)})
+    checks = [result.model_dump(mode="json") for result in results]
+    run.write_json(RESULTS, {"checks": checks, "great_expectations": own})
+    report = run.write_text(REPORT, render_validation_report(pipeline.name, results, _facts(ingest)))
+    failed = [result for result in results if not result.passed]
+    _refuse_or_warn(failed, len(results), ingest.source, report)
+    return ValidateResult(passed=True, checks=len(results), failed=failed, report=report)
+
+
+def _source_facts(ingest: IngestResult) -> pl.DataFrame:
+    """One row; a fact that is not known has no column, so that a check of it fails."""
+    import polars as pl
+
+    facts = {
+        "rows": ingest.rows,
+        "columns": len(ingest.columns),
+        "age_days": ingest.age_days,
+        "newest_row_age_days": ingest.newest_row_age_days,
+    }
+    return pl.DataFrame([{name: value for name, value in facts.items() if value is not None}])
+
+
+def _facts(ingest: IngestResult) -> dict[str, str]:
+    facts = {
+        "Source": ingest.source,
+        "Rows": f"{ingest.rows:,} of {ingest.rows_in_source:,}",
+        "Columns": str(len(ingest.columns)),
+        "Source last changed": f"{ingest.age_days:.1f} days before it was read",
+        "Snapshot": ingest.digest[:12],
+    }
+    if ingest.newest_row_age_days is not None:
+        facts["Newest row"] = f"{ingest.newest_row_age_days:.1f} days old"
+    if ingest.sample:
+        facts["Kind"] = "built-in sample, not real data"
+    return facts
+
+
+def _refuse_or_warn(failed: list[CheckResult], checks: int, source: str, report: str) -> None:
+    critical = [result for result in failed if result.severity == "critical"]
+    for result in failed:
+        if result not in critical:
+            logger.warning("%s: %s", source, _line(result))
+    if critical:
+        lines = [f"{source}: {len(critical)} of {checks} checks failed and are critical"]
+        lines += [f"- {_line(result)}" for result in critical]
+        lines.append(f"Mend the data, or the checks under `validation`; every finding: {report}")
+        raise DataValidationError("\n".join(lines))
+
+
+def _line(result: CheckResult) -> str:
+    """A failed check in one line: column, count, share, examples, and what was expected."""
+    from trainer.data.validation_report import count_text, share_text, value_text
+
+    parts = [f"{result.check}({result.column})"]
+    if result.unexpected:
+        noun, verb = ("value", "breaks") if result.unexpected == 1 else ("values", "break")
+        parts.append(f"{count_text(result.unexpected)} {noun} ({share_text(result.share)}) {verb} it")
+    if result.examples:
+        parts.append(f"such as {', '.join(map(value_text, result.examples))}")
+    if result.observed is not None:
+        parts.append(f"found {value_text(result.observed)}")
+    if result.message:
+        parts.append(result.message)
+    return f"{parts[0]}: {'; '.join(parts[1:]) or 'failed'}".replace("\n", " ")
+
+
+def _refuse_unusable(pipeline: Pipeline, rows: pl.DataFrame, source: str) -> None:
+    """What no pipeline can do without, whatever its checks say."""
+    mistakes = [*_id_mistakes(pipeline, rows), *_target_mistakes(pipeline, rows)]
+    if mistakes:
+        raise DataValidationError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
+
+
+def _id_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
+    name = pipeline.columns.id
+    if name is None or name in rows.columns:
+        return []
+    return [f"columns.id: there is no column {name!r}{did_you_mean(name, rows.columns)}"]
+
+
+def _target_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
+    name = pipeline.columns.target
+    if name not in rows.columns:
+        return [f"columns.target: there is no column {name!r}{did_you_mean(name, rows.columns)}"]
+    target = rows[name].fill_nan(None) if rows.schema[name].is_float() else rows[name]
+    mistakes = []
+    if target.null_count():
+        mistakes.append(
+            f"columns.target: {name!r} is missing in {target.null_count()} of {len(target)} rows "
+            f"({target.null_count() / len(target):.2%}), such as {_rows_where_missing(target)}; "
+            "a row without a target can neither train nor judge a model: mend or leave out these rows"
+        )
+    return mistakes + ([] if pipeline.problem == "regression" else _class_mistakes(pipeline, target.drop_nulls()))
+
+
+def _rows_where_missing(target: pl.Series) -> str:
+    return ", ".join(f"row {index + 1}" for index in target.is_null().arg_true().head(EXAMPLES))
+
+
+def _class_mistakes(pipeline: Pipeline, target: pl.Series) -> list[str]:
+    from trainer.models.outputs import as_label
+
+    labels = sorted(as_label(value) for value in target.unique())
+    found = f"{len(labels)}: {', '.join(map(repr, labels[:EXAMPLES]))}{', …' if len(labels) > EXAMPLES else ''}"
+    where = f"columns.target: {target.name!r}"
+    if pipeline.problem == "multiclass_classification":
+        return [] if len(labels) >= BOTH else [f"{where} needs at least two values to tell apart, and has {found}"]
+    if len(labels) != BOTH:
+        return [f"{where} needs exactly two values in a binary classification, and has {found}; see `problem`"]
+    positive = as_label(pipeline.columns.positive)
+    if positive not in labels:
+        return [
+            f"columns.positive: {positive!r} is none of the values of {target.name!r}{did_you_mean(positive, labels)}"
+        ]
+    return []

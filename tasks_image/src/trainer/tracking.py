@@ -1,0 +1,111 @@
+"""MLflow as the steps use it: a parent run per pipeline run, found again by its tag, and child runs below it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from trainer.environment import read_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+    from trainer.run import RunFolder
+
+logger = logging.getLogger(__name__)
+
+RUN_KEY_TAG = "trainer.run_key"
+TASK_TAG = "trainer.task"
+PARENT_TASK = "parent"
+PARENT_RUN_TAG = "mlflow.parentRunId"
+LONGEST_PARAMETER = 6000
+
+
+def connect() -> MlflowClient:
+    """A client of the MLflow store that the environment names."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_ALEMBIC_LOG_LEVEL", "WARNING")
+    import mlflow
+
+    for noisy in ("alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(read_environment().tracking_uri)
+    return mlflow.MlflowClient()
+
+
+def ensure_experiment(client: MlflowClient, name: str) -> str:
+    """The id of an experiment, created with the environment's artifact location where it does not exist."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    location = read_environment().artifact_location
+    return str(client.create_experiment(name, artifact_location=f"{location}/{name}" if location else None))
+
+
+def find_run(client: MlflowClient, experiment_id: str, run_key: str, task: str) -> Run | None:
+    """The newest MLflow run of a task of a pipeline run, or None."""
+    query = f"tags.`{RUN_KEY_TAG}` = '{run_key}' AND tags.`{TASK_TAG}` = '{task}'"
+    found = client.search_runs([experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
+    return found[0] if found else None
+
+
+@contextlib.contextmanager
+def child_run(client: MlflowClient, parent: Run, run: RunFolder, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
+    """A new MLflow run below the parent for the step of a folder; the block's outcome becomes its status.
+
+    One that an earlier, killed try left running is closed first.
+    """
+    import mlflow
+
+    experiment_id = parent.info.experiment_id
+    close_running(client, experiment_id, run.key, run.label)
+    own = {RUN_KEY_TAG: run.key, TASK_TAG: run.label, PARENT_RUN_TAG: parent.info.run_id}
+    inherited = {
+        key: value for key, value in parent.data.tags.items() if key.startswith(("data.", "trainer.", "code."))
+    }
+    with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags={**inherited, **tags, **own}) as active:
+        yield active
+
+
+def close_running(client: MlflowClient, experiment_id: str, run_key: str, task: str | None = None) -> None:
+    """End as KILLED what an earlier try of a pipeline run left RUNNING; with `task`, of that task alone."""
+    query = f"tags.`{RUN_KEY_TAG}` = '{run_key}' AND attributes.status = 'RUNNING'"
+    if task:
+        query += f" AND tags.`{TASK_TAG}` = '{task}'"
+    for left in client.search_runs([experiment_id], query):
+        if left.data.tags.get(TASK_TAG) != PARENT_TASK:
+            logger.warning("MLflow run %s was left running by an earlier try; it is closed", left.info.run_name)
+            client.set_terminated(left.info.run_id, "KILLED")
+
+
+def log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
+    """Log parameters in one request, as texts that MLflow can hold."""
+    from mlflow.entities import Param
+
+    texts = {key: str(value)[:LONGEST_PARAMETER] for key, value in params.items()}
+    client.log_batch(run_id, params=[Param(key, value) for key, value in texts.items()])
+
+
+def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
+    """Log metrics in one request."""
+    import time
+
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client.log_batch(run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
+
+
+@contextlib.contextmanager
+def ignored_warning(message: str) -> Iterator[None]:
+    """Hide one library's warning, named by the start of its text, that tells nothing a person could act on."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=message)
+        yield

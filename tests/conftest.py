@@ -1,0 +1,168 @@
+"""What many tests need: an environment of their own, pipelines, and real servers on loopback."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from trainer.environment import Environment, variable_name
+from trainer.pipeline import Pipeline, load_pipeline
+
+PROJECT = Path(__file__).resolve().parent.parent
+CHURN = PROJECT / "include" / "pipelines" / "churn.yaml"
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of this checkout."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated MLflow database without a run; migrating takes seconds, copying does not."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    folder = tmp_path_factory.mktemp("mlflow-store")
+    file = folder / "mlflow.db"
+    store = SqlAlchemyStore(f"sqlite:///{file}", f"file://{folder}/artifacts")
+    store.engine.dispose()
+    return file
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a test's environment variables point."""
+
+    home: Path
+    tracking_uri: str
+
+    @property
+    def runs(self) -> Path:
+        return self.home / "runs"
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path, empty_mlflow_store: Path, monkeypatch: pytest.MonkeyPatch) -> Surroundings:
+    """A step's environment in a folder of the test's own, with an MLflow store on SQLite; samples are allowed."""
+    shutil.copy(empty_mlflow_store, tmp_path / "mlflow.db")
+    tracking_uri = f"sqlite:///{tmp_path}/mlflow.db"
+    variables = {
+        "tracking_uri": tracking_uri,
+        "artifact_location": f"file://{tmp_path}/artifacts",
+        "study_storage": f"journal://{tmp_path}/studies",
+        "data_store": f"file://{tmp_path}/data",
+        "samples": "true",
+    }
+    for field in Environment.model_fields:
+        monkeypatch.delenv(variable_name(field), raising=False)
+    for field, value in variables.items():
+        monkeypatch.setenv(variable_name(field), value)
+    return Surroundings(tmp_path, tracking_uri)
+
+
+@pytest.fixture
+def churn() -> Pipeline:
+    """The churn pipeline as it ships."""
+    return load_pipeline(CHURN)
+
+
+def changed(pipeline: Pipeline, **sections: Any) -> Pipeline:
+    """A pipeline with other sections, validated again."""
+    return Pipeline.model_validate({**pipeline.model_dump(mode="json"), **sections})
+
+
+@pytest.fixture
+def small_churn(churn: Pipeline) -> Pipeline:
+    """The churn pipeline on a small sample, with one quick algorithm and no search."""
+    return changed(
+        churn,
+        source={**churn.source.model_dump(exclude={"KIND", "uri", "separator"}), "KIND": "sample", "rows": 1500},
+        algorithms={"logistic": {"KIND": "sklearn", "estimator": "sklearn.linear_model.LogisticRegression",
+                                 "params": {"max_iter": 1000}, "search": {"C": {"low": 0.01, "high": 10.0, "log": True}}}},
+        tuning={"enabled": True, "trials": 3, "folds": 3, "metric": "auc_roc", "startup_trials": 2},
+        gates={"auc_roc": 0.6, "against_production": {"metric": "auc_roc", "resamples": 200, "min_rows": 30}},
+        acceptance={},
+    )  # fmt: skip
+
+
+def free_port() -> int:
+    """A port on loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A real S3 server (moto's) on loopback."""
+    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A fresh bucket, and the credentials to reach it in the environment."""
+    import boto3
+    import fsspec
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "test-key",
+        "AWS_SECRET_ACCESS_KEY": "test-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    fsspec.filesystem("s3").clear_instance_cache()
+    bucket = f"runs-{abs(hash(request.node.nodeid))}"
+    boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=bucket)
+    return bucket
+
+
+class Mailbox:
+    """A real SMTP server on loopback that keeps what it receives."""
+
+    def __init__(self) -> None:
+        from aiosmtpd.controller import Controller
+
+        self.messages: list[Any] = []
+        self._lock = threading.Lock()
+        self._controller = Controller(self, hostname="127.0.0.1", port=free_port())
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802  (aiosmtpd's name)
+        import email
+        import email.policy
+
+        with self._lock:
+            self.messages.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
+        return "250 OK"
+
+    @property
+    def port(self) -> int:
+        return int(self._controller.port)
+
+    def __enter__(self) -> Self:
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A mail server; `messages` is what it got."""
+    with Mailbox() as box:
+        yield box

@@ -1,0 +1,188 @@
+"""The step that splits rows and computes features."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trainer.data.keys import fingerprint
+from trainer.data.tables import read_table, write_table
+from trainer.errors import ConfigurationError, DataValidationError, StepNotDoneError
+from trainer.pipeline import Pipeline
+from trainer.run import RunFolder
+from trainer.run.results import FeaturesResult, IngestResult
+from trainer.steps import engineer_features
+
+ROWS = 2000
+
+
+def _pipeline(**changes: Any) -> Pipeline:
+    document = {
+        "name": "churn",
+        "description": "Who leaves",
+        "problem": "binary_classification",
+        "source": {"KIND": "csv", "uri": "rows.csv"},
+        "columns": {"id": "id", "target": "churn", "positive": "Yes", "exclude": ["leak"]},
+        "features": {
+            "fit": {"median_charges": "median(charges)"},
+            "derive": {"rate": "charges / tenure", "dear": "charges > median_charges"},
+        },
+        "algorithms": {"forest": {"KIND": "sklearn", "estimator": "sklearn.ensemble.RandomForestClassifier"}},
+        "tuning": {"metric": "auc_roc"},
+        "gates": {"against_production": {"metric": "auc_roc"}},
+        "registry": {"model": "churn", "experiment": "churn"},
+    }
+    return Pipeline.model_validate({**document, **changes})
+
+
+def _rows() -> pl.DataFrame:
+    rng = np.random.default_rng(5)
+    return pl.DataFrame({
+        "id": [f"c{row}" for row in range(ROWS)],
+        "tenure": rng.integers(0, 20, ROWS),
+        "charges": rng.normal(60, 20, ROWS).round(2),
+        "contract": rng.choice(["month", "year"], ROWS).tolist(),
+        "leak": rng.random(ROWS),
+        "churn": rng.choice(["No", "Yes"], ROWS, p=[0.7, 0.3]).tolist(),
+    })
+
+
+def _folder(root: Path, rows: pl.DataFrame) -> RunFolder:
+    run = RunFolder.open(f"file://{root}/churn/key")
+    ingest = run.at("ingest")
+    digest = write_table(ingest, "snapshot.parquet", rows)
+    columns = {name: str(kind) for name, kind in rows.schema.items()}
+    ingest.finish(
+        IngestResult(
+            snapshot=ingest.uri_of("snapshot.parquet"),
+            source="rows.csv",
+            digest=digest,
+            rows=rows.height,
+            rows_in_source=rows.height,
+            columns=columns,
+            sample=False,
+            age_days=0,
+        )
+    )
+    return run.at("engineer_features")
+
+
+def _run(root: Path, rows: pl.DataFrame | None = None, **changes: Any) -> tuple[FeaturesResult, RunFolder]:
+    folder = _folder(root, _rows() if rows is None else rows)
+    return engineer_features.run(_pipeline(**changes), folder), folder
+
+
+def test_writes_one_table_in_the_order_of_the_snapshot(tmp_path: Path) -> None:
+    result, folder = _run(tmp_path)
+    table = read_table(folder, "features.parquet")
+    assert table.columns == ["__key__", "__part__", "tenure", "charges", "contract", "rate", "dear", "churn"]
+    assert table.select("tenure", "charges", "churn").equals(_rows().select("tenure", "charges", "churn"))
+    assert table.schema["dear"] == pl.Boolean
+    assert read_table(folder, "keys.parquet").equals(table.select("__key__", "__part__"))
+    assert (result.inputs, result.derived) == (["tenure", "charges", "contract"], ["rate", "dear"])
+    assert (result.table, result.keys) == (folder.uri_of("features.parquet"), folder.uri_of("keys.parquet"))
+
+
+def test_the_result_describes_the_parts(tmp_path: Path) -> None:
+    result, folder = _run(tmp_path)
+    table = read_table(folder, "features.parquet")
+    for part in ("train", "validation", "test"):
+        inside = table.filter(pl.col("__part__") == part)
+        assert result.rows[part] == inside.height
+        assert result.fingerprints[part] == fingerprint(inside["__key__"])
+        assert result.proportions[part]["Yes"] == pytest.approx((inside["churn"] == "Yes").mean())
+        assert sum(result.proportions[part].values()) == pytest.approx(1)
+    assert sum(result.rows.values()) == ROWS
+
+
+def test_constants_come_from_the_training_rows_alone(tmp_path: Path) -> None:
+    result, folder = _run(tmp_path)
+    table = read_table(folder, "features.parquet")
+    median = table.filter(pl.col("__part__") == "train")["charges"].median()
+    assert result.constants == {"median_charges": median}
+    assert json.loads(folder.read_text("constants.json")) == {"median_charges": median}
+    assert table["dear"].equals((table["charges"] > median).alias("dear"))
+
+    elsewhere = _rows().with_columns(charges=pl.when(table["__part__"] == "train").then("charges").otherwise(1e6))
+    again, _ = _run(tmp_path / "again", elsewhere)
+    assert again.constants == result.constants
+
+
+def test_divisions_by_zero_are_counted_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    result, folder = _run(tmp_path)
+    zeros = int((_rows()["tenure"] == 0).sum())
+    assert result.became_missing == {"rate": zeros, "dear": 0}
+    assert read_table(folder, "features.parquet")["rate"].null_count() == zeros
+    assert f"rate: {zeros} values are missing because of a division by zero" in caplog.text
+
+
+def test_equal_rows_without_an_id_share_a_part(tmp_path: Path) -> None:
+    rows = _rows().drop("id")
+    columns = {"target": "churn", "positive": "Yes", "exclude": ["leak"]}
+    result, folder = _run(tmp_path, pl.concat([rows, rows]), columns=columns, split={"KIND": "random"})
+    table = read_table(folder, "features.parquet")
+    assert result.duplicates_moved > 0
+    assert table.group_by("__key__").agg(pl.col("__part__").n_unique())["__part__"].max() == 1
+
+
+def test_a_regression_has_no_classes(tmp_path: Path) -> None:
+    result, _ = _run(
+        tmp_path,
+        problem="regression",
+        columns={"id": "id", "target": "leak"},
+        tuning={"metric": "rmse"},
+        gates={"against_production": {"metric": "rmse"}},
+    )
+    assert result.proportions == {}
+
+
+def test_logs_a_line_per_part_and_warns_of_uneven_classes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    _, folder = _run(tmp_path)
+    assert [part for part in ("train: ", "validation: ", "test: ") if part in caplog.text] != []
+    assert "are ids related to classes" not in caplog.text
+    parts = read_table(folder, "keys.parquet")["__part__"]
+    related = _rows().with_columns(
+        churn=pl.when((parts == "test") & (pl.col("tenure") > 1)).then(pl.lit("Yes")).otherwise("churn")
+    )
+    _run(tmp_path / "related", related)
+    assert "test: class Yes has" in caplog.text
+
+
+BAD = {
+    "repeated id": (pl.col("id").replace("c1", "c0").alias("id"), "1 ids of 'id' stand in more than one row: 'c0'"),
+    "missing id": (pl.col("id").replace("c1", None).alias("id"), "'id' is missing in 1 of 2000"),
+    "missing target": (pl.col("churn").replace("Yes", None).alias("churn"), "'churn' is missing in"),
+    "one class": (pl.lit("No").alias("churn"), "1 classes: 'No'.*needs two"),
+    "three classes": (pl.when(pl.col("tenure") < 9).then(pl.lit("?")).otherwise("churn").alias("churn"), "3 classes"),
+    "no positive": (pl.col("churn").replace("Yes", "yes").alias("churn"), "columns.positive: 'Yes' is no class"),
+    "constant": (pl.lit(None, dtype=pl.Float64).alias("charges"), r"features\.fit\.median_charges.*is missing"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD)
+def test_refuses_data(change: pl.Expr, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataValidationError, match=message):
+        _run(tmp_path, _rows().with_columns(change))
+
+
+def test_refuses_a_table_without_the_target(tmp_path: Path) -> None:
+    with pytest.raises(DataValidationError, match=r"columns\.target: no column 'churn'"):
+        _run(tmp_path, _rows().drop("churn"))
+
+
+@pytest.mark.parametrize("column", ["churn", "id", "leak"])
+def test_expressions_cannot_read_what_the_model_does_not_get(column: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{column}' cannot be used: the model does not get it"):
+        _run(tmp_path, features={"derive": {"peek": f"{column} IS NULL"}})
+
+
+def test_needs_ingest(tmp_path: Path) -> None:
+    with pytest.raises(StepNotDoneError, match="ingest"):
+        engineer_features.run(_pipeline(), RunFolder.open(f"file://{tmp_path}/key").at("engineer_features"))
