@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
@@ -120,13 +121,21 @@ class LocalStepOperator(BaseOperator):
             errors="replace",
             start_new_session=True,
         )
-        try:
-            for line in self._process.stdout or ():
-                self._log(line.rstrip())
-            return self._process.wait()
-        except KeyboardInterrupt:
-            raise AirflowFailException(f"{self.task_id}: interrupted; nothing that it had begun counts") from None
-        finally:
+        threading.Thread(target=self._end_group_after_step, name="end-group-after-step", daemon=True).start()
+        with self._process as process:
+            try:
+                for line in process.stdout or ():
+                    self._log(line.rstrip())
+                return process.wait()
+            except KeyboardInterrupt:
+                raise AirflowFailException(f"{self.task_id}: interrupted; nothing that it had begun counts") from None
+            finally:
+                self._end_group()
+
+    def _end_group_after_step(self) -> None:
+        """What a killed step had started would keep its output open, and the task waiting."""
+        if self._process is not None:
+            self._process.wait()
             self._end_group()
 
     def _log(self, line: str) -> None:
@@ -154,7 +163,7 @@ class LocalStepOperator(BaseOperator):
     def _raise(self, exit_code: int, folder: RunFolder) -> None:
         """Raise what the exit code means, with the step's own message; a step that could not say why gets a record."""
         failure = folder.failure()
-        if failure is None:
+        if failure is None or failure.exit_code != exit_code:  # none, or one of an earlier try
             failure = Failure(
                 step=self.step,
                 algorithm=self.algorithm,

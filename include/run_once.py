@@ -73,7 +73,7 @@ class _Run:
             self._signal(signal.SIGKILL)
             return
         self.interrupted = True
-        _say("Interrupted: ending the run …")
+        _say("Interrupted: ending the run; again, and it is cut off without closing its records …")
         self._signal(signal.SIGINT)
 
     def _signal(self, number: int) -> None:

@@ -81,7 +81,7 @@ def read_settings(name: str, home: Path, folder: Path = ENVIRONMENTS) -> Setting
     document = parse_yaml(read_text(folder / "default.yaml"), "default.yaml")
     if name != "default":
         document = _merged(document, parse_yaml(read_text(folder / f"{name}.yaml"), f"{name}.yaml"))
-    return validate(Settings, {"name": name, **_with_home(document, str(home))}, f"environment {name}")
+    return validate(Settings, {**_with_home(document, str(home)), "name": name}, f"environment {name}")
 
 
 def step_environment(settings: Settings) -> dict[str, str]:

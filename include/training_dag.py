@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from include.settings import load_settings, pipelines_folder
 from include.task_docs import TASK_DOCS, dag_docs
 from trainer.decision import decide_run
 from trainer.errors import TrainerError
-from trainer.pipeline import load_pipeline, refuse_same_name
+from trainer.pipeline import parse_pipeline, read_text, refuse_same_name
 from trainer.run import run_key
 from trainer.run.execute import execute
 
@@ -35,16 +36,21 @@ def training_dags() -> Iterator[DAG]:
     names: dict[str, str] = {}
     for file in sorted(pipelines_folder().glob("*.yaml")):
         try:
-            pipeline = load_pipeline(file)
+            text = read_text(file)
+            pipeline = parse_pipeline(text, str(file))
             refuse_same_name(names, pipeline.name, str(file))
-            dag = training_dag(pipeline)
+            dag = training_dag(pipeline, text)
         except Exception as error:  # noqa: BLE001  (whatever is wrong with one file must not stop the others)
-            dag = broken_dag(f"{file.stem}_broken", str(error))
+            name = re.sub(r"[^\w.-]+", "-", file.stem)[:200]  # a file may be called what a DAG may not
+            dag = broken_dag(f"{name}_broken", str(error))
         yield dag
 
 
-def training_dag(pipeline: Pipeline) -> DAG:
-    """The DAG `{name}_training`."""
+def training_dag(pipeline: Pipeline, text: str) -> DAG:
+    """The DAG `{name}_training`; `text` is the YAML that the pipeline was read from.
+
+    The step `start` takes it as it is: writing the pipeline out again would take longer than the rest of the DAG.
+    """
     settings = load_settings()
     with DAG(
         dag_id=f"{pipeline.name}_training",
@@ -55,7 +61,6 @@ def training_dag(pipeline: Pipeline) -> DAG:
         catchup=False,
         max_active_runs=1,
         tags=sorted({"training", pipeline.problem, *pipeline.tags}),
-        params=run_form(pipeline),
         default_args={
             "owner": pipeline.owner,
             "retries": settings.retries,
@@ -65,11 +70,12 @@ def training_dag(pipeline: Pipeline) -> DAG:
         user_defined_filters={"run_key": run_key},
         on_failure_callback=alerts.on_run_failure,
         render_template_as_native_obj=False,
+        auto_register=False,  # or Airflow would show what stood when building it failed
     ) as dag:
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
         step = partial(_step, run=run)
 
-        start = step("start", parameters=PARAMETERS, pipeline=pipeline.to_yaml())
+        start = step("start", parameters=PARAMETERS, pipeline=text)
         ingest = step("ingest")
         validate = step("validate")
         detect_drift = step("detect_drift")
@@ -88,6 +94,8 @@ def training_dag(pipeline: Pipeline) -> DAG:
             engineer_features >> tune >> train >> [evaluate, report]
         evaluate >> decide >> register >> accept >> promote >> report >> notify
         [decide, promote] >> notify
+        # Given to the DAG before, the form would be copied into every task, which finds it on its DAG anyway.
+        dag.params = run_form(pipeline)
     return dag
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +22,36 @@ from trainer.pipeline import Pipeline, load_pipeline
 
 PROJECT = Path(__file__).resolve().parent.parent
 CHURN = PROJECT / "include" / "pipelines" / "churn.yaml"
+
+
+def _airflow_of_this_session() -> Path:
+    """A home for Airflow in a temporary folder; Airflow reads these variables when it is first imported."""
+    home = Path(tempfile.mkdtemp(prefix="airflow-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "PIPELINES_"))]:
+        del os.environ[name]
+    os.environ.update({
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "PIPELINES_ENVIRONMENT": "development",
+        "PIPELINES_HOME": str(home / "pipelines"),
+    })  # fmt: skip
+    return home
+
+
+AIRFLOW_HOME = _airflow_of_this_session()
+
+
+@pytest.fixture(scope="session")
+def airflow_home() -> Path:
+    """This session's AIRFLOW_HOME, its database (`airflow.db`) migrated; copy it for an Airflow of a test's own."""
+    airflow = Path(sys.executable).with_name("airflow")
+    done = subprocess.run([airflow, "db", "migrate"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return AIRFLOW_HOME
 
 
 @pytest.fixture(scope="session")

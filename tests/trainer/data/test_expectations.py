@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from trainer.data.check_results import check_result
 from trainer.data.expectations import check_checks, run_checks
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Check, load_pipeline
@@ -30,21 +31,19 @@ def good_tables() -> Tables:
     tenure = [number % 73 for number in numbers]
     monthly = [20.0 + number % 90 for number in numbers]
     payments = ["Electronic check", "Mailed check", "Bank transfer (automatic)", "Credit card (automatic)"]
-    rows = pl.DataFrame(
-        {
-            "customer_id": [f"{number:04d}-ABCDE" for number in numbers],
-            "tenure": tenure,
-            "monthly_charges": monthly,
-            "total_charges": [
-                None if number < 6 else max(months, 1) * charge
-                for number, months, charge in zip(numbers, tenure, monthly, strict=True)
-            ],
-            "churn": ["Yes" if number % 200 < 53 else "No" for number in numbers],
-            "contract": [["Month-to-month", "One year", "Two year"][number % 3] for number in numbers],
-            "internet_service": [["DSL", "Fiber optic", "No"][number % 3] for number in numbers],
-            "payment_method": [payments[number % 4] for number in numbers],
-        }
-    )
+    rows = pl.DataFrame({
+        "customer_id": [f"{number:04d}-ABCDE" for number in numbers],
+        "tenure": tenure,
+        "monthly_charges": monthly,
+        "total_charges": [
+            None if number < 6 else max(months, 1) * charge
+            for number, months, charge in zip(numbers, tenure, monthly, strict=True)
+        ],
+        "churn": ["Yes" if number % 200 < 53 else "No" for number in numbers],
+        "contract": [["Month-to-month", "One year", "Two year"][number % 3] for number in numbers],
+        "internet_service": [["DSL", "Fiber optic", "No"][number % 3] for number in numbers],
+        "payment_method": [payments[number % 4] for number in numbers],
+    })
     return {"rows": rows, "source": pl.DataFrame({"rows": [ROWS], "columns": [8], "age_days": [2.5]})}
 
 
@@ -90,9 +89,13 @@ ALSO_BROKEN = {"unknown_target": {15}}
 
 
 def check(name: str, *, of: str = "rows", severity: str = "critical", **kwargs: Any) -> Check:
-    return Check.model_validate(
-        {"check": name, "dimension": "validity", "severity": severity, "of": of, "kwargs": kwargs}
-    )
+    return Check.model_validate({
+        "check": name,
+        "dimension": "validity",
+        "severity": severity,
+        "of": of,
+        "kwargs": kwargs,
+    })
 
 
 def test_every_check_of_churn_passes_on_correct_data() -> None:
@@ -122,10 +125,27 @@ def test_every_check_has_a_case() -> None:
 
 def test_counts_shares_and_examples() -> None:
     rows = pl.DataFrame({"months": [1, 2, 200, 200, 300, 400, 500, 600, 700, None]})
-    (result,), _ = run_checks([check("expect_column_values_to_be_between", column="months", max_value=120)], {"rows": rows})
-    assert (result.unexpected, result.share) == (7, pytest.approx(7 / 9))
+    (result,), _ = run_checks(
+        [check("expect_column_values_to_be_between", column="months", max_value=120)], {"rows": rows}
+    )
+    assert result.unexpected == 7
+    assert result.share == pytest.approx(7 / 9)
     assert result.examples == [200.0, 300.0, 400.0, 500.0, 600.0]
     assert result.message == "expected max_value 120"
+
+
+def test_an_unexpected_class_is_seen_in_the_shares() -> None:
+    partition = {"values": ["a", "b"], "weights": [0.5, 0.5]}
+    kl = check("expect_column_kl_divergence_to_be_less_than", column="kind", partition_object=partition, threshold=0.1)
+    (result,), _ = run_checks([kl], {"rows": pl.DataFrame({"kind": ["a", "b", "c", "a"]})})
+    assert not result.passed
+    assert result.observed == {"divergence": "infinite", "a": 0.5, "b": 0.25, "c": 0.25}
+
+
+def test_a_long_list_is_cut_in_the_message() -> None:
+    kinds = check("expect_column_values_to_be_in_set", column="kind", value_set=[f"kind {n}" for n in range(500)])
+    (result,), _ = run_checks([kinds], {"rows": pl.DataFrame({"kind": ["x"]})})
+    assert len(result.message) < 200
 
 
 def test_missing_values_are_named_by_row() -> None:
@@ -185,7 +205,9 @@ def test_whether_a_column_exists_keeps_its_severity() -> None:
     ],
     ids=["text_between_numbers", "pattern", "breaks_the_suite", "mean_of_text"],
 )
-def test_what_raises_inside_has_failed_and_leaves_the_others_alone(name: str, kwargs: dict[str, Any], message: str) -> None:
+def test_what_raises_inside_has_failed_and_leaves_the_others_alone(
+    name: str, kwargs: dict[str, Any], message: str
+) -> None:
     others = check("expect_column_values_to_not_be_null", column="text")
     bad = check(name, **kwargs)
     results, own = run_checks([others, bad, others], {"rows": pl.DataFrame({"text": ["a", "b"]})})
@@ -210,7 +232,9 @@ def test_what_raises_inside_has_failed_and_leaves_the_others_alone(name: str, kw
     ids=["int", "int_missing", "int32_missing", "float", "bool_missing", "bool", "text", "category", "all_missing"],
 )
 def test_type_names(values: list[Any], kind: Any, name: str) -> None:
-    tables = {"rows": pl.DataFrame({"a": pl.Series(values, dtype=pl.String if kind == pl.Categorical else kind).cast(kind)})}
+    tables = {
+        "rows": pl.DataFrame({"a": pl.Series(values, dtype=pl.String if kind == pl.Categorical else kind).cast(kind)})
+    }
     others = [other for other in ("int64", "int32", "float64", "bool", "str", "datetime64[us]") if other != name]
     checks = [
         check("expect_column_values_to_be_in_type_list", column="a", type_list=[name]),
@@ -248,7 +272,7 @@ def test_dates_have_one_type(kind: Any) -> None:
     ],
     ids=["between", "set", "flags", "pair_with_missing", "pair_mostly", "quantile"],
 )
-def test_whole_numbers_and_flags_with_missing_values(name: str, kwargs: dict[str, Any], passes: bool) -> None:  # noqa: FBT001
+def test_whole_numbers_and_flags_with_missing_values(name: str, kwargs: dict[str, Any], passes: bool) -> None:
     rows = pl.DataFrame({"whole": [1, None, 3], "zero": [0, 0, 0], "flag": [True, None, False]})
     (result,), own = run_checks([check(name, **kwargs)], {"rows": rows})
     assert result.passed is passes
@@ -267,18 +291,38 @@ def test_only_some_rows() -> None:
     ("name", "kwargs", "message"),
     [
         ("expect_column_values_to_be_betwen", {"column": "a"}, "did you mean 'expect_column_values_to_be_between'"),
-        ("expect_column_values_to_be_between", {"column": "a", "minvalue": 1}, "unknown 'minvalue'; did you mean 'min_value'"),
+        (
+            "expect_column_values_to_be_between",
+            {"column": "a", "minvalue": 1},
+            "unknown 'minvalue'; did you mean 'min_value'",
+        ),
         ("expect_column_values_to_be_between", {"min_value": 1}, "column: field required"),
         ("expect_column_values_to_be_between", {"column": "a"}, "min_value or max_value must be given"),
-        ("expect_column_mean_to_be_between", {"column": "a", "min_value": None}, "min_value or max_value must be given"),
+        (
+            "expect_column_mean_to_be_between",
+            {"column": "a", "min_value": None},
+            "min_value or max_value must be given",
+        ),
         ("expect_table_row_count_to_be_between", {}, "min_value or max_value must be given"),
         ("expect_column_values_to_be_in_set", {"column": "a"}, "value_set: field required"),
-        ("expect_column_values_to_be_in_set", {"column": "a", "value_set": "x"}, "value_set: value is not a valid list"),
+        (
+            "expect_column_values_to_be_in_set",
+            {"column": "a", "value_set": "x"},
+            "value_set: value is not a valid list",
+        ),
         ("expect_column_values_to_not_be_null", {"column": "a", "mostly": 3}, "mostly: .* less than or equal to 1"),
         ("expect_column_values_to_be_in_type_list", {"column": "a"}, "type_list must be given"),
-        ("expect_column_kl_divergence_to_be_less_than", {"column": "a", "threshold": 1}, "partition_object must be given"),
+        (
+            "expect_column_kl_divergence_to_be_less_than",
+            {"column": "a", "threshold": 1},
+            "partition_object must be given",
+        ),
         ("expect_column_values_to_not_be_null", {"column": "a", "meta": {}}, "unknown 'meta'"),
-        ("expect_column_values_to_not_be_null", {"column": "a", "catch_exceptions": False}, "unknown 'catch_exceptions'"),
+        (
+            "expect_column_values_to_not_be_null",
+            {"column": "a", "catch_exceptions": False},
+            "unknown 'catch_exceptions'",
+        ),
         ("expect_column_values_to_be_in_set", {"column": "a", "value_set": {"$PARAMETER": "b"}}, "suite parameters"),
         ("expect_column_values_to_not_be_null", {"column": "a", "row_condition": "a > 1"}, "texts are deprecated"),
     ],
@@ -317,3 +361,10 @@ def test_nothing_is_printed_logged_or_left_behind(
     assert printed.out + printed.err == ""
     assert caplog.records == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_raised_has_not_passed_whatever_else_is_said() -> None:
+    info = {"raised_exception": True, "exception_message": "no such metric"}
+    found = {"success": True, "result": {}, "exception_info": {"a metric": info}}
+    result = check_result(CHURN.validation[0], found)
+    assert (result.passed, result.message) == (False, "it could not be evaluated: no such metric")

@@ -1,33 +1,29 @@
 """The pipeline's checks as Great Expectations expectations, run on Pandas.
 
-Type names that `expect_column_values_to_be_in_type_list` and `…_of_type` see: `int64` (and the other widths), `float64`,
-`bool`, `datetime64[us]` (dates too) and, for text, `str`. A column's type does not change because values are missing.
+Type names that `expect_column_values_to_be_in_type_list` and `…_of_type` see: `int64` (and the other widths),
+`float64`, `bool`, `datetime64[us]` (dates too) and, for text, `str`. Missing values do not change a column's type.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.check_results import absent_result, check_result, columns_of, plain
 from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean
-from trainer.run.results import CheckResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pandas as pd
     import polars as pl
 
     from trainer.pipeline import Check
+    from trainer.run.results import CheckResult
 
-EXAMPLES = 5
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 50}
 """Enough unexpected values to find five that differ."""
 
-COLUMN_KEYS = ("column", "column_A", "column_B")
 ABOUT_COLUMNS = ("expect_table_", "expect_column_to_exist")
 """Expectations for which an absent column is a finding, not a mistake."""
 TYPE_CHECKS = ("expect_column_values_to_be_in_type_list", "expect_column_values_to_be_of_type")
@@ -63,7 +59,9 @@ def run_checks(checks: list[Check], tables: dict[str, pl.DataFrame]) -> tuple[li
         found = [result for suite in own[table] for result in suite["results"]]
         evaluated |= {result["expectation_config"]["meta"]["number"]: result for result in found}
     results = [
-        _absent_result(check, absent[number], tables[check.of]) if absent[number] else _result(check, evaluated[number])
+        absent_result(check, absent[number], tables[check.of].columns)
+        if absent[number]
+        else check_result(check, evaluated[number])
         for number, check in enumerate(checks)
     ]
     return results, own
@@ -147,15 +145,10 @@ def _numbers_by_table(checks: list[Check], absent: dict[int, list[str]]) -> dict
     return by_table
 
 
-def _columns_of(check: Check) -> list[str]:
-    listed = [] if check.check.startswith("expect_table_") else check.kwargs.get("column_list", [])
-    return [*(check.kwargs[key] for key in COLUMN_KEYS if key in check.kwargs), *listed]
-
-
 def _absent_columns(check: Check, frame: pl.DataFrame) -> list[str]:
     if check.check.startswith(ABOUT_COLUMNS):
         return []
-    return [column for column in _columns_of(check) if column not in frame.columns]
+    return [column for column in columns_of(check) if column not in frame.columns]
 
 
 def _to_pandas(table: str, tables: dict[str, pl.DataFrame], checks: list[Check]) -> pd.DataFrame:
@@ -169,7 +162,7 @@ def _to_pandas(table: str, tables: dict[str, pl.DataFrame], checks: list[Check])
 
     frame = tables[table.removesuffix(TYPES)]
     if table.endswith(TYPES):
-        frame = frame.select(list(dict.fromkeys(column for check in checks for column in _columns_of(check))))
+        frame = frame.select(list(dict.fromkeys(column for check in checks for column in columns_of(check))))
         frame = frame.with_columns(cs.integer().fill_null(0), cs.boolean().fill_null(value=False))
     return frame.with_columns(
         (cs.categorical() | cs.enum()).cast(pl.String),
@@ -183,10 +176,10 @@ def _validate(name: str, frame: pd.DataFrame, expectations: list[Any]) -> list[d
     """Results of the suite; where one expectation breaks the whole suite, of one suite for each."""
     try:
         return [_run_suite(name, frame, expectations)]
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever it is, the check has not passed)
         if len(expectations) > 1:
             return [result for one in expectations for result in _validate(name, frame, [one])]
-        config = _plain(expectations[0].configuration.to_json_dict())
+        config = plain(expectations[0].configuration.to_json_dict())
         exception = {"raised_exception": True, "exception_message": f"{type(error).__name__}: {error}"}
         return [
             {"results": [{"success": False, "expectation_config": config, "result": {}, "exception_info": exception}]}
@@ -206,8 +199,8 @@ def _run_suite(name: str, frame: pd.DataFrame, expectations: list[Any]) -> dict[
     suite = gx.ExpectationSuite(name=name, expectations=expectations)
     # Not by a validation definition: that one stores its results, which fails on NumPy's booleans (quantiles).
     results = data.get_batch({"dataframe": frame}).validate(suite, result_format=RESULT_FORMAT)
-    plain: dict[str, Any] = _plain(results.to_json_dict())
-    return plain
+    own: dict[str, Any] = plain(results.to_json_dict())
+    return own
 
 
 def _great_expectations() -> Any:
@@ -219,69 +212,3 @@ def _great_expectations() -> Any:
         import great_expectations as gx
 
     return gx
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON knows it: NumPy's scalars as Python's, what is not finite as text."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [_plain(inner) for inner in value]
-    if hasattr(value, "item"):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
-
-
-def _absent_result(check: Check, absent: list[str], frame: pl.DataFrame) -> CheckResult:
-    named = ", ".join(repr(column) for column in absent)
-    what = "column" if len(absent) == 1 else "columns"
-    where = "the data" if check.of == "rows" else "what is known about the source"
-    return CheckResult(
-        check=check.check, column=", ".join(_columns_of(check)), dimension=check.dimension, severity="critical",
-        passed=False, unexpected=0, share=0.0,
-        message=f"{what} {named} {'is' if len(absent) == 1 else 'are'} not in {where}; columns: {', '.join(frame.columns)}",
-    )  # fmt: skip
-
-
-def _result(check: Check, found: dict[str, Any]) -> CheckResult:
-    details = found["result"]
-    raised = _raised(found["exception_info"])
-    return CheckResult(
-        check=check.check, column=", ".join(_columns_of(check)), dimension=check.dimension, severity=check.severity,
-        passed=bool(found["success"]) and not raised,
-        unexpected=int(details.get("unexpected_count") or 0),
-        share=float(details.get("unexpected_percent") or 0.0) / 100,
-        examples=_examples(details),
-        observed=_observed(details),
-        message=f"it could not be evaluated: {raised}" if raised else _expected(check),
-    )  # fmt: skip
-
-
-def _examples(details: dict[str, Any]) -> list[Any]:
-    """Up to five unexpected values that differ; of values that are missing, the rows' numbers, from 1."""
-    values = list({repr(value): value for value in details.get("partial_unexpected_list") or []}.values())
-    if values == [None]:
-        return [f"row {index + 1}" for index in details.get("partial_unexpected_index_list", [])[:EXAMPLES]]
-    return values[:EXAMPLES]
-
-
-def _observed(details: dict[str, Any]) -> Any:
-    """The figure; of distributions the shares, for an infinite divergence has no figure."""
-    partition = details.get("details", {}).get("observed_partition")
-    if not isinstance(partition, dict) or "values" not in partition:
-        return details.get("observed_value")
-    shares = dict(zip(map(str, partition["values"]), partition["weights"], strict=True))
-    return {"divergence": details.get("observed_value"), **shares}
-
-
-def _raised(info: dict[str, Any]) -> str:
-    """Messages of what was raised: Great Expectations gives one record, or one for each of its metrics."""
-    records: Iterable[dict[str, Any]] = [info] if "raised_exception" in info else info.values()
-    return "; ".join(dict.fromkeys(str(one["exception_message"]) for one in records if one["raised_exception"]))
-
-
-def _expected(check: Check) -> str:
-    limits = {key: value for key, value in check.kwargs.items() if key not in (*COLUMN_KEYS, "column_list")}
-    return f"expected {', '.join(f'{key} {value}' for key, value in limits.items())}" if limits else ""

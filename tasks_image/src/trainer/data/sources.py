@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import fsspec
 
-from trainer.errors import ConfigurationError, DataValidationError
+from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 from trainer.pipeline import SampleSource
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SAMPLE_SUFFIX = "-sample"
+HTTP_ABSENT = {404, 410}
+"""The answers of a server that mean that there is no such file."""
 
 
 def settle_source(pipeline: Pipeline, environment: Environment) -> Pipeline:
@@ -24,7 +26,7 @@ def settle_source(pipeline: Pipeline, environment: Environment) -> Pipeline:
 
     A sample's model gets a name of its own, so that it never becomes the production that real data is judged against.
     Raises DataValidationError where there is no data and the environment allows no sample; an address that cannot
-    be reached is an error too, and never a reason to take a sample.
+    be reached is an error too (TrainerError or the store's own: it may pass), and never a reason to take a sample.
     """
     source = pipeline.source
     if isinstance(source, SampleSource):
@@ -61,11 +63,20 @@ def absolute_uri(uri: str, data_store: str) -> str:
     return f"{data_store.rstrip('/')}/{uri}"
 
 
+def is_absent(uri: str, error: FileNotFoundError) -> bool:
+    """Whether there is no such file, and not only no answer: fsspec's HTTP says "not found" whatever went wrong."""
+    if not uri.startswith(("http://", "https://")) or error.__cause__ is None:
+        return True
+    return getattr(error.__cause__, "status", None) in HTTP_ABSENT
+
+
 def _exists(uri: str) -> bool:
     try:
         filesystem, path = fsspec.core.url_to_fs(uri)
         filesystem.info(path)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if not is_absent(uri, error):
+            raise TrainerError(f"{uri}: cannot be reached: {error.__cause__}") from error
         return False
     except (ValueError, ImportError) as error:
         raise ConfigurationError(f"source.uri {uri!r}: {error}") from error

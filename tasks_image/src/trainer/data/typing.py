@@ -44,12 +44,21 @@ def _plain_cast(values: pl.Series, kind: ColumnType) -> pl.Series:
     import polars as pl
 
     if kind in ("date", "datetime") and values.dtype == pl.String:
-        parsed = values.str.to_datetime(strict=False)
+        parsed = _to_datetime(values)
         return parsed.cast(pl.Date) if kind == "date" else parsed
     if kind == "integer":
         return _whole(values)
     target = {"string": pl.String, "float": pl.Float64, "date": pl.Date, "datetime": pl.Datetime}[kind]
     return values.cast(target, strict=False)
+
+
+def _to_datetime(values: pl.Series) -> pl.Series:
+    import polars as pl
+
+    try:
+        return values.str.to_datetime(strict=False)
+    except pl.exceptions.ComputeError:  # not one value looks like a date
+        return pl.repeat(None, len(values), dtype=pl.Datetime("us"), eager=True).alias(values.name)
 
 
 def _whole(values: pl.Series) -> pl.Series:

@@ -82,8 +82,8 @@ def _against_limit(value: float | None, limit: Limit) -> tuple[Verdict, str]:
         return "failed", f"the figure is {value}, which is no number to judge by"
     higher = limit.better == "higher"
     if (value >= limit.limit) if higher else (value <= limit.limit):
-        return "passed", f"{value:.4g} is {'at least' if higher else 'at most'} {limit.limit:.4g}"
-    return "failed", f"{value:.4g} is {'below' if higher else 'above'} the limit {limit.limit:.4g}"
+        return "passed", f"{value:.6g} is {'at least' if higher else 'at most'} {limit.limit:.6g}"
+    return "failed", f"{value:.6g} is {'below' if higher else 'above'} the limit {limit.limit:.6g}"
 
 
 def _against_production(gates: Gates, evaluation: EvaluateResult) -> GateResult:
@@ -105,10 +105,15 @@ def _against_production(gates: Gates, evaluation: EvaluateResult) -> GateResult:
         value=compared.gain if compared and _is_figure(compared.gain) else None,
         limit=rule.min_gain,
         production=compared.production if compared and _is_figure(compared.production) else None,
-        interval=(compared.lower, compared.upper) if compared and _is_figure(compared.lower) else None,
+        interval=_interval(compared),
         verdict=verdict,
         reason=reason,
     )
+
+
+def _interval(compared: Compared | None) -> tuple[float, float] | None:
+    known = compared is not None and _is_figure(compared.lower) and _is_figure(compared.upper)
+    return (compared.lower, compared.upper) if compared and known else None
 
 
 def _gain(compared: Compared, min_gain: float, confidence: float) -> tuple[Verdict, str]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     """Features (n, m) and targets (n,)."""
 
 
+WITHOUT_JOBS = {"LogisticRegression"}
+"""Estimators of scikit-learn whose `n_jobs` is deprecated: it has no effect, and setting it warns."""
+
+
 class Model(Spec, ABC):
     """An algorithm with its parameters. `fit` gives a fitted estimator with scikit-learn's `predict`."""
 
@@ -112,7 +116,7 @@ class LightGBMModel(LightGBM, Model):
         import lightgbm
 
         callbacks = [lightgbm.early_stopping(rounds, verbose=False)]
-        return estimator.fit(*kept, eval_set=[held_out], callbacks=callbacks)
+        return estimator.fit(*kept, eval_X=held_out[0], eval_y=held_out[1], callbacks=callbacks)
 
 
 class SklearnModel(Sklearn, Model):
@@ -125,6 +129,8 @@ class SklearnModel(Sklearn, Model):
     def build(self, problem: str, seed: int, threads: int) -> Any:  # noqa: ARG002  (the estimator knows its problem)
         kind = _import(self.estimator)
         known = {"n_jobs": threads, "random_state": seed}
+        if kind.__name__ in WITHOUT_JOBS:
+            del known["n_jobs"]
         accepted = {key: value for key, value in known.items() if key in _construct(kind, {}).get_params()}
         return _construct(kind, {**accepted, **self.params})
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import fsspec
 from pydantic import Field
 
+from trainer.data.sources import is_absent
 from trainer.data.typing import apply_types
-from trainer.errors import ConfigurationError, DataValidationError
+from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 from trainer.pipeline import AnySource, CsvSource, ParquetSource, SampleSource, Source, did_you_mean
 
 if TYPE_CHECKING:
@@ -133,13 +134,11 @@ def reader_for(source: AnySource) -> CsvReader | ParquetReader | SampleReader:
 
 
 def open_source(uri: str) -> Any:
-    """A source opened for reading bytes; raises DataValidationError where it cannot be."""
+    """A source opened for reading bytes; raises DataValidationError where it cannot be, TrainerError on no answer."""
     try:
         return fsspec.open(uri, "rb").open()
     except FileNotFoundError as error:
-        raise DataValidationError(
-            f"{uri}: there is no such file; `make data` fetches the published data sets"
-        ) from error
+        raise _not_found(uri, error) from error
     except (OSError, PermissionError) as error:
         raise DataValidationError(f"{uri}: cannot be read: {error}") from error
     except (ValueError, ImportError) as error:
@@ -155,8 +154,14 @@ def _changed_at(uri: str) -> datetime:
         logger.warning("%s: its server does not say when it last changed; it counts as fresh", uri)
         return datetime.now(UTC)
     except FileNotFoundError as error:
-        raise DataValidationError(f"{uri}: there is no such file") from error
+        raise _not_found(uri, error) from error
     return changed if changed.tzinfo else changed.replace(tzinfo=UTC)
+
+
+def _not_found(uri: str, error: FileNotFoundError) -> TrainerError:
+    if not is_absent(uri, error):
+        return TrainerError(f"{uri}: cannot be reached: {error.__cause__}")
+    return DataValidationError(f"{uri}: there is no such file; `make data` fetches the published data sets")
 
 
 def _blank_to_missing(frame: pl.DataFrame, missing: list[str]) -> pl.DataFrame:

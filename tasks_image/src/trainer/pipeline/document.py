@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
+import types
+from collections import defaultdict
+from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -12,13 +17,14 @@ from pydantic import BaseModel, ValidationError
 from trainer.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Iterable
 
     from pydantic_core import ErrorDetails
 
 T = TypeVar("T", bound=BaseModel)
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class _UniqueKeyLoader(_Loader):  # type: ignore[misc,valid-type]
@@ -27,14 +33,20 @@ class _UniqueKeyLoader(_Loader):  # type: ignore[misc,valid-type]
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  (as PyYAML declares it)
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                raise _yaml_error("merge keys (<<) are not read; write the keys out", key_node)
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise _yaml_error("a key has to be a plain value", key_node)
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands here twice", key_node.start_mark
-                )
+                raise _yaml_error(f"the key {key!r} stands here twice", key_node)
             seen.add(key)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return mapping
+
+
+def _yaml_error(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 def parse_yaml(text: str, name: str) -> dict[str, Any]:
@@ -44,7 +56,7 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
     """
     try:
         document = yaml.load(text, _UniqueKeyLoader)  # noqa: S506  (a safe loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01
         raise ConfigurationError(f"{name}: this is no YAML: {error}") from error
     if not isinstance(document, dict):
         raise ConfigurationError(f"{name}: a mapping of keys is needed, this is {type(document).__name__}")
@@ -64,8 +76,8 @@ def validate(model: type[T], document: dict[str, Any], name: str) -> T:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        lines = [_explain(model, detail) for detail in error.errors()]
-        raise ConfigurationError("\n".join(f"{name}: {line}" for line in lines)) from error
+        lines = [f"{name}: {line}" for line in _explain(model, error.errors())]
+        raise ConfigurationError("\n".join(lines)) from error
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
@@ -76,37 +88,124 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     return f"{hint} allowed: {', '.join(names)}"
 
 
-def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"]) or "the file"
-    message = detail["msg"].removeprefix("Value error, ")
+@dataclass(frozen=True)
+class _Place:
+    """Where a mistake lies."""
+
+    where: str
+    """The keys that lead there, as they stand in the document."""
+    kinds: tuple[Any, ...]
+    """What can stand there."""
+    union: tuple[int | str, ...] = ()
+    """The location of the outermost union without a KIND on the way; empty: there is none."""
+    alternative: str = ""
+    """Pydantic's name for the alternative of that union that the mistake belongs to."""
+
+
+def _explain(model: type[BaseModel], details: list[ErrorDetails]) -> list[str]:
+    """The mistakes as lines, one per place in the document."""
+    placed = [(_place(model, detail["loc"]), detail) for detail in details]
+    lines: dict[str, list[str]] = defaultdict(list)
+    for place, detail in _of_nearest_alternative(placed):
+        where, message = _explain_one(model, place, detail)
+        lines[where] += [message] if message not in lines[where] else []
+    found = [f"{where}: {' or '.join(messages)}" if where else "\n".join(messages) for where, messages in lines.items()]
+    return [line for text in found for line in text.splitlines()]
+
+
+def _of_nearest_alternative(placed: list[tuple[_Place, ErrorDetails]]) -> list[tuple[_Place, ErrorDetails]]:
+    """Pydantic lists the mistakes of every alternative of a union; keep the one with the fewest mistaken places."""
+    places: dict[tuple[int | str, ...], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for place, _ in placed:
+        places[place.union][place.alternative].add(place.where)
+    fewest = {union: min(map(len, found.values())) for union, found in places.items()}
+    return [
+        (place, detail)
+        for place, detail in placed
+        if not place.union or len(places[place.union][place.alternative]) == fewest[place.union]
+    ]
+
+
+def _explain_one(model: type[BaseModel], place: _Place, detail: ErrorDetails) -> tuple[str, str]:
+    """Where the mistake lies, and what it is."""
     if detail["type"] == "extra_forbidden":
-        key = str(detail["loc"][-1])
-        return f"{where}: unknown key{did_you_mean(key, _fields_at(model, detail['loc'][:-1]))}"
-    if detail["type"] == "missing":
-        return f"{where}: is required"
-    if detail["type"] == "value_error":
-        return f"{where}: {message}"
-    return f"{where}: {message[0].lower()}{message[1:]}, not {detail['input']!r:.80}"
+        allowed = {name for kind in _place(model, detail["loc"][:-1]).kinds for name in _fields(kind)}
+        return place.where, f"unknown key{did_you_mean(str(detail['loc'][-1]), allowed)}"
+    if detail["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        return f"{place.where}.KIND", _about_kind(place, detail["input"])
+    return place.where, _about_value(detail)
 
 
-def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
-    """Names of the fields of the models that a location inside `model` can stand for."""
-    candidates: list[Any] = [model]
-    for part in location:
-        candidates = [inner for candidate in candidates for inner in _step_into(candidate, part)]
-    return {name for found in candidates for kind in _models_in(found) for name in kind.model_fields}
+def _about_value(detail: ErrorDetails) -> str:
+    kind, given, message = detail["type"], detail["input"], detail["msg"].removeprefix("Value error, ")
+    if kind == "missing":
+        return "is required"
+    if kind == "value_error":
+        return message
+    if kind in {"dict_type", "model_type", "model_attributes_type"}:
+        return f"a mapping of keys is needed, not {_shown(given)}"
+    words = re.findall(r"'([^']*)'", detail["ctx"]["expected"]) if kind == "literal_error" else []
+    if words and isinstance(given, str):
+        what = "unknown key" if detail["loc"][-1] == "[key]" else f"{given!r} is not allowed"
+        return f"{what}{did_you_mean(given, words)}"
+    return f"{message[0].lower()}{message[1:]}, not {_shown(given)}"
 
 
-def _step_into(annotation: Any, part: int | str) -> list[Any]:
-    models = _models_in(annotation)
-    named = [kind.model_fields[part].annotation for kind in models if part in kind.model_fields]
-    if named:
-        return named
-    tagged = [kind for kind in models if "KIND" in kind.model_fields and kind.model_fields["KIND"].default == part]
-    return tagged or models
+def _about_kind(place: _Place, given: Any) -> str:
+    kinds = [kind.model_fields["KIND"].default for kind in place.kinds]
+    if "KIND" not in given:
+        return f"is required; allowed: {', '.join(sorted(kinds))}"
+    return f"there is no kind {_shown(given['KIND'])}{did_you_mean(str(given['KIND']), kinds)}"
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [kind for argument in get_args(annotation) for kind in _models_in(argument)]
+def _shown(value: Any) -> str:
+    """A value in an error message; a whole section says no more than what it is."""
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return f"{value!r:.80}"
+
+
+def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> _Place:
+    """Follow a location through the models, leaving out the names that pydantic adds for a union's alternatives."""
+    shown: list[str] = []
+    kinds: tuple[Any, ...] = (model,)
+    union: tuple[int | str, ...] = ()
+    alternative = ""
+    for depth, part in enumerate(location):
+        if len(kinds) > 1:
+            if not union and not all("KIND" in _fields(kind) for kind in kinds):
+                union, alternative = location[:depth], str(part)
+            kinds = tuple(kind for kind in kinds if _is_named(kind, str(part)))
+        elif part != "[key]":
+            shown.append(str(part))
+            kinds = tuple(inner for kind in kinds for inner in _alternatives(_inside(kind, part)))
+    return _Place(".".join(shown), kinds, union, alternative)
+
+
+def _fields(kind: Any) -> set[str]:
+    return {*kind.model_fields} if isinstance(kind, type) and issubclass(kind, BaseModel) else set()
+
+
+def _is_named(kind: Any, name: str) -> bool:
+    """Whether pydantic means this alternative of a union: by its KIND, else by its class."""
+    if "KIND" in _fields(kind):
+        return bool(kind.model_fields["KIND"].default == name)
+    own = str(getattr(kind, "__name__", kind))
+    return name == own or name.endswith(f" {own}]")  # function-after[check(), Range]
+
+
+def _inside(kind: Any, part: int | str) -> Any:
+    """The type of what lies under a key of a model or a mapping, or in a list."""
+    if part in _fields(kind):
+        return kind.model_fields[part].annotation
+    arguments = get_args(kind) if get_origin(kind) in {dict, list, tuple} else ()
+    return arguments[-1 if get_origin(kind) is dict else 0] if arguments else None
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types that an annotation allows, None aside."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return tuple(kind for one in get_args(annotation) for kind in _alternatives(one))
+    return () if annotation in {None, types.NoneType} else (annotation,)

@@ -43,6 +43,11 @@ class Range(Spec):
             raise ValueError(f"a logarithmic range needs low above 0, not {self.low}")
         if self.log and self.step is not None:
             raise ValueError("a logarithmic range takes no step")
+        if self.step is not None and self.step <= 0:
+            raise ValueError(f"a step has to be above 0, not {self.step}")
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        if whole and isinstance(self.step, float):
+            raise ValueError(f"whole numbers are searched in whole steps, not {self.step}")
         return self
 
 

@@ -49,7 +49,7 @@ class Pipeline(Spec):
     def _consistent(self) -> Self:
         mistakes = [*self._metric_mistakes(), *self._column_mistakes(), *self._run_mistakes()]
         if mistakes:
-            raise ValueError("; ".join(mistakes))
+            raise ValueError("\n".join(mistakes))
         return self
 
     def _metric_mistakes(self) -> list[str]:

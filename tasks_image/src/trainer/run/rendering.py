@@ -18,7 +18,6 @@ MEANINGS = {
     "unfinished": "UNFINISHED: the run did not get to its end; nothing more moves",
 }
 SIGNS = {"passed": "pass", "failed": "FAIL", "not_better": "no gain"}
-WIDTH = 100
 
 
 def render(summary: Summary) -> str:
@@ -69,7 +68,7 @@ def _drift(drift: dict[str, Any]) -> str:
 
 def _candidate(row: dict[str, Any]) -> dict[str, str]:
     return {
-        key: f"{value:.4f}" if isinstance(value, float) and key != "seconds" else _short(value)
+        key: f"{value:{'.1f' if key == 'seconds' else '.4f'}}" if isinstance(value, float) else _short(value)
         for key, value in row.items()
     }
 
@@ -90,7 +89,7 @@ def _gates(summary: Summary) -> list[dict[str, str]]:
 def _short(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _table(title: str, rows: list[dict[str, str]]) -> Iterator[str]:

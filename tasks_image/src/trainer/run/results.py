@@ -214,6 +214,8 @@ class EvaluateResult(Result):
     production_version: str = ""
     production_metrics: dict[str, float] = {}
     comparison: Compared | None = None
+    aliases: dict[str, str] = {}
+    """The registered model's aliases at the time, and the version that each one names."""
 
 
 class RegisterResult(Result):

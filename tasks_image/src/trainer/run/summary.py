@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from trainer.decision import GateResult, read_decision
 from trainer.errors import StepNotDoneError
 from trainer.run.results import (
+    CheckResult,
     DriftResult,
     EvaluateResult,
     Failure,
@@ -159,8 +160,8 @@ def _outcome(run: RunFolder, decision: Decision | None, failures: list[Failure])
         return "refused" if refused else "failed", "; ".join(_failure_line(failure) for failure in failures)
     if decision is None:
         return "unfinished", "no decision was taken"
-    if decision.outcome == "keep":
-        return "kept", decision.reason
+    if decision.outcome != "promote":
+        return ("kept" if decision.outcome == "keep" else "refused"), decision.reason
     if promoted is not None and promoted.aliases.get("production") == promoted.version:
         return "promoted", decision.reason
     if registered is not None:
@@ -184,7 +185,12 @@ def _validation(run: RunFolder) -> dict[str, Any] | None:
     result = run.at("validate").result_or_none(ValidateResult)
     if result is None:
         return None
-    return {"passed": result.passed, "checks": result.checks, "warnings": [check.message for check in result.failed]}
+    return {"passed": result.passed, "checks": result.checks, "warnings": [_warning(check) for check in result.failed]}
+
+
+def _warning(check: CheckResult) -> str:
+    found = [f"{check.unexpected} unexpected ({check.share:.2%})"] if check.unexpected else []
+    return f"{check.check}({check.column}): {'; '.join([*found, check.message or 'failed'])}"
 
 
 def _drift(run: RunFolder) -> dict[str, Any] | None:
@@ -220,6 +226,6 @@ def _model(run: RunFolder, pipeline: Pipeline, evaluation: EvaluateResult | None
     promoted = run.at("promote").result_or_none(PromoteResult)
     registered = run.at("register").result_or_none(RegisterResult)
     production = evaluation.production_version if evaluation else ""
-    aliases = promoted.aliases if promoted else ({"production": production} if production else {})
+    aliases = promoted.aliases if promoted else (evaluation.aliases if evaluation else {})
     version = registered.version if registered else production
     return ModelSummary(name=pipeline.registry.model, version=version, aliases=aliases)

@@ -29,7 +29,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
 
     Test rows are used here, once, and each model is scored in a process of its own.
     """
-    from trainer.models.registry import production_reference
+    from trainer.models.registry import aliases_of, production_reference
+    from trainer.tracking import connect
 
     candidates = {name: run.at("train", name).result(TrainResult) for name in pipeline.selected_algorithms}
     winner = _winner(pipeline, candidates)
@@ -45,6 +46,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
         run_id=candidates[winner].run_id,
         test_rows=test.height,
         metrics=_figures(pipeline, judged),
+        aliases=aliases_of(connect(), pipeline.registry.model),
     )
     if reference is None or production is None:
         return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ModelTrainingError
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
+logger = logging.getLogger(__name__)
+
 PREDICTIONS = "predictions.parquet"
+SECONDS_PER_MINUTE = 60
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> TrainResult:
@@ -25,12 +30,14 @@ def run(pipeline: Pipeline, run: RunFolder) -> TrainResult:
     start = run.at("start").result(StartResult)
     tuned = run.at("tune", run.algorithm).result(TuneResult)
     client = connect()
+    began = time.monotonic()
     job = training_job(pipeline, run, tuned.params)
     with child_run(client, client.get_run(start.run_id), run, job.run_config.name, job.run_config.tags):
         result = job.run()
         _log_tuning(tuned)
         _check_constants(run, result)
     write_table(run, PREDICTIONS, _keyed(run, result.outputs))
+    _log_record(pipeline, run, result, time.monotonic() - began)
     return TrainResult(
         algorithm=run.algorithm,
         run_id=result.run_id,
@@ -83,6 +90,17 @@ def _log_tuning(tuned: TuneResult) -> None:
     mlflow.log_metrics({f"cv_{tuned.metric}": tuned.cv_mean, f"cv_{tuned.metric}_std": tuned.cv_std})
     if tuned.study:
         mlflow.set_tags({"study": tuned.study, "study_trials": str(tuned.trials)})
+
+
+def _log_record(pipeline: Pipeline, run: RunFolder, result: TrainingResult, seconds: float) -> None:
+    """One structured line per trained model, for a log store; the figures are those of the validation rows."""
+    record = {
+        "model_name": f"{pipeline.registry.model}/{run.algorithm}",
+        **result.metrics["validation"],
+        "training_time_minutes": round(seconds / SECONDS_PER_MINUTE, 3),
+        "data_size": run.at("engineer_features").result(FeaturesResult).rows["train"],
+    }
+    logger.info("model trained", extra=record)
 
 
 def _check_constants(run: RunFolder, result: TrainingResult) -> None:

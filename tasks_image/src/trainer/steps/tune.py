@@ -94,6 +94,8 @@ def _searched(search: _Search, run: RunFolder) -> TuneResult:
 
 
 def _run_trials(search: _Search, study: optuna.Study) -> None:
+    from optuna.trial import TrialState
+
     from trainer.models.studies import finished_trials, sampler, starting_point
 
     tuning = search.pipeline.tuning
@@ -101,8 +103,9 @@ def _run_trials(search: _Search, study: optuna.Study) -> None:
     done_before = len(finished_trials(study))
     for number in range(done_before, tuning.trials):
         study.sampler = sampler(search.pipeline, number)
-        if number == 0:
-            study.enqueue_trial(starting_point(search.pipeline.algorithms[search.algorithm]), skip_if_exists=True)
+        if number == 0 and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            # Not `skip_if_exists`: an interrupted trial with these parameters exists, and does not count.
+            study.enqueue_trial(starting_point(search.pipeline.algorithms[search.algorithm]))
         value = _one_trial(search, study)
         elapsed = time.monotonic() - began
         left = elapsed / (number + 1 - done_before) * (tuning.trials - number - 1)

@@ -1,0 +1,144 @@
+"""A checkout's state in a folder of its own, and the commands that a person types, as real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty Airflow database; migrating takes seconds, copying does not."""
+    home = tmp_path_factory.mktemp("airflow-template")
+    environment = {**os.environ, **airflow_variables(home)}
+    subprocess.run([executable("airflow"), "db", "migrate"], env=environment, check=True, capture_output=True)
+    return home / "airflow.db"
+
+
+def executable(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def airflow_variables(home: Path) -> dict[str, str]:
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "PYTHONPATH": str(PROJECT),
+    }
+
+
+@dataclass
+class Checkout:
+    """The state of a checkout: Airflow's database, run folders, MLflow store and mails."""
+
+    home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "TRAINER", "MLFLOW"))}
+        own = {
+            "PIPELINES_HOME": str(self.home),
+            "PIPELINES_ENVIRONMENT": "development",
+            "PYTHONUNBUFFERED": "1",
+        }
+        return {**kept, **airflow_variables(self.home / ".airflow"), **own, **self.variables}
+
+    def pipeline(self, name: str, **sections: Any) -> Path:
+        """Write a pipeline like churn under another name into this checkout's own folder of pipelines."""
+        folder = self.home / "pipelines"
+        folder.mkdir(exist_ok=True)
+        self.variables["PIPELINES_FOLDER"] = str(folder)
+        document = yaml.safe_load((PROJECT / "include" / "pipelines" / "churn.yaml").read_text())
+        document |= {"name": name, **sections}
+        document["registry"] = {**document["registry"], "model": f"{name}-model"}
+        file = folder / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(document, sort_keys=False))
+        return file
+
+    def start(self, pipeline: str, parameters: dict[str, Any] | None = None) -> subprocess.Popen[str]:
+        """What `make run` starts, in a process group of its own; the output goes to `log`."""
+        command = [sys.executable, "-m", "include.run_once", pipeline, "--parameters", json.dumps(parameters or {})]
+        with self.log.open("w") as log:
+            return subprocess.Popen(
+                command, env=self.environment, cwd=PROJECT, stdout=log, stderr=log, text=True, start_new_session=True
+            )
+
+    def run(self, pipeline: str, parameters: dict[str, Any] | None = None) -> int:
+        """Run a pipeline to its end; returns the exit code."""
+        return self.start(pipeline, parameters).wait(timeout=600)
+
+    @property
+    def log(self) -> Path:
+        return self.home / "run.log"
+
+    @property
+    def latest(self) -> Path:
+        return self.home / ".runs" / "latest"
+
+    def summary(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.latest / "summary.json").read_text())
+        return content
+
+    def mails(self) -> list[Any]:
+        """The mails of the outbox."""
+        import email
+        import email.policy
+
+        files = sorted((self.home / ".outbox").glob("*.eml"))
+        return [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
+
+    def mlflow(self) -> Any:
+        """A client of this checkout's MLflow store."""
+        from mlflow import MlflowClient
+
+        return MlflowClient(f"sqlite:///{self.home}/.mlflow/mlflow.db")
+
+    def wait_for(self, condition: Callable[[], Any], seconds: float = 120) -> Any:
+        """Wait until a condition holds, and give what it gave."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := condition():
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"waited {seconds} s in vain; the log ends:\n{self.log.read_text()[-3000:]}")
+
+    def processes(self) -> list[int]:
+        """Processes that belong to this checkout."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                belongs = str(self.home) in (folder / "environ").read_text(errors="replace")
+                zombie = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            except (OSError, ProcessLookupError):
+                continue
+            if belongs and not zombie and int(folder.name) != os.getpid():
+                found.append(int(folder.name))
+        return found
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, migrated_database: Path) -> Iterator[Checkout]:
+    """A fresh checkout's state; what still runs afterwards is ended."""
+    (tmp_path / ".airflow").mkdir()
+    shutil.copy(migrated_database, tmp_path / ".airflow" / "airflow.db")
+    made = Checkout(tmp_path)
+    yield made
+    for process in made.processes():
+        os.kill(process, signal.SIGKILL)

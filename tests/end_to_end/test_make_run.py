@@ -1,0 +1,183 @@
+"""What `make run` starts: whole runs of the DAG in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Checkout
+
+pytestmark = pytest.mark.end_to_end
+
+TELCO = Path("telco_churn") / "Telco-Customer-Churn.csv"
+FEW_TRIALS = {"trials": 3}
+
+
+def quick(checkout: Checkout, name: str, **sections: Any) -> None:
+    """A pipeline of one quick algorithm."""
+    algorithms = {
+        "logistic": {
+            "KIND": "sklearn",
+            "estimator": "sklearn.linear_model.LogisticRegression",
+            "params": {"max_iter": 500},
+            "search": {"C": {"low": 0.001, "high": 10.0, "log": True}},
+        }
+    }
+    tuning = {"trials": 2, "folds": 3, "metric": "auc_roc", "startup_trials": 2}
+    checkout.pipeline(name, **{"algorithms": algorithms, "tuning": tuning, **sections})
+
+
+def unfinished(checkout: Checkout) -> list[str]:
+    """Names of MLflow runs that are still RUNNING."""
+    client = checkout.mlflow()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return [run.info.run_name for run in client.search_runs(experiments, "attributes.status = 'RUNNING'")]
+
+
+def test_the_sample_is_promoted_and_then_kept(checkout: Checkout) -> None:
+    assert checkout.run("churn", FEW_TRIALS) == 0, checkout.log.read_text()[-3000:]
+    first = checkout.summary()
+    assert first["outcome"] == "promoted"
+    assert first["data"]["sample"] is True
+    assert first["data"]["rows"] == 7043
+    assert first["model"] == {
+        "name": "churn-predictor-sample",
+        "version": "1",
+        "aliases": {"production": "1", "staging": "1"},
+    }
+    assert [candidate["algorithm"] for candidate in first["candidates"]] == ["xgboost", "lightgbm", "random_forest"]
+    assert all(gate["verdict"] == "passed" for gate in first["gates"])
+    assert _share_of_attainable_auc(checkout, first) >= 0.97
+    assert first["seconds"].keys() >= {"start", "tune xgboost", "train random_forest", "evaluate", "promote", "report"}
+    assert "BUILT-IN SAMPLE" in checkout.log.read_text().split("\nPipeline churn", 1)[1].split("\n")[0]
+
+    assert checkout.run("churn", FEW_TRIALS) == 0, checkout.log.read_text()[-3000:]
+    second = checkout.summary()
+    assert second["outcome"] == "kept"
+    assert second["run"] != first["run"]
+    assert second["model"] == first["model"]
+    assert second["drift"]["status"] == "stable"
+    assert second["metrics"] == first["metrics"]
+    gate = second["gates"][-1]
+    assert (gate["name"], gate["verdict"], gate["value"]) == ("against_production", "not_better", 0.0)
+    assert unfinished(checkout) == []
+    assert [mail["Subject"] for mail in checkout.mails()] == [
+        "Training Pipeline - Success: churn promoted",
+        "Training Pipeline - Success: churn kept",
+    ]
+
+
+def _share_of_attainable_auc(checkout: Checkout, summary: dict[str, Any]) -> float:
+    """The model's ROC-AUC on the test rows as a share of that of each row's true risk on the same rows."""
+    from sklearn.metrics import roc_auc_score
+
+    from trainer.data.telco import generate_telco
+
+    sample = generate_telco()
+    keys = pl.read_parquet(checkout.latest / "engineer_features" / "keys.parquet")
+    test = (keys["__part__"] == "test").to_numpy()
+    attainable = roc_auc_score((sample.frame["Churn"] == "Yes").to_numpy()[test], sample.risk[test])
+    return float(summary["metrics"]["auc_roc"] / attainable)
+
+
+@pytest.mark.telco
+def test_the_real_file_is_promoted(checkout: Checkout, project: Path) -> None:
+    source = project / ".data" / TELCO
+    if not source.exists():
+        pytest.skip(f"{source} is not there: make data")
+    target = checkout.home / ".data" / TELCO
+    target.parent.mkdir(parents=True)
+    shutil.copy(source, target)
+    assert checkout.run("churn", FEW_TRIALS) == 0, checkout.log.read_text()[-3000:]
+    summary = checkout.summary()
+    assert summary["outcome"] == "promoted"
+    assert summary["data"]["sample"] is False
+    assert summary["model"]["name"] == "churn-predictor"
+    assert max(candidate["cv_auc_roc"] for candidate in summary["candidates"]) >= 0.845
+    assert unfinished(checkout) == []
+
+
+def test_a_refused_model_fails_the_run_and_moves_nothing(checkout: Checkout) -> None:
+    gates = {"auc_roc": 0.99, "against_production": {"metric": "auc_roc"}}
+    quick(checkout, "strict", gates=gates)
+    assert checkout.run("strict") == 1
+    summary = checkout.summary()
+    assert summary["outcome"] == "refused"
+    assert "auc_roc" in summary["reason"]
+    assert "is below the limit 0.99" in summary["reason"]
+    assert checkout.mlflow().search_model_versions() == []
+    assert unfinished(checkout) == []
+    decision = json.loads((checkout.latest / "decide" / "decision.json").read_text())
+    assert decision["outcome"] == "refuse"
+    (mail,) = checkout.mails()
+    assert mail["Subject"] == "Training Pipeline - Failure: strict refused"
+    assert "is below the limit 0.99" in mail.get_body(("plain",)).get_content()
+
+
+def test_a_run_killed_in_tune_resumes_and_loses_no_trial(checkout: Checkout) -> None:
+    tuning = {"trials": 12, "folds": 3, "metric": "auc_roc", "startup_trials": 4}
+    quick(checkout, "killed", tuning=tuning)
+    run = checkout.start("killed")
+    checkout.wait_for(lambda: "trial 4/12" in checkout.log.read_text())
+    os.kill(_step(checkout, "tune"), signal.SIGKILL)
+    assert run.wait(timeout=300) == 0, checkout.log.read_text()[-3000:]
+    assert checkout.summary()["outcome"] == "promoted"
+    assert "resuming after" in checkout.log.read_text()
+    trials = _finished_trials(checkout)
+    assert len(trials) == 12
+    assert len({json.dumps(trial.params) for trial in trials}) == 12
+    assert unfinished(checkout) == []
+
+
+def _step(checkout: Checkout, name: str) -> int:
+    """The process of a running step."""
+    for process in checkout.processes():
+        command = Path(f"/proc/{process}/cmdline").read_text().split("\0")
+        if "trainer" in command and name in command:
+            return process
+    raise AssertionError(f"no process runs the step {name}")
+
+
+def _finished_trials(checkout: Checkout) -> list[Any]:
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    (journal,) = (checkout.home / ".studies").glob("*.journal")
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+    (name,) = optuna.get_all_study_names(storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    return [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
+
+
+def test_an_interruption_ends_the_run_and_leaves_no_process(checkout: Checkout) -> None:
+    quick(checkout, "interrupted", tuning={"trials": 500, "folds": 3, "metric": "auc_roc", "startup_trials": 2})
+    run = checkout.start("interrupted")
+    checkout.wait_for(lambda: "trial 2/500" in checkout.log.read_text())
+    began = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=60) == 130
+    assert time.monotonic() - began < 30
+    assert checkout.log.read_text().strip().splitlines()[-1].startswith("Interrupted after")
+    checkout.wait_for(lambda: not checkout.processes(), seconds=5)
+    assert unfinished(checkout) == []
+    assert checkout.mlflow().search_model_versions() == []
+
+
+def test_a_second_interruption_cuts_the_run_off(checkout: Checkout) -> None:
+    quick(checkout, "cut", tuning={"trials": 500, "folds": 3, "metric": "auc_roc", "startup_trials": 2})
+    run = checkout.start("cut")
+    checkout.wait_for(lambda: "trial 2/500" in checkout.log.read_text())
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=5) == 130
+    checkout.wait_for(lambda: not checkout.processes(), seconds=5)

@@ -1,0 +1,422 @@
+"""A step as an Airflow operator: real `trainer step` processes, ended in every way that they can end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import fsspec
+import psutil
+import pytest
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from include.operators import LocalStepOperator, StepFailedError, open_run
+from trainer.errors import ConfigurationError
+from trainer.pipeline import Pipeline
+from trainer.run import RunFolder
+
+SECONDS_TO_START = 60
+SECONDS_TO_END = 20
+CONTEXT: Any = {"run_id": "manual__1"}
+ROWS = b"customer_id,churn\n1,Yes\n2,No\n"
+
+# Python runs a module of this name at its start: it notes a step's process and starts a child that would never end.
+SITECUSTOMIZE = """
+import os, pathlib, subprocess
+if os.environ.get("TRAINER_STOP_WITH_PARENT"):
+    child = subprocess.Popen(["sleep", "600"])
+    pathlib.Path(os.environ["NOTE_PROCESSES_IN"]).write_text(f"{os.getpid()} {child.pid}")
+"""
+
+# An Airflow process of its own that runs one step and says how that ended.
+PARENT = """
+import sys
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from include.operators import LocalStepOperator
+ExecutorSafeguard.test_mode = True
+operator = LocalStepOperator(task_id="ingest", step="ingest", run=sys.argv[1])
+try:
+    operator.execute({"run_id": "manual__1"})
+except BaseException as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.fixture(autouse=True)
+def outside_a_task_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+
+
+def operator(step: str, run: RunFolder, **kwargs: Any) -> LocalStepOperator:
+    return LocalStepOperator(task_id=step, step=step, run=run.uri, **kwargs)
+
+
+@pytest.fixture
+def run(home: Path) -> RunFolder:
+    """A run folder with nothing in it."""
+    return RunFolder.open(f"file://{home}/.runs/churn/manual__1-a1b2c3")
+
+
+@pytest.fixture
+def evaluated(
+    run: RunFolder, small_churn: Pipeline, begin: Callable[..., RunFolder], evaluate: Callable[..., RunFolder]
+) -> RunFolder:
+    """A run whose next step is `decide`, the quickest one."""
+    return evaluate(begin(run, small_churn), auc_roc=0.81)
+
+
+def test_success_returns_the_result(evaluated: RunFolder) -> None:
+    result = operator("decide", evaluated).execute(CONTEXT)
+    assert (result["outcome"], result["winner"], result["compared_with"]) == ("promote", "logistic", "")
+    assert result["seconds"] > 0
+    assert evaluated.at("decide").failure() is None
+
+
+def test_the_output_of_a_step_is_in_the_tasks_log(evaluated: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        operator("decide", evaluated).execute(CONTEXT)
+    assert "trainer.decision.step: passed: auc_roc: 0.81 is at least 0.6" in caplog.text
+
+
+def test_the_first_step_is_given_pipeline_parameters_and_run_id(
+    run: RunFolder, small_churn: Pipeline, home: Path, empty_mlflow_store: Path
+) -> None:
+    (home / ".mlflow").mkdir()
+    (home / ".mlflow" / "mlflow.db").write_bytes(empty_mlflow_store.read_bytes())
+    start = operator("start", run, parameters='{"trials": 2, "note": "why"}', pipeline=small_churn.to_yaml())
+    result = start.execute({"run_id": "scheduled__2026-01-04"})  # type: ignore[typeddict-item]
+    assert result["airflow_run_id"] == "scheduled__2026-01-04"
+    assert result["sample"] is True
+    frozen = run.pipeline()
+    assert (frozen.tuning.trials, frozen.run.note, frozen.name) == (2, "why", "churn")
+
+
+def test_a_step_of_one_algorithm_has_its_own_folder(evaluated: RunFolder) -> None:
+    tune = operator("tune", evaluated, algorithm="xgboost")
+    assert tune.command[1:] == ["-m", "trainer", "step", "tune", "--run", evaluated.uri, "--algorithm", "xgboost"]
+    with pytest.raises(AirflowFailException, match=r"--algorithm must be one of \['logistic'\], not 'xgboost'"):
+        tune.execute(CONTEXT)
+    failure = evaluated.at("tune", "xgboost").failure()
+    assert failure is not None
+    assert failure.exit_code == 2
+
+
+def nothing(_run: RunFolder) -> None:
+    pass
+
+
+def no_evaluation(run: RunFolder) -> None:
+    Path(run.at("evaluate").path("result.json")).unlink()
+
+
+def no_data(run: RunFolder) -> None:
+    run.write_text("pipeline.yaml", with_source(run.pipeline(), Path(run.root) / "absent.csv").to_yaml())
+
+
+def with_source(pipeline: Pipeline, file: Path) -> Pipeline:
+    return Pipeline.model_validate({**pipeline.model_dump(mode="json"), "source": {"KIND": "csv", "uri": str(file)}})
+
+
+@pytest.mark.parametrize(
+    ("step", "prepare", "auc_roc", "message"),
+    [
+        ("decide", no_evaluation, 0.81, r"decide: StepNotDoneError: step 'evaluate' is not done.*configuration: no retry"),
+        ("ingest", no_data, 0.81, r"ingest: DataValidationError: .*absent\.csv: there is no such file.*data refused: no"),
+        ("decide", nothing, 0.41, r"decide: ModelRefusedError: .*0\.41 is below the limit 0\.6.*model refused: no retry"),
+    ],
+    ids=["exit 2", "exit 3", "exit 4"],
+)  # fmt: skip
+def test_what_no_retry_can_change_fails_the_task_for_good_and_says_why(
+    step: str,
+    prepare: Callable[[RunFolder], None],
+    auc_roc: float,
+    message: str,
+    evaluated: RunFolder,
+    evaluate: Callable[..., RunFolder],
+) -> None:
+    evaluate(evaluated, auc_roc=auc_roc)
+    prepare(evaluated)
+    with pytest.raises(AirflowFailException, match=message):
+        operator(step, evaluated).execute(CONTEXT)
+
+
+def test_an_unexpected_error_may_be_retried_and_then_succeed(
+    evaluated: RunFolder, evaluate: Callable[..., RunFolder]
+) -> None:
+    evaluated.at("evaluate").write_text("result.json", '{"winner": ')
+    with pytest.raises(StepFailedError, match="decide: ValidationError: .*EvaluateResult"):
+        operator("decide", evaluated).execute(CONTEXT)
+    evaluate(evaluated, auc_roc=0.81)
+    assert operator("decide", evaluated).execute(CONTEXT)["outcome"] == "promote"
+    assert evaluated.at("decide").failure() is None
+
+
+@pytest.mark.parametrize("when", ["False", "", "None"])
+def test_a_task_that_is_left_out_starts_nothing(when: str, evaluated: RunFolder) -> None:
+    decide = operator("decide", evaluated, when=when)
+    with pytest.raises(AirflowSkipException, match="left out"):
+        decide.execute(CONTEXT)
+    assert not Path(evaluated.at("decide").path()).exists()
+
+
+def test_a_task_that_needs_start_is_skipped_without_it(run: RunFolder) -> None:
+    with pytest.raises(AirflowSkipException, match="the step `start` did not get to its end"):
+        operator("report", run, needs_start=True).execute(CONTEXT)
+    assert not Path(run.root).exists()
+
+
+def test_a_task_that_needs_start_runs_after_it(evaluated: RunFolder) -> None:
+    assert operator("decide", evaluated, needs_start=True).execute(CONTEXT)["outcome"] == "promote"
+
+
+class Blocked:
+    """A step that reads a pipe nobody writes to, and the process that it has started."""
+
+    def __init__(self, run: RunFolder, pipe: Path, note: Path) -> None:
+        self.run = run
+        self._pipe = pipe
+        self._note = note
+        self._writer = -1
+
+    def wait(self) -> list[psutil.Process]:
+        """Wait until the step reads; returns its process and that one's child."""
+        self._writer = eventually(self._open)
+        return [psutil.Process(int(pid)) for pid in self._note.read_text().split()]
+
+    def feed(self, rows: bytes) -> None:
+        os.write(self._writer, rows)
+        self.close()
+
+    def close(self) -> None:
+        if self._writer >= 0:
+            os.close(self._writer)
+            self._writer = -1
+
+    def _open(self) -> int | None:
+        try:
+            return os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads yet
+            return None
+
+
+def eventually(found: Callable[[], Any], seconds: float = SECONDS_TO_START) -> Any:
+    """The first answer that is not None; fails after some time."""
+    until = time.monotonic() + seconds
+    while (answer := found()) is None:
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+    return answer
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    """Whether all of them end within some seconds."""
+    until = time.monotonic() + SECONDS_TO_END
+    while not all(is_gone(process) for process in processes):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def watched(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file where each step notes its process and one that it has started."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    monkeypatch.setenv("PYTHONPATH", f"{site}:{project}")
+    monkeypatch.setenv("NOTE_PROCESSES_IN", str(tmp_path / "processes"))
+    return tmp_path / "processes"
+
+
+@pytest.fixture
+def blocked(
+    run: RunFolder, small_churn: Pipeline, begin: Callable[..., RunFolder], tmp_path: Path, watched: Path
+) -> Iterator[Blocked]:
+    """A run whose step `ingest` reads from a pipe, and so does not end by itself."""
+    pipe = tmp_path / "rows.csv"
+    os.mkfifo(pipe)
+    begin(run, with_source(small_churn, pipe))
+    step = Blocked(run, pipe, watched)
+    yield step
+    step.close()
+    for pid in watched.read_text().split() if watched.exists() else []:
+        if psutil.pid_exists(int(pid)):
+            psutil.Process(int(pid)).kill()
+
+
+class InThread(threading.Thread):
+    """An operator at work; `error` and `result` are how it ended."""
+
+    def __init__(self, step: LocalStepOperator) -> None:
+        super().__init__(daemon=True)
+        self.step = step
+        self.error: BaseException | None = None
+        self.result: dict[str, Any] | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.result = self.step.execute(CONTEXT)
+        except BaseException as error:  # noqa: BLE001  (a test looks at it)
+            self.error = error
+
+    def ended(self) -> BaseException | None:
+        self.join(SECONDS_TO_END)
+        assert not self.is_alive(), "the operator still waits"
+        return self.error
+
+
+@pytest.mark.timeout(120)
+def test_a_killed_step_may_be_retried_and_leaves_a_record_and_no_process(blocked: Blocked) -> None:
+    at_work = InThread(operator("ingest", blocked.run))
+    step, child = blocked.wait()
+    step.kill()
+    error = at_work.ended()
+    assert isinstance(error, StepFailedError)
+    assert not isinstance(error, AirflowFailException)
+    assert "ingest: StepKilled: the process was killed (SIGKILL); if memory ran out" in str(error)
+    failure = blocked.run.at("ingest").failure()
+    assert failure is not None
+    assert (failure.step, failure.error, failure.exit_code) == ("ingest", "StepKilled", -signal.SIGKILL)
+    assert all_gone([step, child])
+
+
+@pytest.mark.timeout(120)
+def test_on_kill_ends_the_step_and_what_it_has_started(blocked: Blocked) -> None:
+    ingest = operator("ingest", blocked.run)
+    at_work = InThread(ingest)
+    processes = blocked.wait()
+    ingest.on_kill()
+    assert all_gone(processes)
+    error = at_work.ended()
+    assert isinstance(error, AirflowFailException)
+    assert "ended from outside: not retried" in str(error)
+
+
+def test_on_kill_before_anything_was_started_does_nothing(run: RunFolder) -> None:
+    operator("ingest", run).on_kill()
+
+
+@pytest.fixture
+def parent(blocked: Blocked) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs the operator."""
+    process = subprocess.Popen([sys.executable, "-c", PARENT, blocked.run.uri], stdout=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.timeout(120)
+def test_an_interruption_is_final_and_leaves_no_process(blocked: Blocked, parent: subprocess.Popen[str]) -> None:
+    processes = blocked.wait()
+    parent.send_signal(signal.SIGINT)
+    output, _ = parent.communicate(timeout=SECONDS_TO_END)
+    assert output.splitlines()[-1] == (
+        "AirflowFailException: ingest: interrupted; nothing that it had begun counts"
+    )  # fmt: skip
+    assert all_gone(processes)
+
+
+@pytest.mark.timeout(120)
+def test_a_killed_airflow_leaves_no_process(blocked: Blocked, parent: subprocess.Popen[str]) -> None:
+    processes = blocked.wait()
+    parent.kill()
+    assert all_gone(processes)
+    assert blocked.run.at("ingest").failure() is None
+
+
+SECRET = "a-secret-that-must-not-be-seen"
+
+
+@pytest.fixture
+def production(
+    s3_endpoint: str, enter: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[fsspec.AbstractFileSystem]:
+    """The environment `production` on a real S3 server, reached by an Airflow connection alone; its file system."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    extra = f'{{"endpoint_url": "{s3_endpoint}", "region_name": "us-east-1"}}'
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_DEFAULT",
+        f'{{"conn_type": "aws", "login": "key-1", "password": "{SECRET}", "extra": {extra}}}',
+    )
+    client = boto3.client(
+        "s3", endpoint_url=s3_endpoint, region_name="us-east-1", aws_access_key_id="key-1", aws_secret_access_key=SECRET
+    )
+    client.create_bucket(Bucket="ml-production")
+    enter("production")
+    yield fsspec.filesystem(
+        "s3", key="key-1", secret=SECRET, endpoint_url=s3_endpoint, skip_instance_cache=True, use_listings_cache=False
+    )
+    for item in client.list_objects_v2(Bucket="ml-production").get("Contents", []):
+        client.delete_object(Bucket="ml-production", Key=item["Key"])
+    client.delete_bucket(Bucket="ml-production")
+
+
+@pytest.mark.timeout(120)
+def test_secrets_reach_the_step_and_nothing_else(
+    production: Any,
+    blocked: Blocked,
+    small_churn: Pipeline,
+    begin: Callable[..., RunFolder],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    folder = RunFolder.open("s3://ml-production/runs/churn/manual__1-a1b2c3", production)
+    begin(folder, with_source(small_churn, tmp_path / "rows.csv"))
+    ingest = operator("ingest", folder)
+    caplog.set_level("DEBUG")
+    at_work = InThread(ingest)
+    process, _ = blocked.wait()
+    environment = process.environ()
+    assert environment["AWS_SECRET_ACCESS_KEY"] == SECRET
+    assert environment["AWS_ACCESS_KEY_ID"] == "key-1"
+    assert [name for name in environment if name.startswith("AIRFLOW")] == []
+    arguments = " ".join(process.cmdline())
+    blocked.feed(ROWS)
+    assert at_work.ended() is None
+    assert at_work.result is not None
+    assert at_work.result["rows"] == 2
+
+    rendered = " ".join(str(getattr(ingest, name)) for name in ingest.template_fields)
+    files = b"".join(production.cat(folder.root, recursive=True).values()).decode(errors="replace")
+    assert "snapshot.parquet" in files
+    logged = caplog.text + "".join(capfd.readouterr())
+    assert "trainer.steps.ingest" in logged
+    for seen in (arguments, rendered, str(at_work.result), files, logged, repr(vars(ingest))):
+        assert SECRET not in seen
+    assert list(tmp_path.rglob("*ml-production*")) == []
+
+
+def test_a_run_on_s3_is_reached_by_the_airflow_connection(
+    production: Any, small_churn: Pipeline, begin: Callable[..., RunFolder]
+) -> None:
+    uri = "s3://ml-production/runs/churn/manual__2-a1b2c3"
+    begin(RunFolder.open(uri, production), small_churn)
+    run = open_run(uri)
+    assert run.pipeline() == small_churn
+    run.write_text("note.txt", "written through the connection")
+    assert production.cat_file("ml-production/runs/churn/manual__2-a1b2c3/note.txt") == b"written through the connection"
+
+
+def test_an_unknown_protocol_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="nowhere://x"):
+        open_run("nowhere://x/y")

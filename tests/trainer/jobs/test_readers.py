@@ -1,0 +1,203 @@
+"""Readers: a typed table from anywhere, and words to act on where there is none."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from trainer.errors import ConfigurationError, DataValidationError, TrainerError
+from trainer.jobs.readers import CsvReader, ParquetReader, SampleReader, reader_for
+from trainer.pipeline import CsvSource, ParquetSource, SampleSource
+
+CSV = """Customer ID,Tenure,Charges,Seen,Code
+a,1,10.5,2026-01-01,007
+b, ,n/a,2026-01-02,008
+c,3,,2026-01-03,
+"""
+RENAME = {"Customer ID": "customer", "Tenure": "tenure"}
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    file = tmp_path / "rows.csv"
+    file.write_text(CSV, encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Path:
+    file = tmp_path / "rows.parquet"
+    pl.DataFrame({"a": ["x", "?", ""], "n": ["1", "2", None]}).write_parquet(file)
+    return file
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of a real HTTP server over the test's folder."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def test_csv_is_renamed_typed_and_has_its_missing_values(csv: Path) -> None:
+    reader = CsvReader(uri=csv.as_uri(), missing=[" ", "n/a"], rename=RENAME, types={"tenure": "integer", "Code": "string"})
+    expected = {
+        "customer": ["a", "b", "c"],
+        "tenure": [1, None, 3],
+        "Charges": [10.5, None, None],
+        "Seen": [date(2026, 1, day) for day in (1, 2, 3)],
+        "Code": ["007", "008", None],
+    }
+    assert reader.read().to_dict(as_series=False) == expected
+
+
+def test_a_declared_type_is_never_guessed_first(csv: Path) -> None:
+    reader = CsvReader(uri=csv.as_uri(), types={"Code": "string", "Customer ID": "string"})
+    assert reader.read()["Code"].to_list() == ["007", "008", None]
+
+
+def test_a_separator_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a;b\n1;2\n", encoding="utf-8")
+    assert CsvReader(uri=str(tmp_path / "rows.csv"), separator=";").read().to_dicts() == [{"a": 1, "b": 2}]
+
+
+def test_a_value_of_another_type_is_named_with_column_count_and_examples(csv: Path) -> None:
+    reader = CsvReader(uri=csv.as_uri(), missing=[" "], types={"Charges": "float"})
+    with pytest.raises(DataValidationError, match=r"rows.csv: column 'Charges' is declared float, and 1 of 3.*'n/a'"):
+        reader.read()
+
+
+def test_columns_to_rename_that_are_missing_are_named(csv: Path) -> None:
+    reader = CsvReader(uri=csv.as_uri(), rename={"Tenur": "tenure"})
+    with pytest.raises(DataValidationError, match=r"columns to rename are missing: Tenur; did you mean 'Tenure'\?"):
+        reader.read()
+
+
+def test_a_typed_column_that_is_missing_is_named(csv: Path) -> None:
+    reader = CsvReader(uri=csv.as_uri(), types={"Charge": "float"})
+    with pytest.raises(DataValidationError, match=r"the column 'Charge' is missing; did you mean 'Charges'\?"):
+        reader.read()
+
+
+@pytest.mark.parametrize("kind", [CsvReader, ParquetReader], ids=["csv", "parquet"])
+def test_a_missing_file(kind: type[CsvReader | ParquetReader], tmp_path: Path) -> None:
+    reader = kind(uri=(tmp_path / "none").as_uri())
+    with pytest.raises(DataValidationError, match=r"none: there is no such file"):
+        reader.read()
+    with pytest.raises(DataValidationError, match=r"none: there is no such file"):
+        reader.lineage()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        (CsvReader, b"a,b\n1,2,3\n", "cannot be read as CSV"),
+        (CsvReader, b"", "cannot be read as CSV"),
+        (ParquetReader, b"no parquet at all", "cannot be read as Parquet"),
+        (ParquetReader, b"", "cannot be read as Parquet"),
+    ],
+    ids=["ragged-csv", "empty-csv", "no-parquet", "empty-parquet"],
+)
+def test_an_unreadable_file(kind: type[CsvReader | ParquetReader], content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(content)
+    with pytest.raises(DataValidationError, match=message):
+        kind(uri=(tmp_path / "rows").as_uri()).read()
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataValidationError, match="cannot be read"):
+        CsvReader(uri=tmp_path.as_uri()).read()
+
+
+def test_an_unknown_protocol_is_a_mistake_in_the_configuration() -> None:
+    with pytest.raises(ConfigurationError, match="gopher"):
+        CsvReader(uri="gopher://host/rows.csv").read()
+
+
+def test_parquet_by_columns_with_missing_marks_and_types(parquet: Path) -> None:
+    reader = ParquetReader(uri=parquet.as_uri(), missing=["?"], types={"n": "integer"})
+    assert reader.read().to_dict(as_series=False) == {"a": ["x", None, None], "n": [1, 2, None]}
+    assert ParquetReader(uri=parquet.as_uri(), columns=["n"]).read().columns == ["n"]
+
+
+def test_a_parquet_column_that_is_missing_is_named(parquet: Path) -> None:
+    with pytest.raises(DataValidationError, match="cannot be read as Parquet: .*nothing"):
+        ParquetReader(uri=parquet.as_uri(), columns=["nothing"]).read()
+
+
+def test_the_sample_is_the_same_each_time_and_has_an_address() -> None:
+    reader = SampleReader(rows=300, seed=5, missing=[" "], types={"TotalCharges": "float", "tenure": "integer"})
+    frame = reader.read()
+    assert frame.height == 300
+    assert frame.equals(reader.read())
+    assert frame.schema["TotalCharges"] == pl.Float64
+    assert reader.lineage().source == "sample://telco?rows=300&seed=5&drift=0"
+    assert not frame.equals(SampleReader(rows=300, seed=6, missing=[" "], types=reader.types).read())
+
+
+def test_s3(s3_bucket: str, csv: Path) -> None:
+    import fsspec
+
+    uri = f"s3://{s3_bucket}/folder/rows.csv"
+    fsspec.filesystem("s3").put_file(str(csv), uri)
+    reader = CsvReader(uri=uri, missing=[" ", "n/a"])
+    assert reader.read()["Tenure"].to_list() == [1, None, 3]
+    lineage = reader.lineage()
+    assert (lineage.source, lineage.kind) == (uri, "csv")
+    assert abs(datetime.now(UTC) - lineage.changed_at) < timedelta(minutes=5)
+    with pytest.raises(DataValidationError, match="there is no such file"):
+        CsvReader(uri=f"s3://{s3_bucket}/none.csv").read()
+
+
+def test_http(server: str, csv: Path, caplog: pytest.LogCaptureFixture) -> None:
+    reader = CsvReader(uri=f"{server}/rows.csv", missing=[" ", "n/a"])
+    assert reader.read()["Customer ID"].to_list() == ["a", "b", "c"]
+    with caplog.at_level(logging.WARNING, logger="trainer"):
+        assert reader.lineage().changed_at.tzinfo is not None
+    assert "its server does not say when it last changed" in caplog.text
+    with pytest.raises(DataValidationError, match="there is no such file"):
+        CsvReader(uri=f"{server}/none.csv").read()
+
+
+def test_a_server_that_does_not_answer_may_answer_later() -> None:
+    reader = CsvReader(uri="http://127.0.0.1:9/rows.csv")  # the discard port: nothing listens
+    with pytest.raises(TrainerError, match="cannot be reached") as raised:
+        reader.read()
+    assert raised.value.retry_can_help
+
+
+def test_the_age_of_a_file_is_known(csv: Path) -> None:
+    changed = datetime(2026, 1, 4, 2, 0, tzinfo=UTC)
+    os.utime(csv, (changed.timestamp(), changed.timestamp()))
+    assert CsvReader(uri=csv.as_uri()).lineage().changed_at == changed
+
+
+@pytest.mark.parametrize(
+    ("source", "reader"),
+    [
+        (CsvSource(uri="/a.csv", separator=";"), CsvReader(uri="/a.csv", separator=";")),
+        (ParquetSource(uri="/a.parquet", columns=["x"]), ParquetReader(uri="/a.parquet", columns=["x"])),
+        (SampleSource(rows=200), SampleReader(rows=200)),
+    ],
+    ids=["csv", "parquet", "sample"],
+)
+def test_a_sources_kind_names_its_reader(source: Any, reader: Any) -> None:
+    assert reader_for(source) == reader

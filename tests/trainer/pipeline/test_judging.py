@@ -1,0 +1,92 @@
+"""Gates, acceptance and registry as a pipeline may state them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from trainer.pipeline import METRICS, Acceptance, AgainstProduction, Gates, Limit, Registry, metrics_for
+
+AGAINST = {"metric": "auc_roc"}
+
+
+def gates(**values: Any) -> Gates:
+    return Gates.model_validate({"against_production": AGAINST, **values})
+
+
+def test_limits_are_one_list_of_metric_names() -> None:
+    found = gates(weighted={"accuracy": 0.75, "f1_score": 0.7}, positive={"recall": 0.6}, auc_roc=0.8, log_loss=0.5)
+    limits = [(limit.metric, limit.limit, limit.better) for limit in found.limits()]
+    assert limits == [
+        ("accuracy", 0.75, "higher"),
+        ("f1_score", 0.7, "higher"),
+        ("positive_recall", 0.6, "higher"),
+        ("auc_roc", 0.8, "higher"),
+        ("log_loss", 0.5, "lower"),
+    ]
+
+
+def test_without_absolute_limits_the_list_is_empty() -> None:
+    assert gates().limits() == []
+
+
+def test_a_limit_of_zero_is_a_limit() -> None:
+    assert [limit.metric for limit in gates(r2=0.0).limits()] == ["r2"]
+
+
+def test_every_metric_can_be_limited() -> None:
+    weighted = dict.fromkeys(("accuracy", "precision", "recall", "f1_score"), 0.5)
+    positive = dict.fromkeys(("precision", "recall", "f1_score"), 0.5)
+    plain = {name: 0.5 for name in METRICS if name in Gates.model_fields}
+    assert {limit.metric for limit in gates(weighted=weighted, positive=positive, **plain).limits()} == {*METRICS}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_better_follows_the_metric(metric: str) -> None:
+    assert (Limit(metric=metric, limit=1).better == "higher") == METRICS[metric].greater_is_better
+
+
+def test_metrics_that_get_better_as_they_fall() -> None:
+    assert {name for name, info in METRICS.items() if not info.greater_is_better} == {"log_loss", "rmse", "mse", "mae"}
+
+
+def test_metrics_for_a_problem() -> None:
+    assert metrics_for("regression") == ["rmse", "mse", "mae", "r2"]
+    assert {*metrics_for("binary_classification")} - {*metrics_for("multiclass_classification")} == {
+        "positive_precision", "positive_recall", "positive_f1_score",
+    }  # fmt: skip
+
+
+def test_the_comparison_with_production_cannot_be_left_out() -> None:
+    with pytest.raises(ValidationError, match="against_production"):
+        Gates.model_validate({"auc_roc": 0.8})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"confidence": 0.5}, id="coin"),
+        pytest.param({"confidence": 1}, id="certainty"),
+        pytest.param({"resamples": 199}, id="resamples"),
+        pytest.param({"min_rows": 29}, id="rows"),
+        pytest.param({"min_gain": float("nan")}, id="nan"),
+    ],
+)
+def test_bounds_of_the_comparison(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(values))):
+        AgainstProduction.model_validate({**AGAINST, **values})
+
+
+@pytest.mark.parametrize("name", Acceptance.model_fields)
+def test_acceptance_limits_are_above_zero(name: str) -> None:
+    assert getattr(Acceptance(), name) is None
+    with pytest.raises(ValidationError, match="greater than 0"):
+        Acceptance.model_validate({name: 0})
+
+
+@pytest.mark.parametrize("model", ["", "-churn", "a b", "a/b", "a:b"])
+def test_registry_names_that_mlflow_would_not_take(model: str) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        Registry(model=model, experiment="churn")

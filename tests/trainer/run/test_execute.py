@@ -1,0 +1,88 @@
+"""Doing a step in its folder."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from trainer.errors import DataValidationError, StepNotDoneError
+from trainer.run import RunFolder
+from trainer.run.execute import execute, failure_of
+from trainer.run.results import Failure, RegisterResult
+
+if TYPE_CHECKING:
+    from trainer.pipeline import Pipeline
+
+RESULT = RegisterResult(model="churn", version="3", created=True)
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> RunFolder:
+    return RunFolder.open(str(tmp_path / "churn/key-1")).at("register")
+
+
+def test_a_step_that_ends_well_is_done_and_timed(step: RunFolder, churn: Pipeline) -> None:
+    def work(pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        assert (pipeline, run) == (churn, step)
+        time.sleep(0.02)
+        return RESULT
+
+    done = execute(work, churn, step)
+    assert step.result(RegisterResult) == done
+    assert 0.02 <= done.seconds < 5
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(done.finished_at)).total_seconds()) < 5
+    assert done.model_copy(update={"seconds": 0.0, "finished_at": ""}) == RESULT
+
+
+def test_while_a_step_runs_it_is_not_done(step: RunFolder, churn: Pipeline) -> None:
+    step.write_text("stale.txt", "of the run before")
+    step.finish(RESULT)
+
+    def work(_pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        assert not Path(run.path("stale.txt")).exists()
+        with pytest.raises(StepNotDoneError):
+            run.result(RegisterResult)
+        return RESULT
+
+    assert execute(work, churn, step).version == "3"
+
+
+def test_a_failure_is_kept_and_raised(step: RunFolder, churn: Pipeline) -> None:
+    step.finish(RESULT)
+
+    def work(_pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        error = DataValidationError("17 rows are wrong")
+        error.add_note("stage: reading")
+        raise error
+
+    with pytest.raises(DataValidationError, match="17 rows"):
+        execute(work, churn, step)
+    assert step.result_or_none(RegisterResult) is None
+    assert step.failure() == Failure(
+        step="register", error="DataValidationError", message="17 rows are wrong\nstage: reading", exit_code=3
+    )
+
+
+def test_an_interrupted_step_is_neither_done_nor_failed(step: RunFolder, churn: Pipeline) -> None:
+    step.finish(RESULT)
+
+    def work(_pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(work, churn, step)
+    assert (step.result_or_none(RegisterResult), step.failure()) == (None, None)
+
+
+def test_an_error_of_a_library_can_be_tried_again(step: RunFolder) -> None:
+    failure = failure_of(ZeroDivisionError("division by zero"), step.at("tune", "xgboost"))
+    assert (failure.step, failure.algorithm, failure.error, failure.exit_code) == (
+        "tune",
+        "xgboost",
+        "ZeroDivisionError",
+        1,
+    )

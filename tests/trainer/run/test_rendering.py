@@ -1,0 +1,133 @@
+"""The summary as a person reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trainer.decision import GateResult
+from trainer.run.rendering import MEANINGS, render
+from trainer.run.summary import DataSummary, ModelSummary, Summary
+
+DATA = DataSummary(source="file:///data/churn.csv", rows=7043, digest="0123456789abcdef", sample=False)
+CANDIDATES: list[dict[str, Any]] = [
+    {"algorithm": "xgboost", "cv_auc_roc": 0.84812, "seconds": 20_345.25},
+    {"algorithm": "lightgbm", "cv_auc_roc": 0.8, "seconds": 1.0},
+]
+GATES = [
+    GateResult(name="auc_roc", value=0.845, limit=0.8, production=0.82, verdict="passed", reason="fine"),
+    GateResult(name="rmse", value=45_032.25, limit=45_000, verdict="failed", reason="above"),
+    GateResult(name="recall", value=None, limit=0.6, verdict="failed", reason="missing"),
+    GateResult(name="against_production", value=0.025, limit=0.01, verdict="not_better", reason="noise"),
+]
+DRIFT = {"status": "stable", "share": 0.5, "drifted": ["tenure"], "target_drifted": False, "reference_version": "7"}
+
+
+def summary(**values: Any) -> Summary:
+    defaults: dict[str, Any] = {
+        "pipeline": "churn", "run": "s3://runs/churn/key-1", "note": "", "outcome": "promoted", "reason": "it is better",
+        "data": DATA, "validation": {"passed": True, "checks": 20, "warnings": []}, "drift": DRIFT,
+        "candidates": CANDIDATES, "winner": "xgboost", "metrics": {}, "production_metrics": {}, "gates": GATES,
+        "model": ModelSummary(name="churn-predictor", version="8", aliases={"production": "8", "old": "7"}), "failures": [],
+        "seconds": {"start": 2.0, "tune xgboost": 30.04}, "wall_seconds": 64.0, "overhead_share": 0.5,
+    }  # fmt: skip
+    return Summary.model_validate({**defaults, **values})
+
+
+def lines(**values: Any) -> list[str]:
+    return render(summary(**values)).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("data", "first"),
+    [
+        pytest.param(DATA, "Pipeline churn on file:///data/churn.csv (7,043 rows, digest 0123456789ab)", id="real"),
+        pytest.param(
+            DATA.model_copy(update={"sample": True, "source": "sample:telco"}),
+            "Pipeline churn on the BUILT-IN SAMPLE, not on real data: sample:telco (7,043 rows, digest 0123456789ab)",
+            id="sample",
+        ),
+        pytest.param(None, "Pipeline churn: no data was read.", id="none"),
+    ],
+)
+def test_the_first_line_says_what_data_it_rests_on(data: DataSummary | None, first: str) -> None:
+    assert lines(data=data)[0] == first
+
+
+@pytest.mark.parametrize("outcome", MEANINGS)
+def test_the_second_and_third_line_say_what_happened_and_why(outcome: str) -> None:
+    found = lines(outcome=outcome)
+    assert found[1].startswith(f"{outcome.upper()}: ")
+    assert found[2] == "Why: it is better"
+
+
+def test_the_model_and_its_aliases() -> None:
+    assert "Model: churn-predictor version 8 (old → 7, production → 8)" in lines()
+    empty = ModelSummary(name="churn-predictor", version="", aliases={})
+    assert "Model: churn-predictor version - (no aliases)" in lines(model=empty)
+    assert not [line for line in lines(model=ModelSummary(name="", version="", aliases={})) if line.startswith("Model")]
+
+
+def test_tables_are_aligned_and_figures_are_readable() -> None:
+    found = lines()
+    place = found.index("Candidates:")
+    assert found[place + 1 : place + 4] == [
+        "  algorithm  cv_auc_roc  seconds",
+        "  xgboost    0.8481      20345.2",
+        "  lightgbm   0.8000      1.0",
+    ]
+    place = found.index("Gates (test rows):")
+    assert found[place + 1 : place + 6] == [
+        "  gate                value    limit  production  verdict",
+        "  auc_roc             0.845    0.8    0.82        pass",
+        "  rmse                45032.2  45000  -           FAIL",
+        "  recall              -        0.6    -           FAIL",
+        "  against_production  0.025    0.01   -           no gain",
+    ]
+
+
+def test_warnings_are_listed() -> None:
+    found = lines(validation={"passed": True, "checks": 3, "warnings": ["a(b): 1 unexpected", "c(d): failed"]})
+    place = found.index("Validation: 3 checks, 2 warnings")
+    assert found[place + 1 : place + 3] == ["  warning: a(b): 1 unexpected", "  warning: c(d): failed"]
+
+
+@pytest.mark.parametrize(
+    ("drift", "expected"),
+    [
+        pytest.param(DRIFT, "stable: 50% of the columns drifted (tenure) since production version 7", id="stable"),
+        pytest.param(
+            {**DRIFT, "status": "drifted", "drifted": [], "share": 0.0, "target_drifted": True},
+            "drifted: 0% of the columns drifted, and the target has drifted since production version 7",
+            id="target",
+        ),
+        pytest.param(
+            {**DRIFT, "status": "no_reference"},
+            "no production model yet, so nothing to compare with",
+            id="no-reference",
+        ),
+    ],
+)
+def test_drift_in_a_line(drift: dict[str, Any], expected: str) -> None:
+    assert f"Drift: {expected}" in lines(drift=drift)
+
+
+def test_times_and_the_folder_come_last() -> None:
+    assert lines()[-2:] == [
+        "Seconds: start 2.0, tune xgboost 30.0; 64 in all, 50% of it outside the steps",
+        "Run folder: s3://runs/churn/key-1",
+    ]
+
+
+def test_parts_that_were_not_reached_are_left_out() -> None:
+    nothing: dict[str, Any] = {
+        "data": None,
+        "validation": None,
+        "drift": None,
+        "candidates": [],
+        "gates": [],
+        "seconds": {},
+    }
+    found = lines(outcome="unfinished", model=ModelSummary(name="", version="", aliases={}), **nothing)
+    assert [line.split(":")[0] for line in found] == ["Pipeline churn", "UNFINISHED", "Why", "Run folder"]
