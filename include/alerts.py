@@ -9,12 +9,12 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.operators import open_run
 from include.settings import load_settings
+from trainer.errors import ConfigurationError
 from trainer.run import run_key
 from trainer.run.rendering import MEANINGS, render
 from trainer.run.summary import build_summary, write_summary
@@ -57,10 +57,15 @@ def on_run_failure(context: Context) -> None:
 
 
 def _send(subject: str, summary: Summary, context: Any) -> str:
-    """Mail through the connection; where there is none, write the mail to the outbox. Returns what was done."""
+    """Mail through the connection; where there is none, write the mail to the outbox. Returns what was done.
+
+    Raises ConfigurationError where there is neither.
+    """
     settings = load_settings().alerts
-    if settings.outbox is not None and not _is_configured(settings.connection):
+    if not _is_configured(settings.connection):
         return _to_outbox(settings, subject, summary)
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier  # only who mails needs it, not who reads DAGs
+
     SmtpNotifier(
         to=settings.recipients,
         from_email=settings.sender,
@@ -81,6 +86,10 @@ def _is_configured(connection: str) -> bool:
 
 
 def _to_outbox(settings: Alerts, subject: str, summary: Summary) -> str:
+    if settings.outbox is None:
+        raise ConfigurationError(
+            f"alerts.connection: Airflow has no connection {settings.connection!r}; add it, or name an `alerts.outbox`"
+        )
     message = EmailMessage()
     message["Subject"] = subject
     message["From"] = settings.sender
@@ -88,7 +97,7 @@ def _to_outbox(settings: Alerts, subject: str, summary: Summary) -> str:
     message["Date"] = datetime.now(UTC)
     message.set_content(render(summary))
     message.add_alternative(as_html(summary), subtype="html")
-    outbox = Path(str(settings.outbox))
+    outbox = Path(settings.outbox)
     outbox.mkdir(parents=True, exist_ok=True)
     file = outbox / f"{summary.pipeline}-{summary.run.rsplit('/', 1)[-1]}-{summary.outcome}.eml"
     file.write_bytes(bytes(message))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -56,16 +57,18 @@ class _Run:
 
     def __init__(self, command: list[str]) -> None:
         self.interrupted = False
+        self._end_by = math.inf
         self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603  (our own command)
         for sign in (signal.SIGINT, signal.SIGTERM):
             signal.signal(sign, self._interrupt)
 
     def wait(self) -> int:
-        while True:
+        while True:  # in short waits: one without an end would outlast the interruption's deadline
             try:
-                return self._process.wait(SECONDS_TO_END if self.interrupted else None)
+                return self._process.wait(1)
             except subprocess.TimeoutExpired:
-                self._signal(signal.SIGKILL)
+                if time.monotonic() > self._end_by:
+                    self._signal(signal.SIGKILL)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """The first time let Airflow close its records; the second time make an end of it."""
@@ -73,6 +76,7 @@ class _Run:
             self._signal(signal.SIGKILL)
             return
         self.interrupted = True
+        self._end_by = time.monotonic() + SECONDS_TO_END
         _say("Interrupted: ending the run; again, and it is cut off without closing its records …")
         self._signal(signal.SIGINT)
 

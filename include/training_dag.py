@@ -95,7 +95,7 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         evaluate >> decide >> register >> accept >> promote >> report >> notify
         [decide, promote] >> notify
         # Given to the DAG before, the form would be copied into every task, which finds it on its DAG anyway.
-        dag.params = run_form(pipeline)
+        dag.params = run_form(pipeline)  # type: ignore[assignment]  # Airflow converts and validates it
     return dag
 
 

@@ -16,7 +16,9 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from include import alerts
 from include.operators import LocalStepOperator
+from include.run_form import run_form
 from include.task_docs import TASK_DOCS
+from trainer.pipeline import Pipeline
 
 CANDIDATES = ("xgboost", "lightgbm", "random_forest")
 TRAINED = {f"{name}.train" for name in CANDIDATES}
@@ -69,7 +71,7 @@ def test_the_shipped_pipelines_give_exactly_these_dags(dags: dict[str, Any]) -> 
     assert set(dags) == {"churn_training"}
 
 
-def test_schedule_and_limits(dag: DAG) -> None:
+def test_schedule_and_limits(dag: Any) -> None:
     assert dag.schedule == "0 2 * * 0"
     assert dag.start_date == datetime(2024, 1, 1, tzinfo=UTC)
     assert dag.catchup is False
@@ -97,6 +99,15 @@ def test_trigger_rules(dag: DAG) -> None:
         "report": "all_done",
         "notify": "none_failed",
     }
+
+
+def test_the_form_is_the_dags_and_is_filled_in(dag: DAG, churn: Pipeline) -> None:
+    form = run_form(churn)
+    assert dag.params.dump() == {name: field.resolve() for name, field in form.items()}
+    assert {name: dag.params.get_param(name).schema for name in dag.params} == {
+        name: field.schema for name, field in form.items()
+    }
+    assert set(DagSerialization.from_dict(DagSerialization.to_dict(dag)).params) == set(form)
 
 
 def test_a_failed_run_cannot_turn_green(dag: DAG) -> None:

@@ -27,9 +27,7 @@ NUMBERS = Predictions(np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.0, 2.0]), None
     ],
     ids=["auc_roc", "f1_score", "positive_f1_score", "mae"],
 )
-def test_a_metric_is_the_figure_of_its_name(
-    name: str, problem: str, predictions: Predictions, expected: float
-) -> None:
+def test_a_metric_is_the_figure_of_its_name(name: str, problem: str, predictions: Predictions, expected: float) -> None:
     assert Metric(name=name).score(problem, predictions) == pytest.approx(expected)
 
 

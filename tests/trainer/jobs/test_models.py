@@ -85,7 +85,7 @@ def test_an_algorithms_kind_names_its_model(algorithm: Any, kind: type[Model]) -
     ("model", "message"),
     [
         (XGBoostModel(params={"max_dept": 3}), r"xgboost has no parameter 'max_dept'; did you mean 'max_depth'\?"),
-        (LightGBMModel(params={"num_leafs": 3}), r"lightgbm has no parameter 'num_leafs'; did you mean 'num_leaves'\?"),
+        (LightGBMModel(params={"max_dept": 3}), r"lightgbm has no parameter 'max_dept'; did you mean 'max_depth'\?"),
         (
             SklearnModel(estimator="sklearn.linear_model.Ridge", params={"alfa": 1.0}),
             "Ridge: .*unexpected keyword argument 'alfa'",

@@ -58,7 +58,9 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 
 def test_csv_is_renamed_typed_and_has_its_missing_values(csv: Path) -> None:
-    reader = CsvReader(uri=csv.as_uri(), missing=[" ", "n/a"], rename=RENAME, types={"tenure": "integer", "Code": "string"})
+    reader = CsvReader(
+        uri=csv.as_uri(), missing=[" ", "n/a"], rename=RENAME, types={"tenure": "integer", "Code": "string"}
+    )
     expected = {
         "customer": ["a", "b", "c"],
         "tenure": [1, None, 3],
@@ -116,7 +118,9 @@ def test_a_missing_file(kind: type[CsvReader | ParquetReader], tmp_path: Path) -
     ],
     ids=["ragged-csv", "empty-csv", "no-parquet", "empty-parquet"],
 )
-def test_an_unreadable_file(kind: type[CsvReader | ParquetReader], content: bytes, message: str, tmp_path: Path) -> None:
+def test_an_unreadable_file(
+    kind: type[CsvReader | ParquetReader], content: bytes, message: str, tmp_path: Path
+) -> None:
     (tmp_path / "rows").write_bytes(content)
     with pytest.raises(DataValidationError, match=message):
         kind(uri=(tmp_path / "rows").as_uri()).read()

@@ -206,3 +206,8 @@ def test_read_text_names_the_file_that_cannot_be_read(tmp_path: Any) -> None:
 def test_did_you_mean_lists_what_is_allowed_in_any_case() -> None:
     assert did_you_mean("recal", ["recall", "accuracy"]) == "; did you mean 'recall'? allowed: accuracy, recall"
     assert did_you_mean("zzz", ["recall", "accuracy"]) == "; allowed: accuracy, recall"
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e-3", 0.001), ("2E4", 20000.0), ("-1e+2", -100.0), ("1.5e-3", 0.0015)])
+def test_numbers_with_an_exponent_are_numbers(text: str, number: float) -> None:
+    assert parse_yaml(f"rate: {text}", "x.yaml") == {"rate": number}

@@ -169,13 +169,14 @@ def test_run_parameters_are_applied(pipeline: Pipeline) -> None:
 
 def test_parameters_left_out_or_null_keep_the_pipelines_values(pipeline: Pipeline) -> None:
     assert pipeline.for_run({}) == pipeline
-    assert pipeline.for_run({"trials": None, "algorithms": None, "tuning": None}) == pipeline
+    assert pipeline.for_run({"trials": None, "algorithms": None, "tuning": None, "sample_ratio": None}) == pipeline
 
 
 def test_the_files_own_defaults_hold_unless_a_run_says_otherwise(pipeline: Pipeline) -> None:
     document = {**pipeline.model_dump(), "run": {"trials": 7, "note": "weekly"}}
     quick = Pipeline.model_validate(document)
     assert quick.for_run({}).tuning.trials == 7
+    assert quick.for_run({"trials": None}).tuning.trials == 7
     assert quick.for_run({"trials": 2}).tuning.trials == 2
     assert quick.for_run({"trials": 2}).run.note == "weekly"
 

@@ -206,11 +206,22 @@ def test_a_broken_pipeline_file_is_named(run: RunFolder) -> None:
         run.pipeline()
 
 
-def test_another_process_sees_what_was_written(run: RunFolder) -> None:
-    assert run.at("register").result_or_none(RegisterResult) is None
-    code = "import sys; from trainer.run import RunFolder; RunFolder.open(sys.argv[1]).write_text('register/result.json', sys.argv[2])"
-    subprocess.run([sys.executable, "-c", code, run.uri, RESULT.model_dump_json()], check=True)
-    assert run.at("register").result(RegisterResult) == RESULT
+def write_elsewhere(run: RunFolder, name: str, text: str) -> None:
+    """Write a file from another process."""
+    code = "import sys; from trainer.run import RunFolder; RunFolder.open(sys.argv[1]).write_text(*sys.argv[2:])"
+    subprocess.run([sys.executable, "-c", code, run.uri, name, text], check=True)
+
+
+def test_what_another_process_wrote_is_seen_at_once(run: RunFolder) -> None:
+    step = run.at("register")
+    assert step.result_or_none(RegisterResult) is None
+    step.write_text("seen.txt", "so that the folder has been listed once")
+    step.begin()
+    write_elsewhere(run, "register/result.json", RESULT.model_dump_json())
+    assert step.result(RegisterResult) == RESULT
+    write_elsewhere(run, "register/output.txt", "by another process")
+    step.begin()
+    assert files(run) == []
 
 
 def test_what_a_killed_process_was_writing_is_never_read_and_is_removed(tmp_path: Path) -> None:

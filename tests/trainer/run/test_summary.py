@@ -113,6 +113,7 @@ def evaluated(run: RunFolder, *, production: str = "", gain: float = 0.0, auc: f
         metrics={**METRICS, "auc_roc": auc}, production_version=production,
         production_metrics={"auc_roc": auc - gain} if production else {},
         comparison=comparison if production else None,
+        aliases={"production": production, "staging": "6"} if production else {},
     )  # fmt: skip
     done(run.at("evaluate"), evaluation, 6.0)
 
@@ -155,7 +156,7 @@ def test_registered(run: RunFolder, pipeline: Pipeline, aliases: dict[str, str] 
     summary = build_summary(run)
     assert (summary.outcome, summary.model.version) == ("registered", "8")
     assert summary.reason == "passed all gates; by request it was not promoted to production"
-    assert summary.model.aliases == (aliases or {"production": "7"})
+    assert summary.model.aliases == (aliases or {"production": "7", "staging": "6"})
 
 
 def test_kept(run: RunFolder, pipeline: Pipeline) -> None:
@@ -163,7 +164,7 @@ def test_kept(run: RunFolder, pipeline: Pipeline) -> None:
     summary = build_summary(run)
     assert summary.outcome == "kept"
     assert summary.reason.startswith("not shown to be better than production by more than 0")
-    assert (summary.model.version, summary.model.aliases) == ("7", {"production": "7"})
+    assert (summary.model.version, summary.model.aliases) == ("7", {"production": "7", "staging": "6"})
 
 
 def test_refused_by_a_gate(run: RunFolder, pipeline: Pipeline) -> None:

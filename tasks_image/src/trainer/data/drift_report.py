@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import math
 import warnings
 from typing import TYPE_CHECKING
 
@@ -24,15 +25,24 @@ SEED = 42
 MISSING = "(missing)"
 PRESENT = "(present)"
 STATISTICS = {
-    "ks": "Kolmogorov-Smirnov D",
+    "ks": "Kolmogorov-Smirnov",
+    "wasserstein": "Wasserstein",
     "psi": "PSI",
-    "wasserstein": "Wasserstein, in standard deviations of the reference",
-    "jensen_shannon": "Jensen-Shannon distance",
+    "jensen_shannon": "Jensen-Shannon",
 }
+NATURAL_LOGARITHM = math.sqrt(math.log(2))
+"""Evidently's Jensen-Shannon distance uses the natural logarithm; ours, base 2, is larger by this factor's inverse."""
 OFFLINE = (
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src data: blob: 'unsafe-inline' 'unsafe-eval'\">"
 )
 """Lets the page run what it holds, and forbids a browser to fetch anything."""
+STYLE = """
+#verdict { font: 15px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; overflow-x: auto }
+#verdict table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+#verdict td, #verdict th { border-bottom: 1px solid #d8dee4; padding: .3rem .6rem; text-align: left; font-weight: 400 }
+#verdict tr:first-child th { font-weight: 600 }
+#verdict .above { background: #fdd; font-weight: 600 }
+"""
 
 
 def write_drift_report(
@@ -46,8 +56,8 @@ def write_drift_report(
     """Write a self-contained HTML page that opens offline.
 
     `drifts` holds the verdict on each of `columns`; a verdict on a further column (the target) is shown apart and does
-    not count for the data set. Evidently draws at most `limits.report_rows` rows of each side, a seeded choice. It does
-    not judge by them: its drift method answers each column's decisive statistic over all rows, so both say the same.
+    not count for the data set. Evidently computes its own figures on at most `limits.report_rows` rows of each side, a
+    seeded choice: Wasserstein for numbers, Jensen-Shannon for categories, each against the threshold of all rows.
     """
     sides = [_sample(frame, drifts, limits.report_rows) for frame in (reference, current)]
     apart = [drift.column for drift in drifts if drift.column not in columns]
@@ -58,11 +68,6 @@ def write_drift_report(
         raise TrainerError("Evidently's report has no <head> or <body>; this version of it does not fit this package")
     banner = _banner(reference.height, current.height, columns, limits, drifts)
     path.write_text(f"{head.replace('<head>', '<head>' + OFFLINE, 1)}{start}{banner}{body}", encoding="utf-8")
-
-
-def decisive_statistic(drift: ColumnDrift) -> str:
-    """The statistic that comes closest to its threshold, or exceeds it the most, by their ratio."""
-    return max(drift.statistics, key=lambda name: drift.statistics[name] / drift.thresholds[name])
 
 
 def _sample(frame: pl.DataFrame, drifts: list[ColumnDrift], rows: int) -> pd.DataFrame:
@@ -107,42 +112,31 @@ def _render(
         numerical_columns=numeric, categorical_columns=[name for name in sides[0].columns if name not in numeric]
     )
     reference, current = (Dataset.from_pandas(side, data_definition=definition) for side in sides)
-    snapshot = _report(columns, apart, limits, drifts).run(current, reference)
+    rules = {drift.column: _rule(drift, is_number=drift.column in numeric) for drift in drifts}
+    snapshot = _report(columns, apart, limits, rules).run(current, reference)
     return str(snapshot.get_html_str(as_iframe=False))
 
 
-def _report(columns: list[str], apart: list[str], limits: Drift, drifts: list[ColumnDrift]) -> Report:
+def _rule(drift: ColumnDrift, *, is_number: bool) -> tuple[str, float]:
+    """Evidently's method for a column, and the threshold of all rows in that method's unit."""
+    if is_number:
+        return "wasserstein", drift.thresholds["wasserstein"]
+    return "jensenshannon", drift.thresholds["jensen_shannon"] * NATURAL_LOGARITHM
+
+
+def _report(columns: list[str], apart: list[str], limits: Drift, rules: dict[str, tuple[str, float]]) -> Report:
     from evidently import Report
     from evidently.metrics import ValueDrift
     from evidently.presets import DataDriftPreset
 
-    methods = _methods(drifts)
-    thresholds = {drift.column: drift.thresholds[decisive_statistic(drift)] for drift in drifts}
     preset = DataDriftPreset(
-        columns=columns, drift_share=limits.share, per_column_method=methods, per_column_threshold=thresholds
+        columns=columns,
+        drift_share=limits.share,
+        per_column_method={name: rules[name][0] for name in columns},
+        per_column_threshold={name: rules[name][1] for name in columns},
     )
-    targets = [ValueDrift(column=name, method=methods[name], threshold=thresholds[name]) for name in apart]
+    targets = [ValueDrift(column=name, method=rules[name][0], threshold=rules[name][1]) for name in apart]
     return Report([preset, *targets], include_tests=False)
-
-
-def _methods(drifts: list[ColumnDrift]) -> dict[str, str]:
-    """By column, the name of a drift method that answers what was found over all rows."""
-    from evidently.legacy.calculations.stattests import StatTest, register_stattest
-    from evidently.legacy.core import ColumnType
-
-    found = {drift.column: (drift.statistics[decisive_statistic(drift)], drift.drifted) for drift in drifts}
-
-    def answer(reference: pd.Series, *_: object) -> tuple[float, bool]:
-        return found[str(reference.name)]
-
-    for name, title in STATISTICS.items():
-        kinds = [ColumnType.Numerical, ColumnType.Categorical]
-        register_stattest(StatTest(_method(name), f"{title}, over all rows", kinds), answer)
-    return {drift.column: _method(decisive_statistic(drift)) for drift in drifts}
-
-
-def _method(statistic: str) -> str:
-    return f"{statistic}_over_all_rows"
 
 
 def _banner(
@@ -151,29 +145,37 @@ def _banner(
     """The verdict, and each column's statistics with what they had to exceed."""
     drifted = sum(drift.drifted for drift in drifts if drift.column in columns)
     verdict = "drifted" if drifted / len(columns) >= limits.share else "stable"
-    head = "".join(f"<th>{title}</th>" for title in ("Column", "Statistic", "Value", "Threshold", "Drifted"))
-    rows = "".join(
-        _row(drift, name, apart=drift.column not in columns) for drift in drifts for name in drift.statistics
-    )
+    head = "".join(f"<th>{title}</th>" for title in ("Column", *STATISTICS.values(), "Verdict"))
+    rows = "".join(_row(drift, apart=drift.column not in columns) for drift in sorted(drifts, key=_undrifted_last))
     return (
-        '<section id="verdict" style="font-family: sans-serif; max-width: 60rem; margin: 2rem auto">'
+        f'<style>{STYLE}</style><section id="verdict">'
         f"<h1>Data drift: {verdict}</h1><p>{drifted} of {len(columns)} columns drifted; from a share of "
         f"{limits.share:g} on, the data set has. This verdict is from all rows: {reference_rows:,} of the reference, "
         f"{current_rows:,} current. A column has drifted when a statistic exceeds its threshold, the greater of its "
-        "limit and of what chance explains in 99.9 % of draws. The pictures below show a sample of at most "
-        f"{limits.report_rows:,} rows of each side, with the decisive statistic of each column over all rows.</p>"
-        f'<table border="1" cellpadding="4"><tr>{head}</tr>{rows}</table></section>'
+        "limit and of what chance explains in 99.9 % of draws. Each cell: value / threshold. Wasserstein is in "
+        "standard deviations of the reference, Jensen-Shannon a distance in base 2.</p>"
+        f"<table><tr>{head}</tr>{rows}</table><p>Below: Evidently's pictures and its own figures, from a sample of at "
+        f"most {limits.report_rows:,} rows of each side; near a threshold they can differ from the verdict above.</p>"
+        "</section>"
     )
 
 
-def _row(drift: ColumnDrift, statistic: str, *, apart: bool) -> str:
-    value, threshold = drift.statistics[statistic], drift.thresholds[statistic]
+def _undrifted_last(drift: ColumnDrift) -> bool:
+    return not drift.drifted
+
+
+def _row(drift: ColumnDrift, *, apart: bool) -> str:
     name = html.escape(drift.column) + (" (apart)" if apart else "")
-    style = ' style="background: #fdd"' if value > threshold else ""
-    return (
-        f"<tr{style}><td>{name}</td><td>{STATISTICS[statistic]}</td><td>{value:.4g}</td><td>{threshold:.4g}</td>"
-        f"<td>{'yes' if drift.drifted else 'no'}</td></tr>"
-    )
+    cells = "".join(_cell(drift, statistic) for statistic in STATISTICS)
+    return f"<tr><th>{name}</th>{cells}<td>{'<b>drifted</b>' if drift.drifted else 'stable'}</td></tr>"
+
+
+def _cell(drift: ColumnDrift, statistic: str) -> str:
+    if statistic not in drift.statistics:
+        return "<td></td>"
+    value, threshold = drift.statistics[statistic], drift.thresholds[statistic]
+    shown = f"{value:.3g} / {threshold:.3g}"
+    return f'<td class="above">{shown}</td>' if value > threshold else f"<td>{shown}</td>"
 
 
 @contextlib.contextmanager

@@ -112,8 +112,8 @@ def _storage(address: str, name: str) -> Any:
     if not address:
         raise ConfigurationError("TRAINER_STUDY_STORAGE is not set: tuning keeps its trials there")
     if not address.startswith(JOURNAL):
-        return optuna.storages.RDBStorage(address, heartbeat_interval=60)
-    folder = Path(address.removeprefix(JOURNAL))
+        return optuna.storages.RDBStorage(address)
+    folder = Path(address.removeprefix(JOURNAL)).absolute()  # a lock is a link to the journal, and is never taken over
     folder.mkdir(parents=True, exist_ok=True)
     file = str(folder / f"{name}.journal")
     lock = optuna.storages.journal.JournalFileSymlinkLock(file, grace_period=LOCK_GRACE_SECONDS)

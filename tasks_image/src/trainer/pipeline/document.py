@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=BaseModel)
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PlainDumper: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -45,6 +46,17 @@ class _UniqueKeyLoader(_Loader):  # type: ignore[misc,valid-type]
         return mapping
 
 
+class _Dumper(_PlainDumper):  # type: ignore[misc,valid-type]
+    """A safe dumper whose texts the loader here reads back as texts."""
+
+
+# YAML 1.2 reads 1e-3 as a number; PyYAML follows 1.1, which asks for a point, and would hand a text to an estimator.
+for _kind in (_UniqueKeyLoader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+    )
+
+
 def _yaml_error(problem: str, node: yaml.Node) -> yaml.YAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
@@ -61,6 +73,12 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigurationError(f"{name}: a mapping of keys is needed, this is {type(document).__name__}")
     return document
+
+
+def dump_yaml(document: dict[str, Any]) -> str:
+    """A document as a YAML text that `parse_yaml` reads back."""
+    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
 
 
 def read_text(path: str | Path) -> str:

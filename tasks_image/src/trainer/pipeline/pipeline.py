@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, StringConstraints, model_validator
 
 from trainer.errors import ConfigurationError
 from trainer.pipeline.data import AnySource, AnySplit, Check, Columns, Drift, HashSplit, RandomSplit
-from trainer.pipeline.document import did_you_mean, parse_yaml, read_text, validate
+from trainer.pipeline.document import did_you_mean, dump_yaml, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, Gates, Registry
 from trainer.pipeline.metrics import METRICS, Problem, metrics_for
 from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Tuning
@@ -111,7 +110,7 @@ class Pipeline(Spec):
 
     def to_yaml(self) -> str:
         """The pipeline as a YAML text that `parse_pipeline` reads back."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+        return dump_yaml(self.model_dump(mode="json"))
 
 
 def parse_pipeline(text: str, name: str) -> Pipeline:

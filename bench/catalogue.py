@@ -1,0 +1,49 @@
+"""Which figures there are, and what measures them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.drift import drift_statistics
+from bench.parsing import parse_per_pipeline
+from bench.resampling import bootstrap
+from bench.runs import default_run, run_beside_one_process
+from trainer.errors import ConfigurationError
+from trainer.pipeline import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.figure import Figure
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One measurement and the figures it gives."""
+
+    names: tuple[str, ...]
+    measure: Callable[[], list[Figure]]
+
+
+CATALOGUE = [
+    Bench(("parse_per_pipeline",), parse_per_pipeline),
+    Bench(("bootstrap",), bootstrap),
+    Bench(("drift_statistics",), drift_statistics),
+    Bench(("run_beside_one_process",), run_beside_one_process),
+    Bench(("run_seconds", "overhead_share"), default_run),
+]
+"""The quick ones first."""
+
+
+def known_names() -> list[str]:
+    """The names of all figures."""
+    return [name for bench in CATALOGUE for name in bench.names]
+
+
+def choose(names: list[str]) -> list[Bench]:
+    """What measures the figures named, each once; all without a name. Raises ConfigurationError for an unknown one."""
+    for name in names:
+        if name not in known_names():
+            raise ConfigurationError(f"no figure {name!r}{did_you_mean(name, known_names())}")
+    return [bench for bench in CATALOGUE if not names or {*names} & {*bench.names}]

@@ -1,0 +1,155 @@
+"""Another table by YAML alone: no id, missing values, a date, text categories, three classes, a leak, scikit-learn."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Checkout
+
+pytestmark = pytest.mark.end_to_end
+
+PIPELINE = """\
+version: 1
+name: flowers
+description: Which of three kinds a plant is
+problem: multiclass_classification
+source:
+  KIND: csv
+  uri: flowers.csv
+  missing: ["?"]
+  types: {seen_on: date, petal: float}
+columns: {target: kind, time: seen_on, exclude: [answer]}
+validation:
+  - {check: expect_column_values_to_be_in_set, dimension: validity, kwargs: {column: kind, value_set: [a, b, c]}}
+  - {check: expect_column_values_to_be_between, dimension: freshness, severity: warning, of: source,
+     kwargs: {column: newest_row_age_days, max_value: 30}}
+split: {KIND: random, validation: 0.2, test: 0.2, seed: 1, stratify: true}
+features:
+  fit: {usual_petal: median(petal)}
+  derive: {is_long: petal > usual_petal, area: petal * sepal}
+algorithms:
+  logistic:
+    KIND: sklearn
+    estimator: sklearn.linear_model.LogisticRegression
+    params: {max_iter: 2000}
+    search: {C: {low: 0.01, high: 10.0, log: true}}
+tuning: {trials: 2, folds: 3, metric: auc_roc, startup_trials: 2}
+gates:
+  weighted: {accuracy: 0.6, f1_score: 0.6}
+  auc_roc: 0.7
+  against_production: {metric: log_loss, min_gain: 0, min_rows: 50}
+registry: {model: flowers, experiment: flowers}
+"""
+
+
+def table(rows: int = 900, seed: int = 3) -> pl.DataFrame:
+    random = np.random.default_rng(seed)
+    kind = random.choice(["a", "b", "c"], rows, p=[0.5, 0.3, 0.2])
+    centre = np.select([kind == "a", kind == "b"], [1.0, 2.0], 3.5)
+    petal = [f"{value:.3f}" for value in random.normal(centre, 0.7)]
+    colours = np.where(random.random(rows) < 0.7, np.char.add("colour-", kind), "colour-d")
+    days = [date(2020, 1, 1) + timedelta(days=int(day)) for day in random.integers(0, 1500, rows)]
+    return pl.DataFrame({
+        "petal": [("?" if random.random() < 0.1 else text) for text in petal],
+        "sepal": random.normal(5, 1, rows).round(3),
+        "colour": [None if random.random() < 0.05 else str(colour) for colour in colours],
+        "seen_on": days,
+        "answer": [f"is-{label}" for label in kind],
+        "kind": kind,
+    })
+
+
+@pytest.fixture
+def flowers(checkout: Checkout) -> Checkout:
+    (checkout.home / ".data").mkdir()
+    table().write_csv(checkout.home / ".data" / "flowers.csv")
+    folder = checkout.home / "pipelines"
+    folder.mkdir()
+    (folder / "flowers.yaml").write_text(PIPELINE)
+    (folder / "wrong.yaml").write_text(
+        PIPELINE.replace("name: flowers", "name: wrong").replace("trials: 2", "trails: 2")
+    )
+    checkout.variables["PIPELINES_FOLDER"] = str(folder)
+    return checkout
+
+
+def test_the_pipeline_runs_and_a_broken_file_beside_it_harms_nothing(flowers: Checkout) -> None:
+    assert flowers.run("flowers") == 0, flowers.log.read_text()[-3000:]
+    summary = flowers.summary()
+    assert summary["outcome"] == "promoted"
+    assert summary["metrics"].keys() >= {"accuracy", "f1_score", "auc_roc", "log_loss"}
+    assert "positive_recall" not in summary["metrics"]
+    (warning,) = summary["validation"]["warnings"]
+    assert "newest_row_age_days" in warning or warning
+    _check_predictions(flowers)
+
+
+def _check_predictions(flowers: Checkout) -> None:
+    """The registered model answers rows as a client sends them, without the leak, the date and the target."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{flowers.home}/.mlflow/mlflow.db")
+    model = mlflow.pyfunc.load_model("models:/flowers@production")
+    assert model.metadata.get_input_schema().input_names() == ["petal", "sepal", "colour"]
+    rows = pl.DataFrame({
+        "petal": [1.0, None, 3.5],
+        "sepal": [5.0, 5.0, 5.0],
+        "colour": ["colour-a", None, "never seen"],
+    })
+    answers = model.predict(rows.to_pandas())
+    columns = ["prediction", "probability", "probability_a", "probability_b", "probability_c"]
+    assert list(answers.columns) == columns
+    assert set(answers["prediction"]) <= {"a", "b", "c"}
+    np.testing.assert_allclose(answers[columns[2:]].sum(axis=1), 1.0)
+    assert answers["prediction"][0] == "a"
+
+
+def test_the_broken_file_is_a_dag_that_says_what_is_wrong(flowers: Checkout, project: Path) -> None:
+    executable = str(project / ".venv" / "bin" / "airflow")
+    done = subprocess.run(
+        [executable, "dags", "test", "wrong_broken"],
+        env=flowers.environment,
+        cwd=project,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "trails: unknown key; did you mean 'trials'?" in done.stdout + done.stderr
+
+
+def test_the_steps_without_airflow_give_the_same_figures(flowers: Checkout, project: Path) -> None:
+    variables = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{flowers.home}/by-hand.db",
+        "TRAINER_ARTIFACT_LOCATION": f"file://{flowers.home}/by-hand",
+        "TRAINER_STUDY_STORAGE": f"journal://{flowers.home}/by-hand-studies",
+    }
+    environment = {**flowers.environment, **variables}
+    summaries = [_train(flowers, project, environment, name) for name in ("one", "two")]
+    assert [summary["outcome"] for summary in summaries] == ["registered", "registered"]
+    assert summaries[0]["model"]["aliases"] == {"staging": "1"}
+    assert summaries[1]["model"]["aliases"] == {"staging": "2"}
+    assert summaries[0]["metrics"] == summaries[1]["metrics"]
+
+
+def _train(flowers: Checkout, project: Path, environment: dict[str, str], name: str) -> dict[str, Any]:
+    run = flowers.home / "by-hand-runs" / "flowers" / name
+    command = [
+        str(project / ".venv" / "bin" / "trainer"), "train",
+        "--config", str(flowers.home / "pipelines" / "flowers.yaml"),
+        "--data-path", str(flowers.home / ".data" / "flowers.csv"),
+        "--run", str(run), "--register-best", "--promote-to-staging",
+    ]  # fmt: skip
+    done = subprocess.run(command, env=environment, cwd=flowers.home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "REGISTERED" in done.stdout
+    summary: dict[str, Any] = json.loads((run / "summary.json").read_text())
+    return summary

@@ -1,0 +1,161 @@
+"""Who may import whom, and what stays out of Airflow's process."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+TRAINER = PROJECT / "tasks_image" / "src" / "trainer"
+LIGHT_OF_TRAINER = ("trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision")
+FORBIDDEN_OF_AIRFLOW = ("airflow.models", "airflow.settings", "airflow.utils.session")
+HEAVY = (
+    "pandas", "polars", "great_expectations", "evidently", "mlflow", "optuna", "xgboost", "lightgbm", "sklearn", "shap",
+    "duckdb", "torch", "numpy", "scipy", "pyarrow", "matplotlib",
+)  # fmt: skip
+STANDARD = tuple(sys.stdlib_module_names)
+
+FOLDERS = {
+    "dags": PROJECT / "dags",
+    "include": PROJECT / "include",
+    "plugins": PROJECT / "plugins",
+    "trainer": TRAINER,
+}
+MAY_IMPORT = {
+    "dags": ("airflow.sdk", "include"),
+    "include": (*STANDARD, "pydantic", "airflow.sdk", "airflow.providers", "include", *LIGHT_OF_TRAINER),
+    "plugins": (*STANDARD, "airflow", "include.settings"),
+}
+LIGHT_MAY_IMPORT = (*STANDARD, "pydantic", "pydantic_core", "yaml", "fsspec", "trainer")
+
+
+def python_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+ALL = [(room, file) for room, folder in FOLDERS.items() for file in python_files(folder)]
+LIGHT = [
+    file
+    for name in LIGHT_OF_TRAINER
+    for file in [TRAINER / f"{name.removeprefix('trainer.')}.py", *python_files(TRAINER / name.split(".")[1])]
+    if file.exists()
+]
+
+
+def shown(value: object) -> str:
+    return str(value.relative_to(PROJECT)) if isinstance(value, Path) else str(value)
+
+
+def imported_names(text: str) -> Iterator[str]:
+    """The full name of everything that a module imports, wherever in it: `from a import b` gives `a.b`."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where a name comes from"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_below(name: str, roots: tuple[str, ...]) -> bool:
+    return any(name == root or name.startswith(f"{root}.") for root in roots)
+
+
+def outside(text: str, allowed: tuple[str, ...]) -> list[str]:
+    return [name for name in imported_names(text) if not is_below(name, allowed)]
+
+
+@pytest.mark.parametrize(("room", "file"), [(room, file) for room, file in ALL if room in MAY_IMPORT], ids=shown)
+def test_a_room_imports_only_what_it_may(room: str, file: Path) -> None:
+    assert outside(file.read_text(encoding="utf-8"), MAY_IMPORT[room]) == []
+
+
+@pytest.mark.parametrize("file", python_files(TRAINER), ids=shown)
+def test_the_trainer_knows_nothing_of_airflow_and_of_our_dags(file: Path) -> None:
+    names = imported_names(file.read_text(encoding="utf-8"))
+    assert [name for name in names if is_below(name, ("airflow", "include", "dags", "plugins"))] == []
+
+
+@pytest.mark.parametrize("file", LIGHT, ids=shown)
+def test_the_trainers_light_modules_import_only_light_ones(file: Path) -> None:
+    names = list(imported_names(file.read_text(encoding="utf-8")))
+    assert [name for name in names if not is_below(name, LIGHT_MAY_IMPORT)] == []
+    assert [name for name in names if is_below(name, ("trainer",)) and not is_below(name, LIGHT_OF_TRAINER)] == []
+
+
+@pytest.mark.parametrize(("room", "file"), ALL, ids=shown)
+def test_nothing_reaches_into_airflows_database(room: str, file: Path) -> None:
+    names = imported_names(file.read_text(encoding="utf-8"))
+    assert [name for name in names if is_below(name, FORBIDDEN_OF_AIRFLOW)] == []
+
+
+@pytest.mark.parametrize(
+    ("room", "file", "only_in"),
+    [(room, file, "settings.py") for room, file in ALL if room in ("dags", "include", "plugins")],
+    ids=shown,
+)
+def test_on_airflows_side_one_module_reads_the_environment(room: str, file: Path, only_in: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    if file.name != only_in:
+        assert "os.environ" not in text
+        assert "getenv" not in text
+
+
+BREAKING = [
+    ("dags", "import pandas"),
+    ("dags", "from trainer.run import RunFolder"),
+    ("include", "from trainer.steps import train"),
+    ("include", "def f():\n    from trainer.tracking import connect"),
+    ("include", "import trainer"),
+    ("include", "from airflow.models import DagRun"),
+    ("include", "import polars as pl"),
+    ("include", "import airflow.utils.session"),
+    ("plugins", "from include.operators import open_run"),
+]
+
+
+@pytest.mark.parametrize(("room", "text"), BREAKING)
+def test_the_rules_notice_what_breaks_them(room: str, text: str) -> None:
+    assert outside(text, MAY_IMPORT[room]) != []
+
+
+def test_the_rules_look_at_something() -> None:
+    rooms = [room for room, _ in ALL]
+    assert {"dags", "include", "trainer"} <= set(rooms)
+    assert {file.parent.name for file in LIGHT} == {"trainer", "pipeline", "run", "decision"}
+
+
+PARSE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+found = {"errors": bag.import_errors, "dags": sorted(bag.dags), "loaded": sorted(sys.modules)}
+open(sys.argv[2], "w").write(json.dumps(found))
+"""
+IMPORT = """
+import json, sys
+import include.training_dag
+open(sys.argv[2], "w").write(json.dumps({"loaded": sorted(sys.modules)}))
+"""
+
+
+@pytest.mark.parametrize("program", [PARSE, IMPORT], ids=["parsing dags/", "what a task imports"])
+def test_airflows_process_stays_light(program: str, tmp_path: Path, airflow_home: Path) -> None:
+    output = tmp_path / "modules.json"
+    subprocess.run(
+        [sys.executable, "-c", program, str(PROJECT / "dags"), str(output)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)}, cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    found = json.loads(output.read_text())
+    assert found.get("errors", {}) == {}
+    assert found.get("dags", ["churn_training"]) == ["churn_training"]
+    packages = {name.partition(".")[0] for name in found["loaded"]}
+    assert "trainer" in packages
+    assert packages & set(HEAVY) == set()
+    assert "airflow.providers.smtp.notifications.smtp" not in found["loaded"]

@@ -1,0 +1,135 @@
+"""Scoring in a process of its own: the model's bundled code answers, and every refusal has its reason."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import polars as pl
+import pytest
+
+import trainer
+from trainer.errors import ModelRefusedError, TrainerError
+from trainer.isolated.scoring import score_in_isolation
+from trainer.jobs.models import SklearnModel
+from trainer.jobs.savers import PyFuncSaver
+from trainer.jobs.services import MlflowService, RunConfig
+from trainer.jobs.signers import SchemaSigner
+from trainer.models.fitted import FittedPipeline
+from trainer.models.fitting import fit_pipeline
+from trainer.pipeline import Features, Preprocess
+
+ROWS = pl.DataFrame({
+    "n": [1.0, 2.0, None, 4.0, 7.0] * 8,
+    "k": [3, 1, 2, 5, 4] * 8,
+    "t": ["a", "b", "a", "c", None] * 8,
+})
+TARGETS = pl.Series("y", ["no", "yes", "no", "yes", "yes"] * 8)
+
+
+@dataclass(frozen=True)
+class Logged:
+    uri: str
+    folder: Path
+    """What the model consists of, on disk."""
+    fitted: FittedPipeline
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterator[Logged]:
+    model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
+    features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
+    both = (ROWS, TARGETS)
+    fitted = fit_pipeline(
+        "binary_classification", model, features, Preprocess(), "yes", training=both, validation=both, seed=1, threads=1
+    )
+    home = tmp_path_factory.mktemp("scoring")
+    with standing_in(home):
+        service = MlflowService()
+        service.client()
+        with service.run_context(RunConfig(experiment="scoring", name="logging")):
+            info = PyFuncSaver().save(fitted, SchemaSigner().sign(ROWS, fitted.predict(ROWS)), ROWS, {})
+        yield Logged(info.model_uri, Path(mlflow.artifacts.download_artifacts(info.model_uri)), fitted)
+
+
+@pytest.fixture
+def altered(logged: Logged, tmp_path: Path) -> Callable[[str, str, str], str]:
+    """The address of a copy of the model with one text of a bundled file replaced."""
+
+    def alter(name: str, old: str, new: str) -> str:
+        shutil.copytree(logged.folder, tmp_path / "model")
+        file = tmp_path / "model" / "code" / "trainer" / name
+        text = file.read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new), encoding="utf-8")
+        return (tmp_path / "model").as_uri()
+
+    return alter
+
+
+def test_a_model_answers_in_batches_as_it_does_here(logged: Logged) -> None:
+    scored = score_in_isolation(logged.uri, ROWS.with_columns(more=pl.lit("ignored")), batch_size=7)
+    expected = logged.fitted.predict(ROWS)
+    assert scored.output["prediction"].equals(expected["prediction"])
+    assert scored.output["probability"].to_list() == pytest.approx(expected["probability"].to_list(), abs=1e-12)
+    on_disk = sum(file.stat().st_size for file in logged.folder.rglob("*") if file.is_file()) / 1e6
+    assert scored.size_mb == pytest.approx(on_disk, rel=0.1)
+    assert 0 < scored.latency_ms < 5000
+    assert 50 < scored.memory_mb < 5000
+
+
+def test_the_models_own_code_answers_and_not_the_code_that_is_installed(altered: Callable[..., str]) -> None:
+    uri = altered("models/fitted.py", "probability = shares[:, code]", "probability = shares[:, code] * 0 + 0.125")
+    assert score_in_isolation(uri, ROWS).output["probability"].to_list() == [0.125] * ROWS.height
+
+
+def test_without_its_code_a_model_cannot_be_loaded(logged: Logged, tmp_path: Path) -> None:
+    """The package that is installed here does not stand in: it cannot be imported there."""
+    shutil.copytree(logged.folder, tmp_path / "model")
+    shutil.rmtree(tmp_path / "model" / "code" / "trainer")
+    with pytest.raises(ModelRefusedError, match="No module named 'trainer'"):
+        score_in_isolation((tmp_path / "model").as_uri(), ROWS)
+
+
+def test_code_from_elsewhere_is_refused(logged: Logged, tmp_path: Path) -> None:
+    """Were the package importable after all, the model would be refused, and not answer with other code."""
+    shutil.copytree(logged.folder, tmp_path / "model")
+    shutil.rmtree(tmp_path / "model" / "code" / "trainer")
+    serving = tmp_path / "model" / "serving.py"
+    elsewhere = str(Path(trainer.__file__).parent.parent)
+    serving.write_text(
+        f"import sys\nsys.path.append({elsewhere!r})\n{serving.read_text(encoding='utf-8')}", encoding="utf-8"
+    )
+    with pytest.raises(ModelRefusedError, match=r"would run on .* and not on its own bundled code"):
+        score_in_isolation((tmp_path / "model").as_uri(), ROWS)
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_with_the_reason(logged: Logged, tmp_path: Path) -> None:
+    shutil.copytree(logged.folder, tmp_path / "model")
+    (pickled,) = (tmp_path / "model").rglob("fitted.pickle")
+    pickled.write_bytes(b"no pickle")
+    with pytest.raises(ModelRefusedError, match=r"cannot be loaded or does not predict: [\s\S]*UnpicklingError"):
+        score_in_isolation((tmp_path / "model").as_uri(), ROWS)
+
+
+def test_a_model_that_does_not_answer_each_row_is_refused(altered: Callable[..., str]) -> None:
+    call = "self.fitted.predict(pl.from_pandas(model_input))"
+    uri = altered("models/inference.py", f"return {call}", f"return {call}.head(3)")
+    with pytest.raises(ModelRefusedError, match="3 predictions for 40 rows"):
+        score_in_isolation(uri, ROWS)
+
+
+def test_rows_that_lack_a_column_are_named(logged: Logged) -> None:
+    with pytest.raises(ModelRefusedError, match="the rows lack columns that the model takes: n, t"):
+        score_in_isolation(logged.uri, ROWS.select("k"))
+
+
+def test_a_model_that_is_not_there_can_be_asked_for_again(logged: Logged) -> None:
+    with pytest.raises(TrainerError, match=r"models:/churn-predictor/7 could not be scored") as raised:
+        score_in_isolation("models:/churn-predictor/7", ROWS)
+    assert not isinstance(raised.value, ModelRefusedError)
+    assert raised.value.retry_can_help

@@ -1,0 +1,97 @@
+"""Fitting: everything from the training rows, the cut-off from the validation rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trainer.errors import DataValidationError
+from trainer.jobs.models import SklearnModel
+from trainer.models.fitted import FittedPipeline
+from trainer.models.fitting import classes_of, encode, fit_pipeline, positive_class
+from trainer.models.scores import best_f1_cut_off
+from trainer.pipeline import Features, Preprocess
+
+LOGISTIC = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
+LEAVERS = "binary_classification"
+
+
+def rows(seed: int, shift: float) -> tuple[pl.DataFrame, pl.Series]:
+    random = np.random.default_rng(seed)
+    values = random.normal(shift, 1, 300)
+    labels = np.where(values + random.normal(0, 1, 300) > shift + 0.5, "yes", "no")
+    return pl.DataFrame({"n": values}), pl.Series("y", labels.tolist())
+
+
+TRAINING, VALIDATION = rows(1, 0.0), rows(2, 3.0)
+
+
+def fit(validation: tuple[pl.DataFrame, pl.Series], positive: Any = "yes") -> FittedPipeline:
+    features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
+    return fit_pipeline(
+        LEAVERS, LOGISTIC, features, Preprocess(), positive, training=TRAINING, validation=validation, seed=1, threads=1
+    )
+
+
+def test_constants_and_weights_come_from_the_training_rows_alone() -> None:
+    one, other = fit(VALIDATION), fit(rows(3, -2.0))
+    assert one.preparation.features.constants["middle"] == TRAINING[0]["n"].median()
+    assert one.preparation.features.constants == other.preparation.features.constants
+    assert np.array_equal(one.estimator.coef_, other.estimator.coef_)
+
+
+def test_the_cut_off_is_the_best_of_the_validation_rows() -> None:
+    fitted = fit(VALIDATION)
+    shares = fitted.predict(VALIDATION[0])["probability"].to_numpy()
+    assert fitted.cut_off == best_f1_cut_off((VALIDATION[1] == "yes").to_numpy(), shares)
+    assert fitted.cut_off != fit(TRAINING).cut_off
+
+
+@pytest.mark.parametrize(
+    ("problem", "values", "expected"),
+    [
+        (LEAVERS, ["yes", "no", "yes"], ("no", "yes")),
+        ("multiclass_classification", [3, 1, 2, 1], (1, 2, 3)),
+        (LEAVERS, [True, False], (False, True)),
+        ("regression", [1.5, 2.5], ()),
+    ],
+    ids=["texts", "numbers", "booleans", "regression"],
+)
+def test_classes_are_in_their_order(problem: str, values: list[Any], expected: tuple[Any, ...]) -> None:
+    classes = classes_of(problem, pl.Series("y", values))
+    assert classes == expected
+    codes = encode(problem, pl.Series("y", values), classes).tolist()
+    assert codes == ([classes.index(value) for value in values] if classes else values)
+
+
+def test_a_class_that_training_did_not_see() -> None:
+    with pytest.raises(
+        DataValidationError, match=r"target 'y': classes \['perhaps'\] do not occur in the training rows"
+    ):
+        encode(LEAVERS, pl.Series("y", ["yes", "perhaps"]), ("no", "yes"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "positive", "expected"),
+    [
+        (("no", "yes"), "yes", "yes"),
+        ((0, 1), 1, 1),
+        ((0, 1), "1", 1),
+        ((False, True), True, True),
+        ((False, True), "true", True),
+        ((1, 2, 3), None, None),
+    ],
+    ids=["text", "number", "number-as-text", "boolean", "boolean-as-text", "none"],
+)
+def test_the_positive_class_is_found_by_how_it_is_written(classes: Any, positive: Any, expected: Any) -> None:
+    assert positive_class(classes, positive) is expected
+
+
+def test_a_positive_class_that_is_none() -> None:
+    with pytest.raises(
+        DataValidationError, match=r"columns.positive: 'Yes' is none of the target's values \['no', 'yes'\]"
+    ):
+        fit(VALIDATION, "Yes")

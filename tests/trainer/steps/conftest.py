@@ -1,0 +1,151 @@
+"""Runs that tests of steps start from: built once, copied for each test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from trainer.commands.step import run_step
+from trainer.pipeline import Pipeline, parse_pipeline
+from trainer.run import RunFolder
+
+KEY = "run-1"
+TRAINED = (("start", ""), ("ingest", ""), ("engineer_features", ""), ("tune", "logistic"), ("train", "logistic"))
+ACCEPTED = (("evaluate", ""), ("decide", ""), ("register", ""), ("accept", ""))
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A home with MLflow's store and run folders, and the pipeline that the runs are of."""
+
+    home: Path
+    pipeline: Pipeline
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run that was built."""
+        return self.at(KEY)
+
+    @property
+    def frozen(self) -> Pipeline:
+        """The pipeline as the run uses it."""
+        return self.folder.pipeline()
+
+    @property
+    def model(self) -> str:
+        return self.frozen.registry.model
+
+    @property
+    def client(self) -> MlflowClient:
+        from trainer.tracking import connect
+
+        return connect()
+
+    def at(self, key: str) -> RunFolder:
+        return RunFolder.open(f"file://{self.home}/runs/{self.pipeline.name}/{key}")
+
+    def step(self, name: str, algorithm: str = "", *, key: str = KEY, pipeline: Pipeline | None = None) -> None:
+        """Run a step of a run, as its own or another pipeline says."""
+        run_step(name, self.at(key), pipeline or self.at(key).pipeline(), algorithm)
+
+    def edit(self, name: str, **values: Any) -> None:
+        """Change what a step of the run handed over."""
+        import json
+
+        folder = self.folder.at(name)
+        folder.write_json("result.json", {**json.loads(folder.read_text("result.json")), **values})
+
+    def another(self, key: str) -> RunFolder:
+        """Another run with the same data and the same trained model."""
+        shutil.copytree(self.folder.root, self.at(key).root)
+        folder = self.at(key)
+        for name in ("evaluate", "decide", "register", "accept", "promote"):
+            shutil.rmtree(folder.at(name).path(), ignore_errors=True)
+        return folder
+
+
+def quick(pipeline: Pipeline, **sections: Any) -> Pipeline:
+    """The pipeline with a solver that needs no scaling, and other sections."""
+    algorithm = {
+        "KIND": "sklearn",
+        "estimator": "sklearn.linear_model.LogisticRegression",
+        "params": {"solver": "newton-cholesky", "C": 1.0},
+        "search": {"C": {"low": 0.01, "high": 10.0, "log": True}},
+    }
+    return Pipeline.model_validate({
+        **pipeline.model_dump(mode="json"),
+        "algorithms": {"logistic": algorithm},
+        **sections,
+    })
+
+
+@pytest.fixture
+def quick_churn(small_churn: Pipeline) -> Pipeline:
+    """The small churn pipeline with a quick solver."""
+    return quick(small_churn)
+
+
+@pytest.fixture(scope="session")
+def session_churn(project: Path) -> Pipeline:
+    """What `quick_churn` is, for fixtures that outlive a test."""
+    churn = parse_pipeline((project / "include" / "pipelines" / "churn.yaml").read_text(encoding="utf-8"), "churn.yaml")
+    kept = {name: getattr(churn.source, name) for name in ("rename", "types", "missing")}
+    return quick(
+        churn,
+        source={**kept, "KIND": "sample", "rows": 1500},
+        tuning={"trials": 3, "folds": 3, "metric": "auc_roc", "startup_trials": 2},
+        gates={"auc_roc": 0.6, "against_production": {"metric": "auc_roc", "resamples": 200, "min_rows": 30}},
+        acceptance={},
+    )
+
+
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory: pytest.TempPathFactory, standing_in: Any, session_churn: Pipeline) -> Path:
+    """A home with a run that has come as far as `train`."""
+    home = tmp_path_factory.mktemp("trained")
+    runs = Runs(home, session_churn)
+    with standing_in(home):
+        run_step("start", runs.folder, session_churn)
+        for name, algorithm in TRAINED[1:]:
+            runs.step(name, algorithm)
+    return home
+
+
+@pytest.fixture(scope="session")
+def accepted_home(
+    tmp_path_factory: pytest.TempPathFactory, standing_in: Any, session_churn: Pipeline, trained_home: Path
+) -> Path:
+    """A home with a run that has come as far as `accept`; there was no production."""
+    home = _copied(trained_home, tmp_path_factory.mktemp("accepted"))
+    with standing_in(home):
+        for name, algorithm in ACCEPTED:
+            Runs(home, session_churn).step(name, algorithm)
+    return home
+
+
+@pytest.fixture
+def trained(trained_home: Path, tmp_path: Path, standing_in: Any, session_churn: Pipeline) -> Iterator[Runs]:
+    """A run that has come as far as `train`, for this test alone."""
+    with standing_in(_copied(trained_home, tmp_path)):
+        yield Runs(tmp_path, session_churn)
+
+
+@pytest.fixture
+def accepted(accepted_home: Path, tmp_path: Path, standing_in: Any, session_churn: Pipeline) -> Iterator[Runs]:
+    """A run that has come as far as `accept`, for this test alone."""
+    with standing_in(_copied(accepted_home, tmp_path)):
+        yield Runs(tmp_path, session_churn)
+
+
+def _copied(home: Path, to: Path) -> Path:
+    """A copy of a home's database and run folders; logged models stay where they are, and are only read."""
+    shutil.copytree(home / "runs", to / "runs", symlinks=True)
+    shutil.copytree(home / "studies", to / "studies")
+    shutil.copy(home / "mlflow.db", to / "mlflow.db")
+    return to

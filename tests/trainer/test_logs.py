@@ -1,0 +1,111 @@
+"""Logs as lines for a person and as JSON for a log store."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from trainer import logs
+
+FIELDS = {"model_name": "churn-predictor", "accuracy": 0.79, "training_time_minutes": 1.5, "data_size": 7043}
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    quiet = {name: logging.getLogger(name).level for name in logs.QUIET}
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:], root.level = handlers, level
+    for name, old in quiet.items():
+        logging.getLogger(name).setLevel(old)
+
+
+def written(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    found = capsys.readouterr()
+    assert found.err == ""
+    return found.out.splitlines()
+
+
+def failed_in(logger: logging.Logger) -> None:
+    try:
+        raise ValueError("no rows")
+    except ValueError:
+        logger.exception("reading failed")
+
+
+def test_text(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("text")
+    logging.getLogger("trainer.steps.train").info("trained on %d rows", 10)
+    assert written(capsys) == ["INFO trainer.steps.train: trained on 10 rows"]
+
+
+def test_text_with_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("text")
+    logging.getLogger("trainer").warning("done", extra=FIELDS)
+    assert written(capsys) == [
+        "WARNING trainer: done model_name=churn-predictor accuracy=0.79 training_time_minutes=1.5 data_size=7043"
+    ]
+
+
+def test_text_with_an_exception(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("text")
+    failed_in(logging.getLogger("trainer"))
+    lines = written(capsys)
+    assert (lines[0], lines[1]) == ("ERROR trainer: reading failed", "Traceback (most recent call last):")
+    assert lines[-1] == "ValueError: no rows"
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("json")
+    logging.getLogger("trainer.steps.train").info("trained on %d rows\nof many", 10, extra=FIELDS)
+    [line] = written(capsys)
+    found: dict[str, Any] = json.loads(line)
+    moment = datetime.fromisoformat(found.pop("time"))
+    assert moment.tzinfo == UTC
+    assert abs((datetime.now(UTC) - moment).total_seconds()) < 10
+    expected = {"level": "INFO", "logger": "trainer.steps.train", "message": "trained on 10 rows\nof many", **FIELDS}
+    assert found == expected
+
+
+def test_json_with_an_exception_and_a_value_that_json_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("json")
+    logger = logging.getLogger("trainer")
+    failed_in(logger)
+    logger.info("kinds", extra={"kinds": {1}})
+    first, second = map(json.loads, written(capsys))
+    assert first["exception"].endswith("ValueError: no rows")
+    assert second["kinds"] == "{1}"
+
+
+def test_chatty_libraries_are_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("text")
+    for name in logs.QUIET:
+        logging.getLogger(f"{name}.part").info("chatter")
+    logging.getLogger("trainer").debug("detail")
+    logging.getLogger("mlflow").warning("something is wrong")
+    assert written(capsys) == ["WARNING mlflow: something is wrong"]
+
+
+def test_warnings_become_records(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logs.set_up("json")
+        warnings.warn("an old call", DeprecationWarning, stacklevel=1)
+    [line] = written(capsys)
+    assert json.loads(line)["logger"] == "py.warnings"
+
+
+def test_setting_up_again_replaces_the_format(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("text")
+    logs.set_up("json")
+    logging.getLogger("trainer").info("once")
+    [line] = written(capsys)
+    assert json.loads(line)["message"] == "once"
