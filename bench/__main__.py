@@ -35,8 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = choose(given.names)
     except ConfigurationError as error:
         parser.error(str(error))
-    use_few_cores()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that a command being timed is ended too
+    prepare_process()
     figures, failures = measure(chosen)
     write_results(figures, RESULTS)
     print(as_table(figures))
@@ -59,8 +58,12 @@ def measure(chosen: list[Bench]) -> tuple[list[Figure], list[str]]:
     return figures, failures
 
 
-def use_few_cores() -> None:
-    """Keep this process and all it starts to two cores, so that figures of large and small machines compare."""
+def prepare_process() -> None:
+    """Keep this process and all it starts to two cores, so that figures of large and small machines compare.
+
+    Ended from outside, it leaves as from an error, so that a command being timed is ended too.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
 

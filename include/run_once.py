@@ -43,6 +43,9 @@ def main() -> int:
             f"Interrupted after {time.monotonic() - began:.0f} s: the run has ended and nothing is left running{where}"
         )
         return INTERRUPTED
+    if not _store_is_local():
+        _say(f"Exit code {exit_code}; the run's summary is in {load_settings().artifact_store}/{arguments.pipeline}/")
+        return exit_code
     if folder is None or folder == before:
         _say(f"The run did not get through its first step (exit code {exit_code}); the log above says why.")
         return exit_code or 1
@@ -89,6 +92,10 @@ def _command(pipeline: str, parameters: str) -> list[str]:
     airflow = str(Path(sys.executable).with_name("airflow"))
     conf = ["--conf", parameters] if parameters else []
     return [airflow, "dags", "test", f"{pipeline}_training", *conf]
+
+
+def _store_is_local() -> bool:
+    return load_settings().artifact_store.startswith("file://")
 
 
 def _latest() -> Path | None:

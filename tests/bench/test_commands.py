@@ -1,6 +1,9 @@
 """Commands in a home of their own."""
 
+import signal
+import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -30,3 +33,17 @@ def test_everything_a_command_may_write_to_is_in_its_home(tmp_path, monkeypatch)
         "PIPELINES_HOME",
     ):
         assert str(tmp_path) in made[name], name
+
+
+def test_an_interrupted_measurement_leaves_no_command_running(tmp_path, monkeypatch):
+    begun = []
+
+    def interrupt(process: Any, _seconds: float | None = None) -> int:
+        monkeypatch.undo()
+        begun.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        timed([sys.executable, "-S", "-c", "import time; time.sleep(60)"], tmp_path)
+    assert begun[0].returncode == -signal.SIGTERM

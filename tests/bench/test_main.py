@@ -29,9 +29,9 @@ def broken() -> list[Figure]:
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """Where the results go; the test's own cores stay as they are."""
+    """Where the results go; this process stays as it is."""
     monkeypatch.setattr(bench_main, "RESULTS", tmp_path / "results.json")
-    monkeypatch.setattr(bench_main, "use_few_cores", lambda: None)
+    monkeypatch.setattr(bench_main, "prepare_process", lambda: None)
     return tmp_path / "results.json"
 
 

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Checkout
+    from tests.end_to_end.conftest import Checkout
 
 pytestmark = pytest.mark.end_to_end
 
@@ -43,6 +43,12 @@ def unfinished(checkout: Checkout) -> list[str]:
     return [run.info.run_name for run in client.search_runs(experiments, "attributes.status = 'RUNNING'")]
 
 
+def trials(checkout: Checkout, algorithm: str) -> int:
+    """How many trials the last run's study of an algorithm has."""
+    result = json.loads((checkout.latest / "tune" / algorithm / "result.json").read_text())
+    return int(result["trials"])
+
+
 def test_the_sample_is_promoted_and_then_kept(checkout: Checkout) -> None:
     assert checkout.run("churn", FEW_TRIALS) == 0, checkout.log.read_text()[-3000:]
     first = checkout.summary()
@@ -56,6 +62,7 @@ def test_the_sample_is_promoted_and_then_kept(checkout: Checkout) -> None:
     }
     assert [candidate["algorithm"] for candidate in first["candidates"]] == ["xgboost", "lightgbm", "random_forest"]
     assert all(gate["verdict"] == "passed" for gate in first["gates"])
+    assert [trials(checkout, name) for name in ("xgboost", "lightgbm", "random_forest")] == [3, 3, 3]
     assert _share_of_attainable_auc(checkout, first) >= 0.97
     assert first["seconds"].keys() >= {"start", "tune xgboost", "train random_forest", "evaluate", "promote", "report"}
     assert "BUILT-IN SAMPLE" in checkout.log.read_text().split("\nPipeline churn", 1)[1].split("\n")[0]

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Checkout
+    from tests.end_to_end.conftest import Checkout
 
 pytestmark = pytest.mark.end_to_end
 

@@ -120,7 +120,6 @@ WRONG_START = [
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="`trainer step` writes no failure.json for what is wrong before the step begins")
 @pytest.mark.parametrize(
     ("step", "arguments", "message"), WRONG_START, ids=["unknown parameter", "wrong value", "no JSON", "algorithm"]
 )

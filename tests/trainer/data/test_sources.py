@@ -19,7 +19,6 @@ from trainer.environment import Environment
 from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 from trainer.pipeline import Pipeline, SampleSource
 
-
 NOBODY_LISTENS = "http://127.0.0.1:9"  # the discard port
 Answering = Callable[[int], str]
 
@@ -34,7 +33,7 @@ def answering() -> Iterator[Answering]:
 @contextlib.contextmanager
 def _server(status: int) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  (the library's name)
+        def do_GET(self) -> None:
             self.send_response(status)
             self.end_headers()
 
@@ -107,7 +106,7 @@ def test_a_pipeline_of_a_sample_is_refused_where_none_is_allowed(small_churn: Pi
 
 
 def test_no_sample_where_the_pipeline_names_none(churn: Pipeline, tmp_path: Path) -> None:
-    with pytest.raises(DataValidationError, match="there is no such file; put it there, or change `source.uri`"):
+    with pytest.raises(DataValidationError, match=r"there is no such file; put it there, or change `source\.uri`"):
         settle_source(reading(churn, sample=None), environment(data_store=tmp_path.as_uri(), samples=True))
 
 

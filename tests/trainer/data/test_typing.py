@@ -26,9 +26,9 @@ from trainer.errors import DataValidationError
         ("boolean", [1, 0], [True, False]),
         ("boolean", [True, None], [True, None]),
         ("date", ["2026-01-31", None], [date(2026, 1, 31), None]),
-        ("date", [datetime(2026, 1, 31, 5)], [date(2026, 1, 31)]),  # noqa: DTZ001  (a column without a zone)
-        ("datetime", ["2026-01-31 05:06:07"], [datetime(2026, 1, 31, 5, 6, 7)]),  # noqa: DTZ001
-        ("datetime", [date(2026, 1, 31)], [datetime(2026, 1, 31)]),  # noqa: DTZ001
+        ("date", [datetime(2026, 1, 31, 5)], [date(2026, 1, 31)]),
+        ("datetime", ["2026-01-31 05:06:07"], [datetime(2026, 1, 31, 5, 6, 7)]),
+        ("datetime", [date(2026, 1, 31)], [datetime(2026, 1, 31)]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -14,6 +14,7 @@ import pytest
 
 import trainer
 from trainer.errors import ModelRefusedError, TrainerError
+from trainer.isolated import score_model
 from trainer.isolated.scoring import score_in_isolation
 from trainer.jobs.models import SklearnModel
 from trainer.jobs.savers import PyFuncSaver
@@ -123,9 +124,15 @@ def test_a_model_that_does_not_answer_each_row_is_refused(altered: Callable[...,
         score_in_isolation(uri, ROWS)
 
 
-def test_rows_that_lack_a_column_are_named(logged: Logged) -> None:
-    with pytest.raises(ModelRefusedError, match="the rows lack columns that the model takes: n, t"):
-        score_in_isolation(logged.uri, ROWS.select("k"))
+def test_rows_that_lack_a_column_are_named() -> None:
+    schema = SchemaSigner().sign(ROWS, ROWS).inputs
+    with pytest.raises(RuntimeError, match="the rows lack columns that the model takes: n, t"):
+        score_model._as_signed(ROWS.select("k").to_pandas(), schema)
+
+
+def test_a_model_without_a_signature_is_not_asked() -> None:
+    with pytest.raises(RuntimeError, match="the model has no signature"):
+        score_model._as_signed(ROWS.to_pandas(), None)
 
 
 def test_a_model_that_is_not_there_can_be_asked_for_again(logged: Logged) -> None:

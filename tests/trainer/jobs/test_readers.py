@@ -143,7 +143,7 @@ def test_parquet_by_columns_with_missing_marks_and_types(parquet: Path) -> None:
 
 
 def test_a_parquet_column_that_is_missing_is_named(parquet: Path) -> None:
-    with pytest.raises(DataValidationError, match="cannot be read as Parquet: .*nothing"):
+    with pytest.raises(DataValidationError, match=r"cannot be read as Parquet: .*nothing"):
         ParquetReader(uri=parquet.as_uri(), columns=["nothing"]).read()
 
 

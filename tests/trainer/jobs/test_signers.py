@@ -28,7 +28,7 @@ OUTPUTS = pl.DataFrame({"prediction": ["yes"], "probability": [0.7]})
         (pl.Series(["a", "b"], dtype=pl.Categorical), DataType.string, True),
         (pl.Series([True, False]), DataType.boolean, True),
         (pl.Series([date(2026, 1, 1)]), DataType.datetime, True),
-        (pl.Series([datetime(2026, 1, 1), None]), DataType.datetime, False),  # noqa: DTZ001
+        (pl.Series([datetime(2026, 1, 1), None]), DataType.datetime, False),
     ],
     ids=["whole", "whole-with-gaps", "small", "single", "number-with-gaps", "text", "text-with-gaps", "categorical",
          "boolean", "date", "datetime-with-gaps"],

@@ -109,7 +109,7 @@ def test_columns_that_are_missing_are_all_named() -> None:
 
 
 def test_values_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(DataValidationError, match="do not have the types of the training rows: .*many"):
+    with pytest.raises(DataValidationError, match=r"do not have the types of the training rows: .*many"):
         PIPELINES["two-classes"].predict(ROWS.with_columns(k=pl.lit("many")))
 
 

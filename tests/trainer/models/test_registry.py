@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
@@ -43,7 +41,7 @@ def registered(client: MlflowClient) -> MlflowClient:
 
 
 @pytest.fixture
-def unreachable(monkeypatch: pytest.MonkeyPatch, surroundings: object) -> Iterator[MlflowClient]:
+def unreachable(monkeypatch: pytest.MonkeyPatch, surroundings: object) -> MlflowClient:
     """A client of a server that nobody has started."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # the discard port
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -85,11 +83,11 @@ def test_a_model_of_another_name_is_not_mistaken(registered: MlflowClient) -> No
 
 
 def test_a_registry_that_does_not_answer_is_not_an_absent_production(unreachable: MlflowClient) -> None:
-    with pytest.raises(MlflowException, match="127.0.0.1"):
+    with pytest.raises(MlflowException, match=r"127\.0\.0\.1"):
         production_reference(MODEL)
-    with pytest.raises(MlflowException, match="127.0.0.1"):
+    with pytest.raises(MlflowException, match=r"127\.0\.0\.1"):
         version_of(unreachable, MODEL, PRODUCTION)
-    with pytest.raises(MlflowException, match="127.0.0.1"):
+    with pytest.raises(MlflowException, match=r"127\.0\.0\.1"):
         aliases_of(unreachable, MODEL)
 
 

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from trainer import logs
 from trainer.environment import read_environment
-from trainer.errors import ConfigurationError
+from trainer.errors import ConfigurationError, TrainerError
 from trainer.parent import stop_with_parent
 from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline
 from trainer.run import RunFolder
-from trainer.run.execute import execute
+from trainer.run.execute import execute, failure_of
 from trainer.run.steps import PER_ALGORITHM, STEPS
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+
+    from trainer.run.results import Result
 
 
 def add_to(commands: Any) -> None:
@@ -40,17 +43,30 @@ def run(arguments: argparse.Namespace) -> int:
     stop_with_parent()
     logs.set_up(read_environment().log_format)
     folder = RunFolder.open(arguments.run)
-    run_step(arguments.name, folder, _pipeline(arguments, folder), arguments.algorithm)
+    try:
+        pipeline = _pipeline(arguments, folder)
+        step = step_of(arguments.name, pipeline, arguments.algorithm)
+    except TrainerError as error:
+        own = folder.at(arguments.name, arguments.algorithm)
+        own.begin()
+        own.fail(failure_of(error, own))
+        raise
+    execute(step, pipeline, folder.at(arguments.name, arguments.algorithm))
     return 0
 
 
 def run_step(name: str, folder: RunFolder, pipeline: Pipeline, algorithm: str = "") -> None:
     """Run a step by its name. Raises ConfigurationError for an algorithm that is missing or not the pipeline's."""
+    execute(step_of(name, pipeline, algorithm), pipeline, folder.at(name, algorithm))
+
+
+def step_of(name: str, pipeline: Pipeline, algorithm: str) -> Callable[[Pipeline, RunFolder], Result]:
+    """The step's function. Raises ConfigurationError for an algorithm that is missing or not the pipeline's."""
     allowed = pipeline.selected_algorithms if name in PER_ALGORITHM else [""]
     if algorithm not in allowed:
         raise ConfigurationError(f"step {name}: --algorithm must be one of {allowed}, not {algorithm!r}")
-    module = importlib.import_module(f"trainer.steps.{name}")
-    execute(module.run, pipeline, folder.at(name, algorithm))
+    step: Callable[[Pipeline, RunFolder], Result] = importlib.import_module(f"trainer.steps.{name}").run
+    return step
 
 
 def _pipeline(arguments: argparse.Namespace, folder: RunFolder) -> Pipeline:

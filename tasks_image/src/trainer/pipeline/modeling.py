@@ -89,6 +89,9 @@ class EarlyStopping(Spec):
     """Boosting stops when rows that are held out from the fold's own training rows stop improving."""
 
     rounds: Annotated[int, Field(ge=1)] = 30
+    """Without improvement, after which boosting stops."""
+    max_rounds: Annotated[int, Field(ge=1)] = 1000
+    """Where it stops at the latest; the search sets `n_estimators` to it, and to the mean round found afterwards."""
     holdout: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
     """Share of the fold's training rows; the fold's scored rows are never looked at."""
 

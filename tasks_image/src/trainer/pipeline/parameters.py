@@ -10,6 +10,9 @@ from trainer.pipeline.spec import Spec
 
 PromoteTo = Literal["production", "staging", "none"]
 
+CLEARABLE = {"batch_size"}
+"""Parameters for which an empty field says something; any other that is empty keeps the pipeline's own value."""
+
 
 class RunParameters(Spec):
     """The parameters of one run; what is left out keeps the pipeline's own value."""

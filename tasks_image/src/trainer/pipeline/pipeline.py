@@ -12,7 +12,7 @@ from trainer.pipeline.document import did_you_mean, dump_yaml, parse_yaml, read_
 from trainer.pipeline.judging import Acceptance, Gates, Registry
 from trainer.pipeline.metrics import METRICS, Problem, metrics_for
 from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Tuning
-from trainer.pipeline.parameters import RunParameters
+from trainer.pipeline.parameters import CLEARABLE, RunParameters
 from trainer.pipeline.spec import Spec
 
 CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly|once|continuous)|\S+( \S+){4})$"
@@ -46,7 +46,7 @@ class Pipeline(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        mistakes = [*self._metric_mistakes(), *self._column_mistakes(), *self._run_mistakes()]
+        mistakes = [*self._metric_mistakes(), *self._column_mistakes(), *self._tuning_mistakes(), *self._run_mistakes()]
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
@@ -81,6 +81,15 @@ class Pipeline(Spec):
         mistakes += [f"features: {name!r} stands under fit and under derive" for name in sorted(derived)]
         return mistakes
 
+    def _tuning_mistakes(self) -> list[str]:
+        if self.tuning.early_stopping is None:
+            return []
+        return [
+            f"algorithms.{name}.search.n_estimators: early stopping finds it; leave out one or the other"
+            for name, algorithm in self.algorithms.items()
+            if algorithm.KIND != "sklearn" and "n_estimators" in algorithm.search
+        ]
+
     def _run_mistakes(self) -> list[str]:
         unknown = [name for name in self.run.algorithms or [] if name not in self.algorithms]
         return [f"run.algorithms: no algorithm {name!r}{did_you_mean(name, self.algorithms)}" for name in unknown]
@@ -98,7 +107,7 @@ class Pipeline(Spec):
 
     def for_run(self, parameters: dict[str, Any]) -> Pipeline:
         """The pipeline with a run's parameters applied; raises ConfigurationError where one is wrong."""
-        given = {key: value for key, value in parameters.items() if value is not None}
+        given = {key: value for key, value in parameters.items() if value is not None or key in CLEARABLE}
         run = validate(RunParameters, {**self.run.model_dump(exclude_none=True), **given}, "run parameters")
         document = self.model_dump(mode="json")
         document["run"] = run.model_dump(mode="json")

@@ -28,10 +28,7 @@ SECONDS_PER_MINUTE = 60
 def run(pipeline: Pipeline, run: RunFolder) -> TuneResult:
     """Give the best parameters found; with tuning off, the pipeline's own and their cross-validated figure."""
     search = _Search(pipeline, run.algorithm, _folds(pipeline, run))
-    if pipeline.tuning.enabled and pipeline.algorithms[run.algorithm].search:
-        result = _searched(search, run)
-    else:
-        result = _as_given(search)
+    result = _searched(search, run) if search.is_searched else _as_given(search)
     name = READABLE.get(result.metric, result.metric)
     logger.info("%s: CV %s: %.4f (+/- %.4f)", run.algorithm, name, result.cv_mean, 2 * result.cv_std)
     return result
@@ -50,9 +47,21 @@ class _Search:
 
         tuning = self.pipeline.tuning
         model = model_for(self.pipeline.algorithms[self.algorithm], params)
-        stopping = tuning.early_stopping if model.stops_early else None
+        stopping = tuning.early_stopping if self.stops_early else None
         workers = tuning.parallel_folds or min(cores(), tuning.folds)
         return fold_scores(self.folds, model, self.pipeline, workers=workers, early_stopping=stopping)
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether boosting is stopped in the folds, which only a search does: parameters as given are used as given."""
+        tuning = self.pipeline.tuning
+        boosted = self.pipeline.algorithms[self.algorithm].KIND != "sklearn"
+        return boosted and self.is_searched and tuning.early_stopping is not None
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether there is something to search."""
+        return self.pipeline.tuning.enabled and bool(self.pipeline.algorithms[self.algorithm].search)
 
     def params(self, found: dict[str, Any], rounds: int | None = None) -> dict[str, Any]:
         """All parameters to train with: the pipeline's, what was found, and the rounds that early stopping chose."""
@@ -123,8 +132,9 @@ def _one_trial(search: _Search, study: optuna.Study) -> float | None:
 
     trial = study.ask()
     found = suggest(trial, search.pipeline.algorithms[search.algorithm])
+    stopping = search.pipeline.tuning.early_stopping if search.stops_early else None
     scores: list[FoldScore] = []
-    folds = search.scores(search.params(found))
+    folds = search.scores(search.params(found, stopping.max_rounds if stopping else None))
     for score in folds:
         scores.append(score)
         trial.report(_mean(scores), step=len(scores))

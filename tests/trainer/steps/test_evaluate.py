@@ -1,0 +1,170 @@
+"""The step `evaluate`: the challenger and production on the same unseen rows, or an error that says why not."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import polars as pl
+import pytest
+
+from trainer.data.tables import read_table, write_table
+from trainer.errors import DataValidationError, ModelRefusedError, StepNotDoneError
+from trainer.models.outputs import predictions_of
+from trainer.models.registry import KEYS_TAG, PRODUCTION, Reference
+from trainer.models.scores import Predictions, score
+from trainer.pipeline import Pipeline
+from trainer.run import RunFolder
+from trainer.run.results import EvaluateResult, FeaturesResult, RegisterResult, TrainResult, TuneResult
+from trainer.steps.engineer_features import KEYS, PART
+from trainer.steps.evaluate import _compare, _never_seen, _winner, rows_of
+from trainer.steps.train import PREDICTIONS
+
+TEST_ROWS = 200
+
+
+def evaluation(folder: RunFolder) -> EvaluateResult:
+    return folder.at("evaluate").result(EvaluateResult)
+
+
+@pytest.fixture
+def challenged(accepted: Any) -> Any:
+    """Run 1's model is production; run 2 has trained on the same data."""
+    accepted.client.set_registered_model_alias(accepted.model, PRODUCTION, "1")
+    accepted.another("run-2")
+    return accepted
+
+
+def tag(runs: Any, name: str, value: str) -> None:
+    runs.client.set_model_version_tag(runs.model, "1", name, value)
+
+
+def test_without_production_the_challenger_is_judged_alone(accepted: Any) -> None:
+    result = evaluation(accepted.folder)
+    trained = accepted.folder.at("train", "logistic").result(TrainResult)
+    assert (result.winner, result.run_id, result.model_uri) == ("logistic", trained.run_id, trained.model_uri)
+    assert (result.production_version, result.production_metrics, result.comparison) == ("", {}, None)
+    assert result.aliases == {}
+    assert result.test_rows == accepted.folder.at("engineer_features").result(FeaturesResult).rows["test"]
+    assert result.test_rows > TEST_ROWS
+
+
+def test_candidates_are_listed_with_what_they_cost(accepted: Any) -> None:
+    (candidate,) = evaluation(accepted.folder).candidates
+    trained = accepted.folder.at("train", "logistic").result(TrainResult)
+    tuned = accepted.folder.at("tune", "logistic").result(TuneResult)
+    assert candidate.validation == trained.metrics["auc_roc"]
+    assert (candidate.cv_mean, candidate.cv_std) == (tuned.cv_mean, tuned.cv_std)
+    assert candidate.seconds == pytest.approx(tuned.seconds + trained.seconds)
+
+
+def test_the_figures_are_those_of_the_test_rows(accepted: Any) -> None:
+    pipeline = accepted.frozen
+    rows, truth, keys = rows_of(pipeline, accepted.folder, "test")
+    assert accepted.client  # points MLflow at this run's store
+    model = mlflow.pyfunc.load_model(evaluation(accepted.folder).model_uri).unwrap_python_model()
+    predictions = predictions_of(pipeline.problem, truth, model.fitted.predict(rows), "Yes")
+    assert score(pipeline.problem, predictions) == pytest.approx(evaluation(accepted.folder).metrics)
+    parts = read_table(accepted.folder.at("engineer_features"), KEYS)
+    assert keys.to_list() == parts.filter(parts[PART] == "test")["__key__"].to_list()
+
+
+def test_production_is_compared_on_rows_that_it_has_not_learned_from(challenged: Any) -> None:
+    """Of the test rows, production has trained on every second one."""
+    folder = challenged.folder
+    keys = read_table(folder.at("engineer_features"), KEYS)
+    seen = keys.with_columns(pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("train")).otherwise(PART).alias(PART))
+    write_table(folder.at("elsewhere"), KEYS, seen)
+    tag(challenged, KEYS_TAG, folder.at("elsewhere").uri_of(KEYS))
+    challenged.step("evaluate", key="run-2")
+    result = evaluation(challenged.at("run-2"))
+    assert (result.production_version, result.aliases) == ("1", {PRODUCTION: "1"})
+    assert result.production_metrics == pytest.approx(result.metrics)  # it is the same model
+    compared = result.comparison
+    assert compared is not None
+    assert (compared.gain, compared.lower, compared.upper) == (0, 0, 0)
+    assert compared.rows == (seen[PART] == "test").sum()
+    assert compared.rows_left_out == result.test_rows - compared.rows > 50
+    assert compared.production == compared.challenger != result.metrics["auc_roc"]
+
+
+def test_with_too_few_new_rows_there_is_no_comparison(accepted: Any, caplog: pytest.LogCaptureFixture) -> None:
+    truth = np.array(["No", "Yes"] * 50)
+    predictions = Predictions(truth, truth, np.linspace(0, 1, 100), positive="Yes")
+    fair = pl.Series(range(100)) < 29
+    with caplog.at_level(logging.WARNING, logger="trainer"):
+        assert _compare(accepted.frozen, predictions, predictions, fair) is None
+    assert "only 29 test rows are new to production, 30 are needed to compare" in caplog.text
+    assert _compare(accepted.frozen, predictions, predictions, pl.Series(range(100)) < 30) is not None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no parquet"], ids=["no-file", "empty", "no-parquet"])
+def test_production_without_a_record_of_its_rows_is_no_reason_to_skip_the_comparison(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys.parquet"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(
+        DataValidationError, match=r"production version 3 was trained on cannot be read from .*keys.parquet"
+    ):
+        _never_seen(pl.Series(["a"]), Reference("3", "", "", file.as_uri()))
+
+
+def test_production_whose_version_names_no_rows_is_refused() -> None:
+    with pytest.raises(DataValidationError, match="production version 3 was trained on cannot be read from ''"):
+        _never_seen(pl.Series(["a"]), Reference("3", "", "", ""))
+
+
+def test_production_that_cannot_be_loaded_is_named(challenged: Any) -> None:
+    broken = challenged.home / "broken"
+    shutil.copytree(mlflow.artifacts.download_artifacts(evaluation(challenged.folder).model_uri), broken)
+    next(broken.rglob("fitted.pickle")).write_bytes(b"no pickle")
+    version = challenged.client.create_model_version(challenged.model, broken.as_uri()).version
+    challenged.client.set_registered_model_alias(challenged.model, PRODUCTION, version)
+    with pytest.raises(ModelRefusedError, match="UnpicklingError"):
+        challenged.step("evaluate", key="run-2")
+    failure = challenged.at("run-2").at("evaluate").failure()
+    assert failure is not None
+    assert failure.message.endswith(
+        "This is production's model: nothing can be compared with it, so nothing is promoted."
+    )
+
+
+def test_a_model_that_answers_otherwise_than_in_training_is_refused(trained: Any) -> None:
+    folder = trained.folder.at("train", "logistic")
+    predictions = read_table(folder, PREDICTIONS)
+    write_table(folder, PREDICTIONS, predictions.with_columns(pl.col("probability") * 0.99))
+    with pytest.raises(ModelRefusedError, match=r"it answers differently than in training, by up to 0\.00"):
+        trained.step("evaluate")
+
+
+@pytest.mark.parametrize(("metric", "winner"), [("auc_roc", "higher"), ("log_loss", "lower")])
+def test_the_winner_is_the_best_on_validation_rows(quick_churn: Pipeline, metric: str, winner: str) -> None:
+    tuning = {**quick_churn.tuning.model_dump(mode="json"), "metric": metric}
+    pipeline = Pipeline.model_validate({**quick_churn.model_dump(mode="json"), "tuning": tuning})
+    shared: dict[str, Any] = {
+        "run_id": "",
+        "model_id": "",
+        "model_uri": "",
+        "params": {},
+        "train_metrics": {},
+        "cut_off": None,
+        "predictions": "",
+    }
+    candidates = {
+        name: TrainResult.model_validate({**shared, "algorithm": name, "metrics": {metric: value}})
+        for name, value in (("lower", 0.7), ("higher", 0.8))
+    }
+    assert _winner(pipeline, candidates) == winner
+
+
+def test_no_candidate_may_be_missing(accepted: Any) -> None:
+    accepted.folder.at("train", "logistic")._remove("result.json")
+    with pytest.raises(StepNotDoneError, match="step 'train logistic' is not done"):
+        accepted.step("evaluate")
+    assert accepted.folder.at("register").result(RegisterResult).version == "1"

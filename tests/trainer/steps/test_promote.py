@@ -1,0 +1,112 @@
+"""The step `promote`: aliases move once, in an order that a retry cannot spoil, and never under somebody's feet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trainer.errors import PromotionConflictError, StepNotDoneError
+from trainer.models.registry import PREVIOUS, PRODUCTION, STAGING, aliases_of
+from trainer.run.results import PromoteResult
+
+FIRST = {PRODUCTION: "1", STAGING: "1"}
+SECOND = {PRODUCTION: "2", STAGING: "2", PREVIOUS: "1"}
+
+
+def aliases(runs: Any) -> dict[str, str]:
+    return aliases_of(runs.client, runs.model)
+
+
+@pytest.fixture
+def second(accepted: Any) -> Any:
+    """Version 1 is production; a second run has registered version 2, and decided to promote it."""
+    accepted.step("promote")
+    evaluation = accepted.folder.at("evaluate").read_text("result.json")
+    folder = accepted.another("run-2")
+    folder.at("evaluate").write_text("result.json", evaluation)
+    accepted.step("register", key="run-2")
+    for step, changes in (("decide", {"compared_with": "1"}), ("accept", {"version": "2"})):
+        result = _changed(accepted.folder.at(step).read_text("result.json"), changes)
+        folder.at(step).write_json("result.json", result)
+    return accepted
+
+
+def _changed(text: str, changes: dict[str, Any]) -> dict[str, Any]:
+    import json
+
+    return {**json.loads(text), **changes}
+
+
+def test_the_first_promotion(accepted: Any) -> None:
+    accepted.step("promote")
+    assert aliases(accepted) == FIRST
+    result = accepted.folder.at("promote").result(PromoteResult)
+    assert (result.model, result.version, result.aliases) == (accepted.model, "1", FIRST)
+
+
+def test_the_second_promotion_keeps_the_way_back(second: Any) -> None:
+    second.step("promote", key="run-2")
+    assert aliases(second) == SECOND
+
+
+def test_promoted_again_nothing_changes(second: Any) -> None:
+    for _ in range(3):
+        second.step("promote", key="run-2")
+        assert aliases(second) == SECOND
+
+
+@pytest.mark.parametrize(
+    "done",
+    [{STAGING: "2"}, {STAGING: "2", PREVIOUS: "1"}, {STAGING: "2", PREVIOUS: "1", PRODUCTION: "2"}],
+    ids=["after-staging", "after-previous", "after-production"],
+)
+def test_a_killed_try_is_finished_by_the_next(second: Any, done: dict[str, str]) -> None:
+    for alias, version in done.items():
+        second.client.set_registered_model_alias(second.model, alias, version)
+    second.step("promote", key="run-2")
+    assert aliases(second) == SECOND
+
+
+def test_production_that_somebody_moved_stays_where_it_is(second: Any) -> None:
+    third = second.client.create_model_version(second.model, second.client.get_model_version(second.model, "1").source)
+    second.client.set_registered_model_alias(second.model, PRODUCTION, third.version)
+    before = aliases(second)
+    with pytest.raises(
+        PromotionConflictError, match="compared with version 1, and now production is version 3"
+    ) as raised:
+        second.step("promote", key="run-2")
+    assert aliases(second) == before == {PRODUCTION: "3", STAGING: "1"}
+    assert raised.value.exit_code == 4
+
+
+def test_production_that_somebody_removed_is_not_replaced(second: Any) -> None:
+    second.client.delete_registered_model_alias(second.model, PRODUCTION)
+    with pytest.raises(PromotionConflictError, match="compared with version 1, and now production is no version"):
+        second.step("promote", key="run-2")
+    assert aliases(second) == {STAGING: "1"}
+
+
+def test_a_first_promotion_does_not_push_aside_what_came_in_between(second: Any) -> None:
+    folder = second.at("run-2")
+    folder.at("decide").write_json(
+        "result.json", _changed(folder.at("decide").read_text("result.json"), {"compared_with": ""})
+    )
+    with pytest.raises(PromotionConflictError, match="compared with no version, and now production is version 1"):
+        second.step("promote", key="run-2")
+    assert aliases(second) == FIRST
+
+
+def test_a_run_may_go_to_staging_only(second: Any) -> None:
+    staging = second.at("run-2").pipeline().for_run({"promote_to": "staging"})
+    second.client.set_registered_model_alias(second.model, PRODUCTION, "2")  # somebody's business
+    second.client.set_registered_model_alias(second.model, PRODUCTION, "1")
+    second.step("promote", key="run-2", pipeline=staging)
+    assert aliases(second) == {PRODUCTION: "1", STAGING: "2"}
+
+
+def test_nothing_is_promoted_that_was_not_accepted(accepted: Any) -> None:
+    accepted.folder.at("accept")._remove("result.json")
+    with pytest.raises(StepNotDoneError, match="step 'accept' is not done"):
+        accepted.step("promote")
+    assert aliases(accepted) == {}

@@ -1,0 +1,63 @@
+"""The step `register`: one version per run and model, tagged with what later runs need, and no alias."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainer.models.registry import DIGEST_TAG, KEYS_TAG, SNAPSHOT_TAG, aliases_of
+from trainer.run import RunFolder
+from trainer.run.results import EvaluateResult, FeaturesResult, IngestResult, RegisterResult
+
+
+def registered(folder: RunFolder) -> RegisterResult:
+    return folder.at("register").result(RegisterResult)
+
+
+def test_the_version_belongs_to_the_challenger_and_has_no_alias(accepted: Any) -> None:
+    result = registered(accepted.folder)
+    evaluation = accepted.folder.at("evaluate").result(EvaluateResult)
+    version = accepted.client.get_model_version(accepted.model, result.version)
+    assert (result.model, result.version, result.created) == ("churn-predictor-sample", "1", True)
+    assert (version.source, version.run_id) == (evaluation.model_uri, evaluation.run_id)
+    assert aliases_of(accepted.client, accepted.model) == {}
+
+
+def test_the_version_says_what_it_was_trained_on(accepted: Any) -> None:
+    folder = accepted.folder
+    ingest = folder.at("ingest").result(IngestResult)
+    tags = accepted.client.get_model_version(accepted.model, "1").tags
+    expected = {
+        SNAPSHOT_TAG: ingest.snapshot,
+        DIGEST_TAG: ingest.digest,
+        KEYS_TAG: folder.at("engineer_features").result(FeaturesResult).keys,
+        "data.source": ingest.source,
+        "trainer.pipeline": "churn",
+        "trainer.algorithm": "logistic",
+    }
+    assert tags.items() >= expected.items()
+    assert tags["trainer.run_folder"].endswith("/runs/churn/run-1")
+
+
+def test_its_description_can_be_read_by_a_person(accepted: Any) -> None:
+    metric = accepted.folder.at("evaluate").result(EvaluateResult).metrics["auc_roc"]
+    description = accepted.client.get_model_version(accepted.model, "1").description
+    assert description.startswith("Which telephone customers are about to leave: logistic, ")
+    assert f"test auc_roc {metric:.4f}, trained on 1500 rows of sample://telco" in description
+
+
+def test_registered_again_it_is_the_same_version(accepted: Any) -> None:
+    accepted.step("register")
+    result = registered(accepted.folder)
+    assert (result.version, result.created) == ("1", False)
+    assert len(accepted.client.search_model_versions(f"name = '{accepted.model}'")) == 1
+
+
+def test_another_run_or_another_model_is_another_version(accepted: Any) -> None:
+    folder = accepted.another("run-2")
+    folder.at("evaluate").write_text("result.json", accepted.folder.at("evaluate").read_text("result.json"))
+    accepted.step("register", key="run-2")
+    assert registered(folder).version == "2"
+    logged = accepted.client.create_logged_model("1", name="retrained")
+    accepted.edit("evaluate", model_id=logged.model_id, model_uri=logged.model_uri)
+    accepted.step("register")
+    assert registered(accepted.folder).version == "3"

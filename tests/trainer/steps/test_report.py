@@ -1,0 +1,97 @@
+"""The step `report`: the run's record is closed, however it ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+
+from trainer.errors import ModelRefusedError
+from trainer.pipeline import Pipeline
+from trainer.run.results import EvaluateResult, ReportResult, StartResult
+from trainer.tracking import RUN_KEY_TAG, TASK_TAG
+
+
+def report(runs: Any) -> ReportResult:
+    runs.step("report")
+    result: ReportResult = runs.folder.at("report").result(ReportResult)
+    return result
+
+
+def parent(runs: Any) -> Run:
+    return runs.client.get_run(runs.folder.at("start").result(StartResult).run_id)
+
+
+def left_running(runs: Any) -> str:
+    experiment = runs.folder.at("start").result(StartResult).experiment_id
+    run = runs.client.create_run(experiment, tags={RUN_KEY_TAG: "run-1", TASK_TAG: "train forest"})
+    return str(run.info.run_id)
+
+
+def test_a_promoted_run_ends_well(accepted: Any, tmp_path: Path) -> None:
+    accepted.step("promote")
+    result = report(accepted)
+    run = parent(accepted)
+    evaluation = accepted.folder.at("evaluate").result(EvaluateResult)
+    assert (result.outcome, run.info.status) == ("promoted", "FINISHED")
+    assert run.data.tags.items() >= {"outcome": "promoted", "winner": "logistic"}.items()
+    assert run.data.metrics == pytest.approx({f"test_{name}": value for name, value in evaluation.metrics.items()})
+    summary = json.loads(accepted.folder.at("").read_text("summary.json"))
+    assert summary["model"] == {"name": accepted.model, "version": "1", "aliases": {"production": "1", "staging": "1"}}
+    logged = mlflow.artifacts.download_artifacts(
+        run_id=run.info.run_id, artifact_path="summary.json", dst_path=str(tmp_path / "out")
+    )
+    assert json.loads(Path(logged).read_text(encoding="utf-8")) == summary
+    assert result.summary == accepted.folder.at("").uri_of("summary.json")
+
+
+def test_a_run_that_was_asked_not_to_promote_ends_well(accepted: Any) -> None:
+    assert report(accepted).outcome == "registered"
+    assert parent(accepted).info.status == "FINISHED"
+
+
+def test_a_refused_run_is_a_failed_one(accepted: Any) -> None:
+    gates = {**accepted.frozen.gates.model_dump(mode="json"), "auc_roc": 0.999}
+    strict = Pipeline.model_validate({**accepted.frozen.model_dump(mode="json"), "gates": gates})
+    with pytest.raises(ModelRefusedError):
+        accepted.step("decide", pipeline=strict)
+    assert report(accepted).outcome == "refused"
+    assert parent(accepted).info.status == "FAILED"
+    assert parent(accepted).data.tags["outcome"] == "refused"
+
+
+def test_after_a_failure_no_run_stays_running(trained: Any) -> None:
+    child = left_running(trained)
+    trained.edit("engineer_features", rows="lost")
+    with pytest.raises(ValueError, match="rows"):
+        trained.step("train", "logistic")
+    result = report(trained)
+    assert (result.outcome, parent(trained).info.status) == ("failed", "FAILED")
+    assert trained.client.get_run(child).info.status == "KILLED"
+    experiment = trained.folder.at("start").result(StartResult).experiment_id
+    assert list(trained.client.search_runs([experiment], "attributes.status = 'RUNNING'")) == []
+    summary = json.loads(trained.folder.at("").read_text("summary.json"))
+    assert [failure["step"] for failure in summary["failures"]] == ["train"]
+    assert "test_auc_roc" not in parent(trained).data.metrics
+
+
+def test_a_run_that_did_not_get_to_its_end_is_not_a_success(trained: Any) -> None:
+    assert report(trained).outcome == "unfinished"
+    assert parent(trained).info.status == "FAILED"
+
+
+def test_runs_of_others_are_left_alone(trained: Any) -> None:
+    experiment = trained.folder.at("start").result(StartResult).experiment_id
+    other = trained.client.create_run(experiment, tags={RUN_KEY_TAG: "run-2", TASK_TAG: "train logistic"})
+    report(trained)
+    assert trained.client.get_run(other.info.run_id).info.status == "RUNNING"
+
+
+def test_reported_again_the_record_is_the_same(accepted: Any) -> None:
+    accepted.step("promote")
+    assert report(accepted).outcome == report(accepted).outcome == "promoted"
+    assert parent(accepted).info.status == "FINISHED"

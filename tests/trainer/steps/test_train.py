@@ -1,0 +1,109 @@
+"""The step `train`: one child run with all that is known of the candidate."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from mlflow.entities import Run
+
+from trainer.data.tables import read_table
+from trainer.errors import ModelTrainingError, StepNotDoneError
+from trainer.run.results import FeaturesResult, IngestResult, StartResult, TrainResult, TuneResult
+from trainer.steps.engineer_features import KEY, KEYS, PART
+from trainer.steps.train import PREDICTIONS
+from trainer.tracking import TASK_TAG
+
+
+def trained_as(runs: Any) -> TrainResult:
+    result: TrainResult = runs.folder.at("train", "logistic").result(TrainResult)
+    return result
+
+
+def children(runs: Any) -> list[Run]:
+    """The MLflow runs of the step, the newest first."""
+    experiment = runs.folder.at("start").result(StartResult).experiment_id
+    return list(runs.client.search_runs([experiment], f"tags.`{TASK_TAG}` = 'train logistic'"))
+
+
+def test_the_child_run_has_parameters_metrics_and_tags(trained: Any) -> None:
+    result, folder = trained_as(trained), trained.folder
+    tuned = folder.at("tune", "logistic").result(TuneResult)
+    (run,) = children(trained)
+    assert (run.info.run_id, run.info.status, run.info.run_name) == (result.run_id, "FINISHED", "churn_logistic")
+    assert run.data.params.items() >= {name: str(value) for name, value in tuned.params.items()}.items()
+    assert run.data.metrics["validation_auc_roc"] == pytest.approx(result.metrics["auc_roc"])
+    assert run.data.metrics["train_auc_roc"] == pytest.approx(result.train_metrics["auc_roc"])
+    assert run.data.metrics["cv_auc_roc"] == pytest.approx(tuned.cv_mean)
+    assert not [name for name in run.data.metrics if name.startswith("test_")]  # test rows are for `evaluate`
+    expected = {
+        "mlflow.parentRunId": folder.at("start").result(StartResult).run_id,
+        "trainer.run_key": "run-1",
+        "trainer.pipeline": "churn",
+        "algorithm": "logistic",
+        "data.digest": folder.at("ingest").result(IngestResult).digest,
+        "study": tuned.study,
+        "study_trials": "3",
+        "model_uri": result.model_uri,
+    }
+    assert run.data.tags.items() >= expected.items()
+
+
+def test_the_data_sets_are_recorded(trained: Any) -> None:
+    (run,) = children(trained)
+    sources = [json.loads(each.dataset.source) for each in run.inputs.dataset_inputs]
+    table = trained.folder.at("engineer_features").result(FeaturesResult).table
+    assert len(sources) == 2
+    assert all(table.endswith("/runs/churn/run-1/engineer_features/features.parquet") for _ in sources)
+    assert all("features.parquet" in str(source) for source in sources)
+
+
+def test_predictions_are_kept_with_the_key_of_their_row(trained: Any) -> None:
+    predictions = read_table(trained.folder.at("train", "logistic"), PREDICTIONS)
+    keys = read_table(trained.folder.at("engineer_features"), KEYS)
+    assert predictions.columns == [KEY, PART, "prediction", "probability"]
+    expected = keys.filter(keys[PART] != "test")
+    assert predictions.select(KEY, PART).sort(KEY).equals(expected.sort(KEY))
+
+
+def test_trained_again_it_is_the_same_model_in_a_run_of_its_own(trained: Any, caplog: pytest.LogCaptureFixture) -> None:
+    first, before = trained_as(trained), read_table(trained.folder.at("train", "logistic"), PREDICTIONS)
+    left = trained.client.create_run(
+        trained.folder.at("start").result(StartResult).experiment_id,
+        tags={"trainer.run_key": "run-1", TASK_TAG: "train logistic"},
+    )
+    with caplog.at_level(logging.INFO, logger="trainer"):
+        trained.step("train", "logistic")
+    again = trained_as(trained)
+    assert again.run_id != first.run_id
+    assert again.model_id != first.model_id
+    assert again.metrics == pytest.approx(first.metrics)
+    assert read_table(trained.folder.at("train", "logistic"), PREDICTIONS).equals(before)
+    statuses = {run.info.run_id: run.info.status for run in children(trained)}
+    assert statuses == {first.run_id: "FINISHED", again.run_id: "FINISHED", left.info.run_id: "KILLED"}
+    (record,) = [record for record in caplog.records if record.message == "model trained"]
+    assert record.__dict__["model_name"] == "churn-predictor-sample/logistic"
+    assert record.__dict__["auc_roc"] == again.metrics["auc_roc"]
+
+
+def test_constants_must_be_those_of_the_features(trained: Any) -> None:
+    trained.edit("engineer_features", constants={"median_charges": 1.0})
+    with pytest.raises(ModelTrainingError, match=r"feature constants differ between features .* and training"):
+        trained.step("train", "logistic")
+    assert children(trained)[0].info.status == "FAILED"
+    with pytest.raises(StepNotDoneError):
+        trained_as(trained)
+
+
+def test_parameters_that_do_not_fit_fail_the_step_and_its_run(trained: Any) -> None:
+    folder = trained.folder.at("tune", "logistic")
+    folder.write_json("result.json", {**json.loads(folder.read_text("result.json")), "params": {"C": -1.0}})
+    with pytest.raises(ModelTrainingError, match="LogisticRegression could not be fitted"):
+        trained.step("train", "logistic")
+    failure = trained.folder.at("train", "logistic").failure()
+    assert failure is not None
+    assert (failure.error, failure.exit_code) == ("ModelTrainingError", 1)
+    assert failure.message.endswith("while training")
+    assert children(trained)[0].info.status == "FAILED"
