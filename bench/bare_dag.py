@@ -37,7 +37,7 @@ def shape_of(dag: DAG) -> Shape:
     return Shape(
         schedule=dag.schedule,
         tasks=tuple(zip(names, groups, strict=True)),
-        edges=tuple(edges),
+        edges=tuple(sorted(edges)),
         form={name: (param.value, param.description, param.schema) for name, param in form.items()},
     )
 

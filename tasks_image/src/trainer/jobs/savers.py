@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import trainer
 from trainer.pipeline import Spec
-from trainer.tracking import ignored_warning
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,9 +42,7 @@ class PyFuncSaver(Spec):
         """Log the model to the active MLflow run; returns what MLflow knows of it."""
         import mlflow.pyfunc
 
-        # MLflow validates rows by our signature; it has no type hint for a data frame, and asks for one all the same.
-        with ignored_warning(".*Add type hints to the `predict` method"):
-            from trainer.models.inference import FITTED
+        from trainer.models.inference import FITTED
 
         package = Path(trainer.__file__).parent
         with tempfile.TemporaryDirectory() as scratch:

@@ -36,6 +36,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     winner = _winner(pipeline, candidates)
     reference = production_reference(pipeline.registry.model)
     test, truth, keys = rows_of(pipeline, run, "test")
+    fair = _never_seen(keys, reference) if reference else None
     challenger, production = _score_both(pipeline, run, candidates[winner], reference, test)
     judged = _predictions(pipeline, truth, challenger.output)
     result = EvaluateResult(
@@ -48,10 +49,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
         metrics=_figures(pipeline, judged),
         aliases=aliases_of(connect(), pipeline.registry.model),
     )
-    if reference is None or production is None:
+    if reference is None or production is None or fair is None:
         return result
     rival = _predictions(pipeline, truth, production.output)
-    fair = _never_seen(keys, reference)
     return result.model_copy(
         update={
             "production_version": reference.version,
