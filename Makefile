@@ -14,7 +14,9 @@ DATA_MIRROR ?=
 ROOT := $(CURDIR)
 BIN := $(ROOT)/.venv/bin
 STATE := .airflow .data .mlflow .outbox .runs .studies
-export PIPELINES_ENVIRONMENT
+# What Airflow says of its own bookkeeping; a step's log stays as it is.
+QUIET := airflow.api_fastapi=WARNING airflow.dag_processing=WARNING airflow.models=WARNING airflow.serialization=WARNING task=WARNING
+export PIPELINES_ENVIRONMENT PIPELINE PARAMS
 # Bytecode is compiled at install and halves every start.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
@@ -23,7 +25,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PARAMS='{"trials": 5}'
-	@source .airflow/env && exec $(BIN)/python -m include.run_once $(PIPELINE) --parameters '$(PARAMS)'
+	@source .airflow/env && exec $(BIN)/python -m include.run_once "$$PIPELINE" --parameters "$$PARAMS"
 
 data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
 	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"
@@ -78,9 +80,12 @@ clean:  ## remove what the above made
 	  'export AIRFLOW__CORE__LOAD_EXAMPLES=False' \
 	  'export AIRFLOW__CORE__PARALLELISM=2' \
 	  'export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN="sqlite:///$(ROOT)/.airflow/airflow.db"' \
+	  'export AIRFLOW__LOGGING__LOG_FORMAT="%(asctime)s %(levelname)s %(message)s"' \
+	  'export AIRFLOW__LOGGING__NAMESPACE_LEVELS="$(QUIET)"' \
 	  'export PIPELINES_ENVIRONMENT="$${PIPELINES_ENVIRONMENT:-development}"' \
 	  'export PYTHONPATH="$(ROOT)"' \
 	  'export PATH="$(BIN):$$PATH"' \
+	  'export PYTHONWARNINGS="ignore:Could not import graphviz"' \
 	  'unset PYTHONDONTWRITEBYTECODE' \
 	  'eval "$$(python -m include.settings)"' > $@
 

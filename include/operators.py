@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STOP_WITH_PARENT = "TRAINER_STOP_WITH_PARENT"
 SECONDS_TO_END = 5
+INTERRUPTED = 130
+"""The exit code by which shells name an interruption from the keyboard."""
 TRUE = "True"
 
 
@@ -46,6 +48,9 @@ class LocalStepOperator(BaseOperator):
     :param pipeline: the pipeline's YAML (`start` alone takes it)
     :param needs_start: skip where the step `start` did not get to its end
     """
+
+    interrupted: ClassVar[bool] = False
+    """Set by an interruption from the keyboard: `airflow dags test` would go on with the steps beside the one hit."""
 
     template_fields: Sequence[str] = ("run", "when", "parameters")
     ui_color = "#e6eef7"
@@ -80,7 +85,13 @@ class LocalStepOperator(BaseOperator):
         folder = open_run(self.run).at(self.step, self.algorithm)
         if self.needs_start and folder.at("start").result_or_none(StartResult) is None:
             raise AirflowSkipException("the step `start` did not get to its end: there is nothing to do here")
-        exit_code = self._run_to_end(self._environment(context))
+        if LocalStepOperator.interrupted and not self.needs_start:
+            raise AirflowFailException("the run was interrupted: this step is not begun")
+        try:
+            exit_code = self._run_to_end(self._environment(context))
+        except KeyboardInterrupt:
+            LocalStepOperator.interrupted = True
+            self._raise(INTERRUPTED, folder)
         if exit_code != 0:
             self._raise(exit_code, folder)
         return folder.result(AnyResult).model_dump(mode="json")
@@ -127,8 +138,6 @@ class LocalStepOperator(BaseOperator):
                 for line in process.stdout or ():
                     self._log(line.rstrip())
                 return process.wait()
-            except KeyboardInterrupt:
-                raise AirflowFailException(f"{self.task_id}: interrupted; nothing that it had begun counts") from None
             finally:
                 self._end_group()
 
@@ -160,14 +169,14 @@ class LocalStepOperator(BaseOperator):
             except subprocess.TimeoutExpired:
                 continue
 
-    def _raise(self, exit_code: int, folder: RunFolder) -> None:
+    def _raise(self, exit_code: int, folder: RunFolder) -> NoReturn:
         """Raise what the exit code means, with the step's own message; a step that could not say why gets a record."""
         failure = folder.failure()
         if failure is None or failure.exit_code != exit_code:  # none, or one of an earlier try
             failure = Failure(
                 step=self.step,
                 algorithm=self.algorithm,
-                error="StepKilled" if exit_code < 0 else "StepFailed",
+                error="StepKilled" if exit_code < 0 or exit_code == INTERRUPTED else "StepFailed",
                 message=_how_it_ended(exit_code),
                 exit_code=exit_code,
             )
@@ -175,12 +184,14 @@ class LocalStepOperator(BaseOperator):
         message = f"{folder.label}: {failure.error}: {failure.message}"
         if exit_code in FINAL_EXIT_CODES:
             raise AirflowFailException(f"{message} ({FINAL_EXIT_CODES[exit_code]}: no retry can change that)")
-        if self._killed:
+        if self._killed or exit_code == INTERRUPTED:
             raise AirflowFailException(f"{message} (ended from outside: not retried)")
         raise StepFailedError(message)
 
 
 def _how_it_ended(exit_code: int) -> str:
+    if exit_code == INTERRUPTED:
+        return "interrupted from the keyboard; nothing that it had begun counts"
     if exit_code == -signal.SIGKILL:
         return "the process was killed (SIGKILL); if memory ran out, lower `sample_ratio` or `batch_size`"
     if exit_code < 0:

@@ -166,13 +166,18 @@ def _finished_trials(checkout: Checkout) -> list[Any]:
 
 
 def test_an_interruption_ends_the_run_and_leaves_no_process(checkout: Checkout) -> None:
-    quick(checkout, "interrupted", tuning={"trials": 500, "folds": 3, "metric": "auc_roc", "startup_trials": 2})
+    estimator = {"KIND": "sklearn", "estimator": "sklearn.naive_bayes.GaussianNB"}
+    search = {"var_smoothing": {"low": 1e-9, "high": 0.1, "log": True}}
+    tuning = {"trials": 9000, "folds": 3, "metric": "auc_roc", "startup_trials": 2}
+    algorithms = {name: {**estimator, "search": search} for name in ("first", "second", "third")}
+    quick(checkout, "interrupted", algorithms=algorithms, tuning=tuning)
     run = checkout.start("interrupted")
-    checkout.wait_for(lambda: "trial 2/500" in checkout.log.read_text())
+    checkout.wait_for(lambda: "trial 2/9000" in checkout.log.read_text())
     began = time.monotonic()
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=60) == 130
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 19, "the run was not ended but cut off"
+    assert checkout.log.read_text().count("trial 1/9000") == 1
     assert checkout.log.read_text().strip().splitlines()[-1].startswith("Interrupted after")
     checkout.wait_for(lambda: not checkout.processes(), seconds=5)
     assert unfinished(checkout) == []

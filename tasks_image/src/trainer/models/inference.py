@@ -18,7 +18,7 @@ FITTED = "fitted"
 
 
 class _FromRows:
-    """`predict` stands in a class of its own: MLflow asks a model's own class for type hints, and has none for frames."""
+    """`predict`, apart from the model: MLflow asks a model's own class for type hints, and knows none of frames."""
 
     fitted: FittedPipeline
 
