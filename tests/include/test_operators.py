@@ -372,7 +372,10 @@ def test_an_interruption_is_final_and_leaves_no_process(blocked: Blocked, parent
     processes = blocked.wait()
     parent.send_signal(signal.SIGINT)
     output, _ = parent.communicate(timeout=SECONDS_TO_END)
-    assert output.splitlines()[-1] == "AirflowFailException: ingest: interrupted; nothing that it had begun counts"
+    assert output.splitlines()[-1] == (
+        "AirflowFailException: ingest: StepKilled: interrupted from the keyboard; nothing that it had begun counts "
+        "(ended from outside: not retried)"
+    )
     assert all_gone(processes)
 
 

@@ -212,7 +212,10 @@ def test_wrong_parameters_of_a_start_exit_with_2(
     done = trainer("step", "start", "--run", run.uri, *arguments, cwd=tmp_path, TRAINER_PIPELINE=PIPELINE)
     assert done.returncode == 2
     assert expected in done.stdout
-    assert not Path(run.path()).exists()
+    failure = run.at("start").failure()
+    assert failure is not None
+    assert expected in failure.message
+    assert not run.at("").filesystem.exists(run.path("pipeline.yaml"))
 
 
 @pytest.mark.parametrize(

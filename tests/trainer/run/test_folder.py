@@ -262,3 +262,8 @@ def test_a_given_filesystem_is_used() -> None:
 def test_an_unknown_protocol_is_a_mistake_in_the_configuration() -> None:
     with pytest.raises(ConfigurationError, match="run folder 'flop://a/b': Protocol not known: flop"):
         RunFolder.open("flop://a/b")
+
+
+def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert RunFolder.open("runs/churn/one/").uri == f"{tmp_path.resolve()}/runs/churn/one"

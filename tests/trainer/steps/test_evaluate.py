@@ -116,7 +116,7 @@ def test_production_without_a_record_of_its_rows_is_no_reason_to_skip_the_compar
 
 
 def test_production_whose_version_names_no_rows_is_refused() -> None:
-    with pytest.raises(DataValidationError, match="production version 3 was trained on cannot be read from ''"):
+    with pytest.raises(DataValidationError, match="production version 3 has no record of the rows"):
         _never_seen(pl.Series(["a"]), Reference("3", "", "", ""))
 
 
@@ -124,7 +124,8 @@ def test_production_that_cannot_be_loaded_is_named(challenged: Any) -> None:
     broken = challenged.home / "broken"
     shutil.copytree(mlflow.artifacts.download_artifacts(evaluation(challenged.folder).model_uri), broken)
     next(broken.rglob("fitted.pickle")).write_bytes(b"no pickle")
-    version = challenged.client.create_model_version(challenged.model, broken.as_uri()).version
+    tags = {KEYS_TAG: challenged.folder.at("engineer_features").uri_of("keys.parquet")}
+    version = challenged.client.create_model_version(challenged.model, broken.as_uri(), tags=tags).version
     challenged.client.set_registered_model_alias(challenged.model, PRODUCTION, version)
     with pytest.raises(ModelRefusedError, match="UnpicklingError"):
         challenged.step("evaluate", key="run-2")

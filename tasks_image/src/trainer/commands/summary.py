@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
@@ -27,10 +26,9 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print and write the summary; returns 0. Raises ConfigurationError where there is no such folder."""
-    run = arguments.run if "://" in arguments.run else str(Path(arguments.run).resolve())
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(arguments.run)
     if not folder.filesystem.exists(folder.root):
-        raise ConfigurationError(f"there is no run folder {run}; name one with --run")
+        raise ConfigurationError(f"there is no run folder {folder.uri}; name one with --run")
     summary = build_summary(folder, arguments.wall_seconds)
     write_summary(folder, summary)
     sys.stdout.write(render(summary) + "\n")

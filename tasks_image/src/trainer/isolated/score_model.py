@@ -41,6 +41,7 @@ def _score(request: dict[str, Any], folder: str) -> None:
     import mlflow
     import pandas as pd
 
+    size_mb = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / BYTES_PER_MB
     model = mlflow.pyfunc.load_model(folder)
     _assert_own_code(Path(folder))
     rows = _as_signed(pd.read_parquet(request["rows"]), model.metadata.get_input_schema())
@@ -48,7 +49,7 @@ def _score(request: dict[str, Any], folder: str) -> None:
     batches = [model.predict(rows.iloc[first : first + size]) for first in range(0, len(rows), size)]
     pd.concat(batches, ignore_index=True).to_parquet(request["output"], index=False)
     stats = {
-        "size_mb": sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / BYTES_PER_MB,
+        "size_mb": size_mb,
         "latency_ms": _one_row_latency(model, rows.head(1)),
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB,
     }

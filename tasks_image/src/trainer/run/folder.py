@@ -46,11 +46,12 @@ class RunFolder:
 
     @classmethod
     def open(cls, uri: str, filesystem: Any = None) -> RunFolder:
-        """The run folder at an fsspec URI; a filesystem given is used instead of the URI's own.
+        """The run folder at an fsspec URI or a local path; a filesystem given is used instead of the URI's own.
 
+        A path is made absolute, since addresses inside the folder are read by later runs, wherever those start.
         Raises ConfigurationError where the URI's protocol is not known.
         """
-        uri = uri.rstrip("/")
+        uri = uri.rstrip("/") if "://" in uri else str(Path(uri).resolve())
         try:
             own, root = fsspec.core.url_to_fs(uri, use_listings_cache=False)
         except (ValueError, ImportError) as error:

@@ -169,6 +169,11 @@ def _never_seen(keys: pl.Series, reference: Reference) -> pl.Series:
 
     from trainer.steps.engineer_features import KEY, PART
 
+    if not reference.keys:
+        raise DataValidationError(
+            f"production version {reference.version} has no record of the rows that it was trained on, so no test row "
+            "is known to be new to it; move the alias to a version that a run of this pipeline has registered"
+        )
     try:
         with fsspec.open(reference.keys, "rb") as file:
             known = pl.read_parquet(file)
