@@ -39,6 +39,8 @@ def test_a_promoted_run_ends_well(accepted: Any, tmp_path: Path) -> None:
     evaluation = accepted.folder.at("evaluate").result(EvaluateResult)
     assert (result.outcome, run.info.status) == ("promoted", "FINISHED")
     assert run.data.tags.items() >= {"outcome": "promoted", "winner": "logistic"}.items()
+    assert len(run.data.tags["data.digest"]) == 64
+    assert run.data.tags["data.source"].startswith("sample://telco")
     assert run.data.metrics == pytest.approx({f"test_{name}": value for name, value in evaluation.metrics.items()})
     summary = json.loads(accepted.folder.at("").read_text("summary.json"))
     assert summary["model"] == {"name": accepted.model, "version": "1", "aliases": {"production": "1", "staging": "1"}}

@@ -24,7 +24,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where rows came from."""
+    """Where rows came from.
+
+    >>> Lineage("s3://lake/houses.csv", "csv", datetime(2026, 1, 4, tzinfo=UTC)).kind
+    'csv'
+    """
 
     source: str
     kind: str

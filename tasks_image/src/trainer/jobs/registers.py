@@ -19,7 +19,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Registered:
-    """A version in the registry."""
+    """A version in the registry.
+
+    >>> Registered("churn-predictor", "3", created=True).version
+    '3'
+    """
 
     model: str
     version: str

@@ -42,6 +42,13 @@ def _log(client: MlflowClient, run_id: str, summary: Summary) -> None:
     client.log_text(run_id, summary.model_dump_json(indent=2), SUMMARY_FILE)
     if summary.metrics:
         log_metrics(client, run_id, {f"test_{name}": value for name, value in summary.metrics.items()})
-    client.set_tag(run_id, "outcome", summary.outcome)
-    if summary.winner:
-        client.set_tag(run_id, "winner", summary.winner)
+    for name, value in _tags(summary).items():
+        client.set_tag(run_id, name, value)
+
+
+def _tags(summary: Summary) -> dict[str, str]:
+    """What the parent run is found by: its outcome, its winner and the data it rests on."""
+    tags = {"outcome": summary.outcome, "winner": summary.winner}
+    if summary.data:
+        tags |= {"data.source": summary.data.source, "data.digest": summary.data.digest}
+    return {name: value for name, value in tags.items() if value}
