@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.settings import load_settings
+from trainer.errors import ConfigurationError
 from trainer.run import RunFolder
 from trainer.run.latest import LATEST
 from trainer.run.rendering import render
@@ -32,7 +33,11 @@ def main() -> int:
     parser.add_argument("pipeline")
     parser.add_argument("--parameters", default="", metavar="JSON")
     arguments = parser.parse_args()
-    before = _latest()
+    try:
+        before = _latest()
+    except ConfigurationError as error:
+        _say(str(error))
+        return error.exit_code
     began = time.monotonic()
     run = _Run([*_command(arguments.pipeline, arguments.parameters)])
     exit_code = run.wait()

@@ -143,7 +143,12 @@ def _with_home(value: Any, home: str) -> Any:
 
 def main() -> int:
     """Print what a shell needs to run steps by hand, as `export` lines; called by `.airflow/env`."""
-    for name, value in step_environment(load_settings()).items():
+    try:
+        variables = step_environment(load_settings())
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    for name, value in variables.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -181,3 +182,12 @@ def test_a_pipeline_must_be_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     with pytest.raises(SystemExit, match="2"):
         run_once.main()
     assert "pipeline" in capsys.readouterr().err
+
+
+def test_an_unknown_environment_is_named_and_nothing_is_started(project: Path) -> None:
+    environment = {**os.environ, "PIPELINES_ENVIRONMENT": "prod", "PYTHONPATH": str(project)}
+    command = [sys.executable, "-m", "include.run_once", "churn"]
+    done = subprocess.run(command, env=environment, cwd=project, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout.startswith("PIPELINES_ENVIRONMENT: no environment 'prod'")
+    assert done.stderr == ""
