@@ -113,7 +113,6 @@ class LocalStepOperator(BaseOperator):
         settings = load_settings()
         own = {
             "TRAINER_AIRFLOW_RUN_ID": str(context["run_id"]),
-            "TRAINER_DAG_ID": str(self.dag_id),
             "TRAINER_PIPELINE": self.pipeline,
             "PYTHONUNBUFFERED": "1",
             STOP_WITH_PARENT: "1",

@@ -22,7 +22,7 @@ def _only_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_of_the_variables() -> None:
     assert NAMES == [
         "MLFLOW_TRACKING_URI", "TRAINER_ARTIFACT_LOCATION", "TRAINER_STUDY_STORAGE", "TRAINER_DATA_STORE",
-        "TRAINER_SAMPLES", "TRAINER_PIPELINE", "TRAINER_AIRFLOW_RUN_ID", "TRAINER_DAG_ID", "TRAINER_GIT_COMMIT",
+        "TRAINER_SAMPLES", "TRAINER_PIPELINE", "TRAINER_AIRFLOW_RUN_ID", "TRAINER_GIT_COMMIT",
         "TRAINER_IMAGE", "TRAINER_LOG_FORMAT",
     ]  # fmt: skip
 

@@ -28,7 +28,6 @@ class Environment(BaseModel):
     pipeline: str = ""
     """The pipeline's YAML, for the step `start`."""
     airflow_run_id: str = ""
-    dag_id: str = ""
     git_commit: str = ""
     image: str = ""
     log_format: Literal["text", "json"] = "text"
