@@ -50,6 +50,7 @@ schema: .venv/ready  ## write the JSON schema of a pipeline's YAML
 lock: .venv/ready  ## resolve requirements.in and requirements-dev.in anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header -c requirements-dev.txt requirements.in -o requirements.txt
+	@sed -i -E "s/ (;|and) sys_platform == 'linux'$$//" requirements.txt requirements-dev.txt  # it would stand in every line
 
 bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a reference in the same run
 	@source .airflow/env && $(BIN)/python -m bench

@@ -50,7 +50,12 @@ def scikit_learn(metric: str, made: Predictions, weights: Any) -> float:
     if metric == "auc_pr" and made.classes:
         truth = truth[:, None] == np.array(sorted(CLASSES))
     ours = {"rmse": "root_mean_squared_error", "mse": "mean_squared_error", "mae": "mean_absolute_error"}
-    theirs = {"auc_roc": "roc_auc_score", "auc_pr": "average_precision_score", "accuracy": "accuracy_score"}
+    theirs = {
+        "auc_roc": "roc_auc_score",
+        "auc_pr": "average_precision_score",
+        "accuracy": "accuracy_score",
+        "brier_score": "brier_score_loss",
+    }
     kind = metric.removeprefix("positive_")
     other = {"r2": "r2_score", "precision": "precision_score", "recall": "recall_score"}
     function = getattr(metrics, {**ours, **theirs, **other}.get(kind, kind))
@@ -59,7 +64,7 @@ def scikit_learn(metric: str, made: Predictions, weights: Any) -> float:
         options |= {"average": "weighted" if kind == metric else "binary", "zero_division": 0}
     if metric in ("auc_roc", "auc_pr") and made.classes:
         options |= {"average": "weighted", **({"multi_class": "ovr"} if metric == "auc_roc" else {})}
-    answers = probability if metric in ("auc_roc", "auc_pr", "log_loss") else made.predicted
+    answers = probability if metric in ("auc_roc", "auc_pr", "log_loss", "brier_score") else made.predicted
     return float(function(truth, answers, **options))
 
 

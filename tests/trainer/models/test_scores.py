@@ -53,6 +53,7 @@ def test_binary_figures_are_those_of_scikit_learn() -> None:
             "auc_roc": metrics.roc_auc_score(truth, made.probability),
             "auc_pr": metrics.average_precision_score(truth, made.probability),
             "log_loss": metrics.log_loss(truth, made.probability),
+            "brier_score": metrics.brier_score_loss(truth, made.probability),
         },
         rel=1e-13,
     )
@@ -73,6 +74,7 @@ def test_multiclass_figures_are_those_of_scikit_learn_on_columns_in_its_order() 
             "auc_roc": metrics.roc_auc_score(made.truth, ordered, multi_class="ovr", **averages),
             "auc_pr": metrics.average_precision_score(hot, ordered, **averages),
             "log_loss": metrics.log_loss(made.truth, ordered),
+            "brier_score": metrics.brier_score_loss(made.truth, ordered),
         },
         rel=1e-13,
     )

@@ -134,11 +134,12 @@ def _figure(problem: str, metric: str, predictions: Predictions) -> float:
         return _regression_figure(metric, predictions)
     if metric in AREAS:
         return _area(metric, predictions)
-    if metric == "log_loss":
-        from sklearn.metrics import log_loss
+    if metric in ("log_loss", "brier_score"):
+        from sklearn.metrics import brier_score_loss, log_loss
 
+        function = log_loss if metric == "log_loss" else brier_score_loss
         probabilities = predictions.class_probabilities()
-        return float(log_loss(predictions.codes()[0], probabilities, labels=range(probabilities.shape[1])))
+        return float(function(predictions.codes()[0], probabilities, labels=range(probabilities.shape[1])))
     return _label_figure(metric, *predictions.codes())
 
 

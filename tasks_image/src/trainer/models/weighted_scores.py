@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     """From weights (n, resamples), which are 0 or more, to a metric's values (resamples,): NaN where undefined."""
 
 
+TWO_CLASSES = 2
+
+
 def weighted_score(metric: str, predictions: Predictions) -> Weighted:
     """A metric as a function of weights; whatever does not depend on them is computed once, here."""
     if metric == "r2":
         return _r2(predictions)
     if metric in AREAS:
         return _area(metric, predictions)
-    if metric in ("mse", "rmse", "mae", "accuracy", "log_loss"):
+    if metric in ("mse", "rmse", "mae", "accuracy", "log_loss", "brier_score"):
         return _mean_loss(metric, predictions)
     return _label_score(metric, predictions)
 
@@ -62,6 +65,10 @@ def _losses(metric: str, predictions: Predictions) -> Array:
         smallest = np.finfo(float).eps  # scikit-learn's bound: the logarithm of 0 has no value
         own: Array = np.clip(probabilities[np.arange(truth.size), truth], smallest, 1 - smallest)
         return -np.log(own)
+    if metric == "brier_score":
+        probabilities, (truth, _) = predictions.class_probabilities(), predictions.codes()
+        distances: Array = ((probabilities - np.eye(probabilities.shape[1])[truth]) ** 2).sum(axis=1)
+        return distances / 2 if probabilities.shape[1] == TWO_CLASSES else distances
     errors: Array = np.asarray(predictions.truth, dtype=float) - predictions.predicted
     return abs(errors) if metric == "mae" else errors**2
 

@@ -14,7 +14,7 @@ from trainer.pipeline.data import (
     Source,
 )
 from trainer.pipeline.document import did_you_mean, parse_yaml, read_text, validate
-from trainer.pipeline.judging import Acceptance, AgainstProduction, Gates, Limit, Registry
+from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
 from trainer.pipeline.metrics import METRICS, MetricInfo, Problem, metrics_for
 from trainer.pipeline.modeling import (
     AnyAlgorithm,
@@ -39,6 +39,7 @@ __all__ = [
     "AnyAlgorithm",
     "AnySource",
     "AnySplit",
+    "Behaviour",
     "Check",
     "Choice",
     "Columns",
@@ -62,6 +63,7 @@ __all__ = [
     "RunParameters",
     "SampleSource",
     "Sklearn",
+    "SliceGate",
     "Source",
     "Spec",
     "Tuning",

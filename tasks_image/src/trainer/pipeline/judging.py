@@ -34,6 +34,21 @@ class Limit(Spec):
         return "higher" if METRICS[self.metric].greater_is_better else "lower"
 
 
+class SliceGate(Spec):
+    """What a model has to reach in each segment of the test rows; the values of a column are the segments."""
+
+    column: str
+    """An input or a derived column with few values; a number is cut into segments under `features.derive`."""
+    segments: list[str | int | bool] = []
+    """The segments that have to be there; by default every value that occurs in the training rows."""
+    min_rows: Annotated[int, Field(ge=1)] = 30
+    """Test rows of a segment; with fewer, or none, nothing is known of it and the model is refused."""
+    limits: dict[str, float] = {}
+    """Metric to the value that each segment has to reach."""
+    max_loss: Annotated[float, Field(ge=0)] | None = None
+    """How much worse than production, in the metric of `against_production`, a segment may be shown to be."""
+
+
 class Gates(Spec):
     """What the test figures have to reach. A metric that gets better as it falls has an upper limit."""
 
@@ -44,11 +59,13 @@ class Gates(Spec):
     auc_roc: float | None = None
     auc_pr: float | None = None
     log_loss: float | None = None
+    brier_score: float | None = None
     rmse: float | None = None
     mse: float | None = None
     mae: float | None = None
     r2: float | None = None
     against_production: AgainstProduction
+    slices: list[SliceGate] = []
 
     def limits(self) -> list[Limit]:
         """All absolute limits, as one list."""
@@ -58,12 +75,35 @@ class Gates(Spec):
         return [Limit(metric=name, limit=value) for name, value in named.items() if value is not None]
 
 
+class Behaviour(Spec):
+    """What the model has to answer when something about real rows is changed."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    """The expectation in words, such as `a longer tenure does not raise the risk`."""
+    set: Annotated[dict[str, str], Field(min_length=1)]
+    """Raw column to the SQL expression, over the row's own columns, that gives its new value."""
+    where: str | None = None
+    """An SQL condition for the rows to change; by default all."""
+    expect: Literal["unchanged", "does_not_rise", "does_not_fall"]
+    """`unchanged` holds for every row; the others hold on average."""
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+    """In probability of the positive class, or in units of the target (regression)."""
+
+
 class Acceptance(Spec):
     """What the registered model must keep to when it is loaded in a process of its own."""
 
     max_size_mb: Annotated[float, Field(gt=0)] | None = None
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
     """Median time to predict one row."""
+    max_latency_p99_ms: Annotated[float, Field(gt=0)] | None = None
+    """99th percentile of the time to predict one row."""
+    batch_rows: Annotated[int, Field(ge=2)] = 1000
+    """Rows of the batches that are timed."""
+    max_batch_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    """Median time to predict a batch."""
+    max_batch_latency_p99_ms: Annotated[float, Field(gt=0)] | None = None
+    """99th percentile of the time to predict a batch."""
     max_memory_mb: Annotated[float, Field(gt=0)] | None = None
     """Peak resident memory of the process that scores the test rows."""
 

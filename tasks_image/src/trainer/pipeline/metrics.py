@@ -31,6 +31,7 @@ METRICS: dict[str, MetricInfo] = {
     "auc_roc": MetricInfo(_CLASSES),
     "auc_pr": MetricInfo(_CLASSES),
     "log_loss": MetricInfo(_CLASSES, greater_is_better=False),
+    "brier_score": MetricInfo(_CLASSES, greater_is_better=False),
     "rmse": MetricInfo(_NUMBERS, greater_is_better=False),
     "mse": MetricInfo(_NUMBERS, greater_is_better=False),
     "mae": MetricInfo(_NUMBERS, greater_is_better=False),

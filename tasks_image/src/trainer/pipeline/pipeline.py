@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from trainer.errors import ConfigurationError
 from trainer.pipeline.data import AnySource, AnySplit, Check, Columns, Drift, HashSplit, RandomSplit
 from trainer.pipeline.document import did_you_mean, dump_yaml, parse_yaml, read_text, validate
-from trainer.pipeline.judging import Acceptance, Gates, Registry
+from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
 from trainer.pipeline.metrics import METRICS, Problem, metrics_for
 from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Tuning
 from trainer.pipeline.parameters import CLEARABLE, RunParameters
@@ -39,6 +39,7 @@ class Pipeline(Spec):
     algorithms: Annotated[dict[AlgorithmName, AnyAlgorithm], Field(min_length=1)]
     tuning: Tuning
     gates: Gates
+    behaviour: list[Behaviour] = []
     acceptance: Acceptance = Acceptance()
     registry: Registry
     run: RunParameters = RunParameters()

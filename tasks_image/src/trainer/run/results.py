@@ -201,6 +201,51 @@ class Candidate(BaseModel):
     seconds: float
 
 
+class Segment(BaseModel):
+    """How the challenger does on one segment of the test rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    column: str
+    segment: str
+    rows: int
+    """Test rows; 0 where a segment that has to be there is missing."""
+    metrics: dict[str, float]
+    """Those that are defined on these rows; without one of the classes, areas are not."""
+    production_metrics: dict[str, float] = {}
+    comparison: Compared | None = None
+    """Against production on the segment's rows that neither has seen, where the slice's gate asks for it."""
+
+
+class ReliabilityBin(BaseModel):
+    """Test rows with a probability in one range: what was predicted, and what came true."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    lower: float
+    upper: float
+    rows: int
+    predicted: float
+    """Mean probability."""
+    observed: float
+    """Share of positive rows."""
+
+
+class Behaved(BaseModel):
+    """What the challenger's answers did when real rows were changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    expect: Literal["unchanged", "does_not_rise", "does_not_fall"]
+    rows: int
+    """Validation rows that were changed; 0 is no evidence, and fails."""
+    mean_change: float
+    largest_change: float
+    """Of a single row, as an absolute value."""
+    tolerance: float
+
+
 class EvaluateResult(Result):
     """The winner, and how it does on rows that nothing was fitted or chosen on."""
 
@@ -211,6 +256,12 @@ class EvaluateResult(Result):
     run_id: str
     test_rows: int
     metrics: dict[str, float]
+    slices: list[Segment] = []
+    reliability: list[ReliabilityBin] = []
+    """Deciles of the probability (binary classification)."""
+    behaviour: list[Behaved] = []
+    predictions: str = ""
+    """The test rows' keys, truth and answers, production's beside the challenger's where there is a production."""
     production_version: str = ""
     production_metrics: dict[str, float] = {}
     comparison: Compared | None = None
@@ -236,6 +287,12 @@ class AcceptResult(Result):
     """Between predictions of the loaded model and those of training."""
     size_mb: float
     latency_ms: float
+    """Median time for one row."""
+    latency_p99_ms: float = 0.0
+    batch_rows: int = 0
+    batch_latency_ms: float = 0.0
+    """Median time for a batch of so many rows."""
+    batch_latency_p99_ms: float = 0.0
     memory_mb: float
 
 
