@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trainer.pipeline import Limit
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trainer.pipeline import Pipeline
 
 TASK_DOCS = {
@@ -13,13 +17,16 @@ TASK_DOCS = {
     "validate": "Runs the pipeline's Great Expectations checks. A failed **critical** check stops the run; a "
     "**warning** is reported. See `validation.html` in the run folder.",
     "detect_drift": "Compares the snapshot with the one that production's model was trained on. See `drift.html`.",
-    "engineer_features": "Splits the rows, fits feature constants on the training rows, computes the features.",
+    "engineer_features": "Splits the rows, fits feature constants on the training rows, computes the features. Slices "
+    "and expectations that could not be judged later end the run here.",
     "tune": "Searches hyperparameters with Optuna by cross-validation on the training rows. Killed, it resumes.",
     "train": "Trains one candidate with the parameters found and logs it to MLflow with code and signature.",
     "evaluate": "Chooses the challenger on validation rows; scores it and production, each in a process of its own, on "
-    "the same test rows.",
-    "decide": "Holds the figures against the gates. **Promote**: all pass and the challenger is better than production "
-    "beyond noise. **Keep**: it passes and is not shown to be better. **Refuse**: the run fails, nothing moves.",
+    "the same test rows, whole and by segment; sees on changed validation rows whether it behaves as expected. "
+    "See `predictions.parquet`.",
+    "decide": "Holds the figures against the gates, those of segments and of behaviour too. **Promote**: all pass and "
+    "the challenger is better than production beyond noise. **Keep**: it passes and is not shown to be better. "
+    "**Refuse**: the run fails, nothing moves.",
     "register": "Registers the challenger as a version; skipped unless it is to be promoted. Moves no alias.",
     "accept": "Loads the registered version in a process of its own and tries it, before anything moves.",
     "promote": "Moves the aliases, if production is still what the decision compared with.",
@@ -30,11 +37,8 @@ TASK_DOCS = {
 
 def dag_docs(pipeline: Pipeline) -> str:
     """A pipeline's page: what it predicts, from what, and what a model has to reach."""
-    limits = "\n".join(
-        f"| {limit.metric} | {'≥' if limit.better == 'higher' else '≤'} {limit.limit:g} |"
-        for limit in pipeline.gates.limits()
-    )
     rule = pipeline.gates.against_production
+    gates = "\n".join(f"| {name} | {limit} |" for name, limit in _gates(pipeline))
     return f"""\
 ### {pipeline.description}
 
@@ -45,8 +49,35 @@ A run ends **promoted**, **kept** (production stays: the new model is not shown 
 
 | gate on test rows | limit |
 |---|---|
-{limits}
+{gates}
 | gain in {rule.metric} over production | > {rule.min_gain:g}, {rule.confidence:.0%} confidence |
-
+{_behaviour(pipeline)}
 Only the tasks up to `decide` look at figures; only `promote` moves an alias. Every file of a run is in its run folder.
 """
+
+
+def _gates(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Every limit and what it asks for: those of all test rows, then those of segments."""
+    yield from ((limit.metric, _limit(limit)) for limit in pipeline.gates.limits())
+    for gate in pipeline.gates.slices:
+        where = f"each `{gate.column}`" + (f" ({', '.join(gate.labels)})" if gate.segments else "")
+        yield f"{where}: rows", f"≥ {gate.min_rows}"
+        for metric, value in gate.limits.items():
+            yield f"{where}: {metric}", _limit(Limit(metric=metric, limit=value))
+        if gate.max_loss is not None:
+            metric = pipeline.gates.against_production.metric
+            yield f"{where}: {metric} loss to production", f"not shown to be > {gate.max_loss:g}"
+
+
+def _limit(limit: Limit) -> str:
+    return f"{'≥' if limit.better == 'higher' else '≤'} {limit.limit:g}"
+
+
+def _behaviour(pipeline: Pipeline) -> str:
+    if not pipeline.behaviour:
+        return ""
+    lines = "\n".join(
+        f"| {expected.name} | {expected.expect.replace('_', ' ')}, tolerance {expected.tolerance:g} |"
+        for expected in pipeline.behaviour
+    )
+    return f"\n| expected on changed validation rows | change of the answer |\n|---|---|\n{lines}\n"

@@ -32,7 +32,9 @@ def test_a_pipelines_page_says_what_it_does(churn: Pipeline) -> None:
 def test_a_pipelines_page_names_every_gate(churn: Pipeline) -> None:
     page = dag_docs(churn)
     for limit in churn.gates.limits():
-        assert f"| {limit.metric} | ≥ {limit.limit:g} |" in page
+        assert f"| {limit.metric} | {'≥' if limit.better == 'higher' else '≤'} {limit.limit:g} |" in page
+    assert "| each `senior_citizen` (0, 1): auc_roc | ≥ 0.65 |" in page
+    assert "| another customer id changes nothing | unchanged, tolerance 0 |" in page
     assert "| gain in auc_roc over production | > 0, 95% confidence |" in page
 
 

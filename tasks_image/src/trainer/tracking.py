@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from trainer.environment import read_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -25,6 +26,7 @@ TASK_TAG = "trainer.task"
 PARENT_TASK = "parent"
 PARENT_RUN_TAG = "mlflow.parentRunId"
 LONGEST_PARAMETER = 6000
+LONGEST_METRIC = 200
 
 
 def connect() -> MlflowClient:
@@ -101,6 +103,16 @@ def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float])
 
     now = int(time.time() * 1000)
     client.log_batch(run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
+
+
+def metric_names(texts: Iterable[str]) -> list[str]:
+    """Names for MLflow from texts, in order: one word of what it allows, not too long, and no two the same."""
+    names: list[str] = []
+    for text in texts:
+        name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:LONGEST_METRIC]
+        same = sum(1 for other in names if other == name or other.startswith(f"{name}__"))
+        names.append(f"{name}__{same + 1}" if same else name)
+    return names
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ def test_a_model_that_is_better_beyond_noise_is_promoted() -> None:
         "better than production beyond noise: gain in auc_roc +0.0300, 95% interval +0.0200 to +0.0400 over 900 rows"
     )
     assert gate(decision, "against_production") == GateResult(
-        name="against_production", value=0.03, limit=0.01, production=0.82, interval=(0.02, 0.04), verdict="passed",
+        name="against_production", value=0.03, limit=0.01, production=0.82, interval=(0.02, 0.04), kind="comparison", verdict="passed",
         reason=decision.reason,
     )  # fmt: skip
     assert gate(decision, "auc_roc").production == 0.82

@@ -90,7 +90,8 @@ def test_the_file_holds_every_gate(pipeline: Pipeline, step: RunFolder) -> None:
     assert [*found] == ["outcome", "reason", "gates", "compared_with"]
     assert [gate["name"] for gate in found["gates"]] == ["auc_roc", "against_production"]
     assert found["gates"][0] == {
-        "name": "auc_roc", "value": 0.85, "limit": 0.8, "production": None, "interval": None, "verdict": "passed",
+        "name": "auc_roc", "value": 0.85, "limit": 0.8, "production": None, "interval": None, "rows": None,
+        "kind": "figure", "verdict": "passed",
         "reason": "0.85 is at least 0.8",
     }  # fmt: skip
     assert found["gates"][1]["interval"] == pytest.approx([0.04, 0.06])

@@ -14,6 +14,7 @@ import pytest
 
 from trainer.data.tables import read_table, write_table
 from trainer.errors import DataValidationError, ModelRefusedError, StepNotDoneError
+from trainer.models.comparison import Rival
 from trainer.models.outputs import predictions_of
 from trainer.models.registry import KEYS_TAG, PRODUCTION, Reference
 from trainer.models.scores import Predictions, score
@@ -95,11 +96,11 @@ def test_production_is_compared_on_rows_that_it_has_not_learned_from(challenged:
 def test_with_too_few_new_rows_there_is_no_comparison(accepted: Any, caplog: pytest.LogCaptureFixture) -> None:
     truth = np.array(["No", "Yes"] * 50)
     predictions = Predictions(truth, truth, np.linspace(0, 1, 100), positive="Yes")
-    fair = pl.Series(range(100)) < 29
+    few, enough = (Rival(predictions, np.arange(100) < rows) for rows in (29, 30))
     with caplog.at_level(logging.WARNING, logger="trainer"):
-        assert _compare(accepted.frozen, predictions, predictions, fair) is None
+        assert _compare(accepted.frozen, predictions, few) is None
     assert "only 29 test rows are new to production, 30 are needed to compare" in caplog.text
-    assert _compare(accepted.frozen, predictions, predictions, pl.Series(range(100)) < 30) is not None
+    assert _compare(accepted.frozen, predictions, enough) is not None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no parquet"], ids=["no-file", "empty", "no-parquet"])

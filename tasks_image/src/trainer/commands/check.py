@@ -45,10 +45,12 @@ def _check_parts(pipeline: Pipeline) -> None:
     """What needs the libraries: expectations, expressions, estimators."""
     from trainer.data.expectations import check_checks
     from trainer.jobs.models import model_for
+    from trainer.models.behaviour import check_behaviours
     from trainer.models.features import check_expressions
 
     check_checks(pipeline.validation)
     check_expressions(pipeline.features)
+    check_behaviours(pipeline.behaviour, pipeline.columns.target)
     for name, algorithm in pipeline.algorithms.items():
         try:
             model_for(algorithm).build(pipeline.problem, seed=0, threads=1)

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from trainer.decision.behaviour import behaviour_result
+from trainer.decision.result import GateResult, against_limit, figure_or_none, interval_of, is_figure
+from trainer.decision.slices import slice_results
 
-    from trainer.pipeline import Gates, Limit
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from trainer.decision.result import Verdict
+    from trainer.pipeline import Behaviour, Gates, Limit
     from trainer.run.results import Compared, EvaluateResult
 
-Verdict = Literal["passed", "failed", "not_better"]
 Outcome = Literal["promote", "keep", "refuse"]
 
 AGAINST_PRODUCTION = "against_production"
-
-
-class GateResult(BaseModel):
-    """One gate: what was found, what was asked, and what follows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    value: float | None
-    """The challenger's figure; for the comparison, its gain over production."""
-    limit: float
-    production: float | None = None
-    """Production's figure on the same rows."""
-    interval: tuple[float, float] | None = None
-    """Confidence interval of the gain."""
-    verdict: Verdict
-    reason: str
 
 
 class Decision(BaseModel):
@@ -48,9 +34,15 @@ class Decision(BaseModel):
     """Production's version at the time; empty: there was none."""
 
 
-def decide(gates: Gates, evaluation: EvaluateResult) -> Decision:
-    """Refuse if any figure fails its limit or is missing; promote if better than production beyond noise; else keep."""
+def decide(gates: Gates, evaluation: EvaluateResult, behaviour: Sequence[Behaviour] = ()) -> Decision:
+    """Refuse if any figure fails its limit or is missing; promote if better than production beyond noise; else keep.
+
+    The comparison with production stands last.
+    """
     results = [_absolute(limit, evaluation.metrics, evaluation.production_metrics) for limit in gates.limits()]
+    metric = gates.against_production.metric
+    results += [result for gate in gates.slices for result in slice_results(gate, metric, evaluation)]
+    results += [behaviour_result(expected, evaluation.behaviour) for expected in behaviour]
     results.append(_against_production(gates, evaluation))
     failed = [gate for gate in results if gate.verdict == "failed"]
     if failed:
@@ -64,26 +56,15 @@ def decide(gates: Gates, evaluation: EvaluateResult) -> Decision:
 
 def _absolute(limit: Limit, figures: Mapping[str, float], production: Mapping[str, float]) -> GateResult:
     value = figures.get(limit.metric)
-    verdict, reason = _against_limit(value, limit)
+    verdict, reason = against_limit(value, limit)
     return GateResult(
         name=limit.metric,
-        value=value if _is_figure(value) else None,
+        value=figure_or_none(value),
         limit=limit.limit,
         production=production.get(limit.metric),
         verdict=verdict,
         reason=reason,
     )
-
-
-def _against_limit(value: float | None, limit: Limit) -> tuple[Verdict, str]:
-    if value is None:
-        return "failed", "the figure is missing"
-    if not math.isfinite(value):
-        return "failed", f"the figure is {value}, which is no number to judge by"
-    higher = limit.better == "higher"
-    if (value >= limit.limit) if higher else (value <= limit.limit):
-        return "passed", f"{value:.6g} is {'at least' if higher else 'at most'} {limit.limit:.6g}"
-    return "failed", f"{value:.6g} is {'below' if higher else 'above'} the limit {limit.limit:.6g}"
 
 
 def _against_production(gates: Gates, evaluation: EvaluateResult) -> GateResult:
@@ -102,22 +83,18 @@ def _against_production(gates: Gates, evaluation: EvaluateResult) -> GateResult:
         verdict, reason = _gain(compared, rule.min_gain, rule.confidence)
     return GateResult(
         name=AGAINST_PRODUCTION,
-        value=compared.gain if compared and _is_figure(compared.gain) else None,
+        value=figure_or_none(compared.gain) if compared else None,
         limit=rule.min_gain,
-        production=compared.production if compared and _is_figure(compared.production) else None,
-        interval=_interval(compared),
+        production=figure_or_none(compared.production) if compared else None,
+        interval=interval_of(compared),
+        kind="comparison",
         verdict=verdict,
         reason=reason,
     )
 
 
-def _interval(compared: Compared | None) -> tuple[float, float] | None:
-    known = compared is not None and _is_figure(compared.lower) and _is_figure(compared.upper)
-    return (compared.lower, compared.upper) if compared and known else None
-
-
 def _gain(compared: Compared, min_gain: float, confidence: float) -> tuple[Verdict, str]:
-    if not all(_is_figure(value) for value in (compared.gain, compared.lower, compared.upper)):
+    if not all(is_figure(value) for value in (compared.gain, compared.lower, compared.upper)):
         return "failed", "the comparison with production gave no number to judge by"
     found = (
         f"gain in {compared.metric} {compared.gain:+.4f}, {confidence:.0%} interval "
@@ -126,7 +103,3 @@ def _gain(compared: Compared, min_gain: float, confidence: float) -> tuple[Verdi
     if compared.lower > min_gain:
         return "passed", f"better than production beyond noise: {found}"
     return "not_better", f"not shown to be better than production by more than {min_gain:g}: {found}"
-
-
-def _is_figure(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

@@ -31,7 +31,7 @@ class DecisionResult(Result):
 def decide_run(pipeline: Pipeline, run: RunFolder) -> DecisionResult:
     """Decide about the run's challenger, and keep why in `decision.json`. Raises ModelRefusedError for a refusal."""
     evaluation = run.at("evaluate").result(EvaluateResult)
-    decision = decide(pipeline.gates, evaluation)
+    decision = decide(pipeline.gates, evaluation, pipeline.behaviour)
     run.write_json(DECISION_FILE, decision.model_dump(mode="json"))
     for gate in decision.gates:
         logger.info("%s: %s: %s", gate.verdict, gate.name, gate.reason)

@@ -59,6 +59,7 @@ SELECTING = frozenset({"Filter", "DropNulls", "Boolean.Any"})
 DIVISIONS = {"Div", "IntDiv", "Rem"}
 CLOCK = re.compile(r"\b(?:(?:current_(?:date|time|timestamp)|localtime(?:stamp)?)\b|now\s*\()", re.IGNORECASE)
 QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+TO_FIT = "put it under features.fit, where it is computed once on the training rows"
 
 
 def parse(text: str, where: str) -> Node:
@@ -76,11 +77,14 @@ def parse(text: str, where: str) -> Node:
     return tree
 
 
-def check_row_wise(tree: Node, where: str) -> None:
-    """Raises ConfigurationError if the expression holds anything that looks at other rows."""
+def check_row_wise(tree: Node, where: str, instead: str = TO_FIT) -> None:
+    """Raises ConfigurationError if the expression holds anything that looks at other rows.
+
+    `instead` is what to do about an aggregate.
+    """
     for name in _names(tree):
         if name not in ROW_WISE:
-            raise ConfigurationError(f"{where}: {_why_not_row_wise(name)}")
+            raise ConfigurationError(f"{where}: {_why_not_row_wise(name, instead)}")
 
 
 def check_aggregate(tree: Node, where: str) -> None:
@@ -175,16 +179,13 @@ def _is_single_value(node: Node) -> bool:
     return name != "Column" and all(_is_single_value(child) for child in _children(node))
 
 
-def _why_not_row_wise(name: str) -> str:
+def _why_not_row_wise(name: str, instead: str) -> str:
     if name in AGGREGATES or name.startswith("Agg."):
-        return (
-            f"{_readable(name)} looks at all rows and would answer differently for one row than for many; "
-            f"put it under features.fit, where it is computed once on the training rows"
-        )
+        return f"{_readable(name)} looks at all rows and would answer differently for one row than for many; {instead}"
     if name in ("Over", "Rolling", "Range"):
         return f"a window or row number ({_readable(name)}) would answer differently for one row than for many"
     if name == "Alias":
-        return "the column is called by its key in features.derive: leave out AS (and lists in brackets)"
+        return "the column is called by its key: leave out AS (and lists in brackets)"
     return f"{_readable(name)} is not among the functions that work row by row"
 
 

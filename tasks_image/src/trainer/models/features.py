@@ -72,9 +72,11 @@ def fit_features(spec: Features, training: pl.DataFrame) -> FittedFeatures:
     for name in columns_used(spec):
         if name not in training.columns:
             raise ConfigurationError(f"features: there is no column {name!r}{did_you_mean(name, training.columns)}")
-    rows = training.with_columns(_typed(training, {name: _wide(training.schema[name]) for name in columns_used(spec)}))
+    rows = training.with_columns(
+        _typed(training, {name: wide_type(training.schema[name]) for name in columns_used(spec)})
+    )
     constants = {name: _constant(rows, name, text) for name, text in spec.fit.items()}
-    columns = {name: _wide(training.schema[name]) for name in _raw_columns(spec.derive, spec)}
+    columns = {name: wide_type(training.schema[name]) for name in _raw_columns(spec.derive, spec)}
     return FittedFeatures(constants, dict(spec.derive), columns)
 
 
@@ -127,7 +129,7 @@ def _check_types(spec: Features, schema: pl.Schema) -> None:
     import polars as pl
 
     used = columns_used(spec)
-    row = pl.DataFrame({name: [None] for name in used}, schema={name: _wide(schema[name]) for name in used})
+    row = pl.DataFrame({name: [None] for name in used}, schema={name: wide_type(schema[name]) for name in used})
     for part, expressions in (("fit", spec.fit), ("derive", spec.derive)):
         for name, text in expressions.items():
             try:
@@ -186,7 +188,7 @@ def _finite(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     return frame.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name))
 
 
-def _wide(kind: pl.DataType) -> pl.DataType:
+def wide_type(kind: pl.DataType) -> pl.DataType:
     """The type that expressions see: narrow and unsigned integers would wrap round, and differ between sources."""
     import polars as pl
 
@@ -216,7 +218,7 @@ def _as_in_training(values: pl.Series, kind: pl.DataType) -> pl.Series:
         values = values.fill_nan(None)
     if values.dtype == kind:
         return values
-    wide = _wide(values.dtype)
+    wide = wide_type(values.dtype)
     fits = wide == kind or wide.base_type() == kind.base_type() or (kind == pl.Float64 and wide == pl.Int64)
     whole = kind == pl.Int64 and wide == pl.Float64 and bool((values == values.round(0)).all())
     if not (fits or whole or values.dtype == pl.Null):

@@ -38,7 +38,8 @@ class SliceGate(Spec):
     """What a model has to reach in each segment of the test rows; the values of a column are the segments."""
 
     column: str
-    """An input or a derived column with few values; a number is cut into segments under `features.derive`."""
+    """An input, a derived or an excluded column with few values; a number is cut into segments under
+    `features.derive`."""
     segments: list[str | int | bool] = []
     """The segments that have to be there; by default every value that occurs in the training rows."""
     min_rows: Annotated[int, Field(ge=1)] = 30
@@ -47,6 +48,12 @@ class SliceGate(Spec):
     """Metric to the value that each segment has to reach."""
     max_loss: Annotated[float, Field(ge=0)] | None = None
     """How much worse than production, in the metric of `against_production`, a segment may be shown to be."""
+
+    @property
+    def labels(self) -> list[str]:
+        """The listed segments as the texts by which they are known."""
+        texts = (str(value).lower() if isinstance(value, bool) else str(value) for value in self.segments)
+        return list(dict.fromkeys(texts))
 
 
 class Gates(Spec):
@@ -66,6 +73,7 @@ class Gates(Spec):
     r2: float | None = None
     against_production: AgainstProduction
     slices: list[SliceGate] = []
+    """What has to be reached within segments, where a model that is good on the whole may fail."""
 
     def limits(self) -> list[Limit]:
         """All absolute limits, as one list."""

@@ -40,6 +40,7 @@ class Pipeline(Spec):
     tuning: Tuning
     gates: Gates
     behaviour: list[Behaviour] = []
+    """What has to happen to the model's answers when something about real rows is changed."""
     acceptance: Acceptance = Acceptance()
     registry: Registry
     run: RunParameters = RunParameters()
@@ -47,7 +48,14 @@ class Pipeline(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        mistakes = [*self._metric_mistakes(), *self._column_mistakes(), *self._tuning_mistakes(), *self._run_mistakes()]
+        mistakes = [
+            *self._metric_mistakes(),
+            *self._column_mistakes(),
+            *self._slice_mistakes(),
+            *self._behaviour_mistakes(),
+            *self._tuning_mistakes(),
+            *self._run_mistakes(),
+        ]
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
@@ -57,6 +65,7 @@ class Pipeline(Spec):
             "tuning.metric": self.tuning.metric,
             "gates.against_production.metric": self.gates.against_production.metric,
             **{f"gates ({limit.metric})": limit.metric for limit in self.gates.limits()},
+            **{f"gates.slices ({gate.column})": metric for gate in self.gates.slices for metric in gate.limits},
         }
         fitting = metrics_for(self.problem)
         return [
@@ -80,6 +89,31 @@ class Pipeline(Spec):
             mistakes.append("split: validation and test together leave no rows to train on")
         derived = {*self.features.fit} & {*self.features.derive}
         mistakes += [f"features: {name!r} stands under fit and under derive" for name in sorted(derived)]
+        return mistakes
+
+    def _slice_mistakes(self) -> list[str]:
+        columns = [gate.column for gate in self.gates.slices]
+        no_segments = {"target": self.columns.target, "id": self.columns.id, "time": self.columns.time}
+        twice = [
+            f"gates.slices: {name!r} stands here twice" for name in dict.fromkeys(columns) if columns.count(name) > 1
+        ]
+        return twice + [
+            f"gates.slices: {name!r} is the {role}, which makes no segments"
+            for role, name in no_segments.items()
+            if name in columns
+        ]
+
+    def _behaviour_mistakes(self) -> list[str]:
+        names = [behaviour.name for behaviour in self.behaviour]
+        mistakes = [f"behaviour: {name!r} stands here twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+        for behaviour in self.behaviour:
+            if self.columns.target in behaviour.set:
+                mistakes.append(f"behaviour ({behaviour.name}): the target {self.columns.target!r} cannot be set")
+            if self.problem == "multiclass_classification" and behaviour.expect != "unchanged":
+                mistakes.append(
+                    f"behaviour ({behaviour.name}): {behaviour.expect!r} needs one figure that rises or falls; "
+                    "with several classes only 'unchanged' can be expected"
+                )
         return mistakes
 
     def _tuning_mistakes(self) -> list[str]:

@@ -35,6 +35,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield from _data_checks(summary)
     yield from _table("Candidates", [_candidate(row) for row in summary.candidates])
     yield from _table("Gates (test rows)", _gates(summary))
+    yield from _table("Slices (test rows)", _slices(summary))
+    yield from _table("Behaviour (validation rows)", _behaviour(summary))
     yield from _times(summary)
     yield f"Run folder: {summary.run}"
 
@@ -83,6 +85,37 @@ def _gates(summary: Summary) -> list[dict[str, str]]:
             "verdict": SIGNS[gate.verdict],
         }
         for gate in summary.gates
+        if gate.kind in {"figure", "comparison"}
+    ]
+
+
+def _slices(summary: Summary) -> list[dict[str, str]]:
+    return [
+        {
+            "segment": gate.name.rpartition(": ")[0],
+            "metric": gate.name.rpartition(": ")[2],
+            "rows": _short(gate.rows),
+            "value": _short(gate.value),
+            "limit": _short(gate.limit),
+            "production": _short(gate.production),
+            "verdict": SIGNS[gate.verdict],
+        }
+        for gate in summary.gates
+        if gate.kind == "slice"
+    ]
+
+
+def _behaviour(summary: Summary) -> list[dict[str, str]]:
+    return [
+        {
+            "expectation": gate.name.partition(": ")[2],
+            "rows": _short(gate.rows),
+            "change": _short(gate.value),
+            "limit": _short(gate.limit),
+            "verdict": SIGNS[gate.verdict],
+        }
+        for gate in summary.gates
+        if gate.kind == "behaviour"
     ]
 
 

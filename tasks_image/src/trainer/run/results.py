@@ -215,6 +215,8 @@ class Segment(BaseModel):
     production_metrics: dict[str, float] = {}
     comparison: Compared | None = None
     """Against production on the segment's rows that neither has seen, where the slice's gate asks for it."""
+    not_compared: str = ""
+    """Why there is no comparison although the gate asks for one and there is a production."""
 
 
 class ReliabilityBin(BaseModel):

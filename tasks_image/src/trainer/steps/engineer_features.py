@@ -31,8 +31,8 @@ STANDARD_ERRORS = 4
 def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
     """Write one table: key, part, inputs, derived columns, target; rows in the snapshot's order.
 
-    Raises ConfigurationError if an expression is wrong; DataValidationError if the target is absent or incomplete, an
-    id is missing or repeated, or a part lacks rows or a class.
+    Raises ConfigurationError if an expression, a slice or a behaviour is wrong; DataValidationError if the target is
+    absent or incomplete, an id is missing or repeated, or a part lacks rows or a class.
     """
     from trainer.data.keys import fingerprint, row_keys
     from trainer.data.tables import read_table, write_table
@@ -49,9 +49,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
     fitted = fit_features(pipeline.features, snapshot.filter(parts == "train"))
     became_missing = fitted.became_missing(snapshot)
     inputs = [name for name in snapshot.columns if name not in pipeline.columns.not_inputs]
-    table = fitted.transform(snapshot).select(
-        keys.alias(KEY), parts.alias(PART), *inputs, *fitted.derive, pipeline.columns.target
-    )
+    whole = fitted.transform(snapshot)
+    _check_judging(pipeline, whole, snapshot, parts)
+    table = whole.select(keys.alias(KEY), parts.alias(PART), *inputs, *fitted.derive, pipeline.columns.target)
     write_table(run, FEATURES, table)
     write_table(run, KEYS, table.select(KEY, PART))
     run.write_json(CONSTANTS, fitted.constants)
@@ -69,6 +69,22 @@ def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
         became_missing=became_missing,
         duplicates_moved=moved,
     )
+
+
+def _check_judging(pipeline: Pipeline, whole: pl.DataFrame, snapshot: pl.DataFrame, parts: pl.Series) -> None:
+    """What the model will be judged by must be there and able to fail: better known now than after a night's tuning."""
+    from trainer.models.behaviour import change_rows, check_behaviours
+    from trainer.models.slices import check_slices
+
+    check_slices(pipeline.gates.slices, whole, parts)
+    check_behaviours(pipeline.behaviour, pipeline.columns.target, snapshot.schema)
+    validation = snapshot.drop(pipeline.columns.target).filter(parts == "validation")
+    for behaviour in pipeline.behaviour:
+        if not change_rows(behaviour, validation, pipeline.tuning.seed).positions.size:
+            logger.warning(
+                "behaviour (%s): none of the %d validation rows fits `where`: the model will be refused",
+                behaviour.name, validation.height,
+            )  # fmt: skip
 
 
 def _labels(pipeline: Pipeline, snapshot: pl.DataFrame) -> pl.Series | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError, ModelRefusedError
-from trainer.isolated.scoring import Scored, score_in_isolation
-from trainer.run.results import Candidate, Compared, EvaluateResult, TrainResult, TuneResult
+from trainer.isolated.scoring import score_in_isolation
+from trainer.models.comparison import Rival, compare
+from trainer.run.results import Behaved, Candidate, Compared, EvaluateResult, Segment, TrainResult, TuneResult
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PREDICTIONS = "predictions.parquet"
 LARGEST_DIFFERENCE = 1e-6
 """Between what a model answered in training and what it answers once loaded (floats travel through no text)."""
 
@@ -27,8 +31,10 @@ LARGEST_DIFFERENCE = 1e-6
 def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     """The winner by the tuning metric on validation rows; its test figures; production's on the same rows.
 
-    Test rows are used here, once, and each model is scored in a process of its own.
+    Test rows are used here, once, and each model is scored in a process of its own. How the challenger behaves when
+    rows are changed is seen on validation rows.
     """
+    from trainer.models.calibration import reliability
     from trainer.models.registry import aliases_of, production_reference
     from trainer.tracking import connect
 
@@ -37,8 +43,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     reference = production_reference(pipeline.registry.model)
     test, truth, keys = rows_of(pipeline, run, "test")
     fair = _never_seen(keys, reference) if reference else None
-    challenger, production = _score_both(pipeline, run, candidates[winner], reference, test)
-    judged = _predictions(pipeline, truth, challenger.output)
+    answers = _score_both(pipeline, run, candidates[winner], reference, test)
+    _write_predictions(run, keys, truth, answers)
+    judged = _predictions(pipeline, truth, answers.challenger)
     result = EvaluateResult(
         winner=winner,
         candidates=[_candidate(pipeline, run, name, trained) for name, trained in candidates.items()],
@@ -47,16 +54,20 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
         run_id=candidates[winner].run_id,
         test_rows=test.height,
         metrics=_figures(pipeline, judged),
+        reliability=reliability(judged),
+        behaviour=answers.behaviour,
+        predictions=run.uri_of(PREDICTIONS),
         aliases=aliases_of(connect(), pipeline.registry.model),
     )
-    if reference is None or production is None or fair is None:
-        return result
-    rival = _predictions(pipeline, truth, production.output)
+    if reference is None or answers.production is None or fair is None:
+        return result.model_copy(update={"slices": _slices(pipeline, run, judged, None)})
+    rival = Rival(_predictions(pipeline, truth, answers.production), fair.to_numpy())
     return result.model_copy(
         update={
             "production_version": reference.version,
-            "production_metrics": _figures(pipeline, rival),
-            "comparison": _compare(pipeline, judged, rival, fair),
+            "production_metrics": _figures(pipeline, rival.predictions),
+            "comparison": _compare(pipeline, judged, rival),
+            "slices": _slices(pipeline, run, judged, rival),
         }
     )
 
@@ -93,45 +104,56 @@ def rows_of(pipeline: Pipeline, run: RunFolder, part: str) -> tuple[pl.DataFrame
     return snapshot.drop(target), snapshot[target], keys[KEY].filter(chosen)
 
 
+@dataclass(frozen=True)
+class _Answers:
+    """What the models answer to the test rows, and how the challenger behaves."""
+
+    challenger: pl.DataFrame
+    behaviour: list[Behaved]
+    production: pl.DataFrame | None = None
+
+
 def _score_both(
     pipeline: Pipeline, run: RunFolder, winner: TrainResult, reference: Reference | None, test: pl.DataFrame
-) -> tuple[Scored, Scored | None]:
-    """The challenger's and production's answers on the test rows, each from a process of its own."""
-    batch = pipeline.run.batch_size
-    validation, _, keys = rows_of(pipeline, run, "validation")
+) -> _Answers:
+    """The challenger's and production's answers, each from a process of its own."""
     with ThreadPoolExecutor(2) as pool:
-        both = pool.submit(_score_challenger, pipeline, run, winner, validation, keys, test)
+        both = pool.submit(_score_challenger, pipeline, run, winner, test)
         if reference is None:
-            return both.result(), None
+            return both.result()
         uri = f"models:/{pipeline.registry.model}/{reference.version}"
-        other = pool.submit(score_in_isolation, uri, test, batch)
+        other = pool.submit(score_in_isolation, uri, test, pipeline.run.batch_size)
         try:
-            return both.result(), other.result()
+            return replace(both.result(), production=other.result().output)
         except ModelRefusedError as error:
             if other.exception() is error:
                 error.add_note("This is production's model: nothing can be compared with it, so nothing is promoted.")
             raise
 
 
-def _score_challenger(
-    pipeline: Pipeline,
-    run: RunFolder,
-    winner: TrainResult,
-    validation: pl.DataFrame,
-    keys: pl.Series,
-    test: pl.DataFrame,
-) -> Scored:
-    """Score validation and test rows in one process, and check the first against what training saw."""
+def _score_challenger(pipeline: Pipeline, run: RunFolder, winner: TrainResult, test: pl.DataFrame) -> _Answers:
+    """Score validation, test and changed rows in one process, and check the first against what training saw."""
     import polars as pl
 
-    scored = score_in_isolation(winner.model_uri, pl.concat([validation, test]), pipeline.run.batch_size)
-    difference = largest_difference(run, winner.algorithm, keys, scored.output.head(validation.height))
+    from trainer.models.behaviour import change_rows, judge_behaviour
+
+    validation, _, keys = rows_of(pipeline, run, "validation")
+    trials = [change_rows(behaviour, validation, pipeline.tuning.seed) for behaviour in pipeline.behaviour]
+    parts = [validation, test, *(trial.rows for trial in trials)]
+    output = score_in_isolation(winner.model_uri, pl.concat(parts), pipeline.run.batch_size).output
+    ends = list(accumulate(part.height for part in parts))
+    before, answers, *after = (output[end - part.height : end] for end, part in zip(ends, parts, strict=True))
+    difference = largest_difference(run, winner.algorithm, keys, before)
     if difference > LARGEST_DIFFERENCE:
         raise ModelRefusedError(
             f"{winner.model_uri}: loaded in a process of its own it answers differently than in training, by up to "
             f"{difference:.3g} on {validation.height} validation rows"
         )
-    return Scored(scored.output.tail(test.height), scored.size_mb, scored.latency_ms, scored.memory_mb)
+    behaved = [
+        judge_behaviour(pipeline.problem, behaviour, before[trial.positions], changed)
+        for behaviour, trial, changed in zip(pipeline.behaviour, trials, after, strict=True)
+    ]
+    return _Answers(answers, behaved)
 
 
 def largest_difference(run: RunFolder, algorithm: str, keys: pl.Series, output: pl.DataFrame) -> float:
@@ -140,14 +162,44 @@ def largest_difference(run: RunFolder, algorithm: str, keys: pl.Series, output: 
 
     from trainer.data.tables import read_table
     from trainer.steps.engineer_features import KEY
-    from trainer.steps.train import PREDICTIONS
+    from trainer.steps.train import PREDICTIONS as OF_TRAINING
 
     column = "probability" if "probability" in output.columns else "prediction"
-    trained = read_table(run.at("train", algorithm), PREDICTIONS).unique(KEY).select(KEY, trained=column)
+    trained = read_table(run.at("train", algorithm), OF_TRAINING).unique(KEY).select(KEY, trained=column)
     both = pl.DataFrame({KEY: keys, "loaded": output[column]}).join(trained, on=KEY, how="left")
     if both["trained"].null_count():
         raise ModelRefusedError(f"{both['trained'].null_count()} rows have no prediction from training to compare with")
     return float((both["loaded"] - both["trained"]).abs().max() or 0.0)  # type: ignore[arg-type]
+
+
+def _write_predictions(run: RunFolder, keys: pl.Series, truth: pl.Series, answers: _Answers) -> None:
+    """Keep the test rows' keys, truth and answers, for plots and for whoever doubts a figure."""
+    import polars as pl
+
+    from trainer.data.tables import write_table
+
+    sides = [pl.DataFrame([keys, truth.alias("truth")]), answers.challenger]
+    if answers.production is not None:
+        sides.append(answers.production.rename(lambda name: f"production_{name}"))
+    write_table(run, PREDICTIONS, pl.concat(sides, how="horizontal"))
+
+
+def _slices(pipeline: Pipeline, run: RunFolder, judged: Predictions, rival: Rival | None) -> list[Segment]:
+    import polars as pl
+
+    from trainer.data.tables import read_table
+    from trainer.models.slices import judge_slices
+    from trainer.steps.engineer_features import FEATURES, PART
+    from trainer.steps.ingest import SNAPSHOT
+
+    sliced = [gate.column for gate in pipeline.gates.slices]
+    if not sliced:
+        return []
+    excluded = [name for name in sliced if name in pipeline.columns.exclude]
+    inside = [name for name in sliced if name not in excluded]
+    table = read_table(run.at("engineer_features"), FEATURES, [PART, *inside])
+    columns = pl.concat([table, read_table(run.at("ingest"), SNAPSHOT, excluded)], how="horizontal")
+    return judge_slices(pipeline.problem, pipeline.gates, columns, columns[PART], challenger=judged, rival=rival)
 
 
 def _predictions(pipeline: Pipeline, truth: pl.Series, output: pl.DataFrame) -> Predictions:
@@ -186,32 +238,11 @@ def _never_seen(keys: pl.Series, reference: Reference) -> pl.Series:
     return ~keys.is_in(seen.to_list())
 
 
-def _compare(pipeline: Pipeline, challenger: Predictions, production: Predictions, fair: pl.Series) -> Compared | None:
+def _compare(pipeline: Pipeline, challenger: Predictions, rival: Rival) -> Compared | None:
     """The paired comparison on rows that neither model has seen, or None where there are too few of them."""
-    from trainer.models.bootstrap import paired_bootstrap
-
     rule = pipeline.gates.against_production
-    rows = int(fair.sum())
+    rows = int(rival.never_seen.sum())
     if rows < rule.min_rows:
         logger.warning("only %d test rows are new to production, %d are needed to compare", rows, rule.min_rows)
         return None
-    mask = fair.to_numpy()
-    compared = paired_bootstrap(
-        pipeline.problem,
-        rule.metric,
-        challenger.rows(mask),
-        production.rows(mask),
-        resamples=rule.resamples,
-        confidence=rule.confidence,
-        seed=rule.seed,
-    )
-    return Compared(
-        metric=rule.metric,
-        challenger=compared.challenger,
-        production=compared.production,
-        gain=compared.gain,
-        lower=compared.lower,
-        upper=compared.upper,
-        rows=rows,
-        rows_left_out=len(fair) - rows,
-    )
+    return compare(pipeline.problem, rule, challenger, rival.predictions, rival.never_seen)

@@ -30,6 +30,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> ReportResult:
     client = connect()
     close_running(client, start.experiment_id, run.key)
     _log(client, start.run_id, summary)
+    _log_judging(client, start.run_id, run)
     client.set_terminated(start.run_id, "FINISHED" if summary.outcome in ENDED_WELL else "FAILED")
     logger.info("%s: %s: %s", pipeline.name, summary.outcome, summary.reason)
     return ReportResult(outcome=summary.outcome, summary=address)
@@ -44,6 +45,19 @@ def _log(client: MlflowClient, run_id: str, summary: Summary) -> None:
         log_metrics(client, run_id, {f"test_{name}": value for name, value in summary.metrics.items()})
     for name, value in _tags(summary).items():
         client.set_tag(run_id, name, value)
+
+
+def _log_judging(client: MlflowClient, run_id: str, run: RunFolder) -> None:
+    """What the decision rests on beyond the metrics of all test rows: figures of segments, changes of behaviour."""
+    from trainer.decision import read_decision
+    from trainer.tracking import log_metrics, metric_names
+
+    decision = read_decision(run)
+    gates = [gate for gate in (decision.gates if decision else []) if gate.kind in {"slice", "behaviour"}]
+    names = metric_names(f"slice {gate.name}" if gate.kind == "slice" else gate.name for gate in gates)
+    figures = {name: gate.value for name, gate in zip(names, gates, strict=True) if gate.value is not None}
+    if figures:
+        log_metrics(client, run_id, figures)
 
 
 def _tags(summary: Summary) -> dict[str, str]:
