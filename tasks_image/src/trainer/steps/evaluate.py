@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PREDICTIONS = "predictions.parquet"
 LARGEST_DIFFERENCE = 1e-6
 """Between what a model answered in training and what it answers once loaded (floats travel through no text)."""
 
@@ -47,6 +48,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
         run_id=candidates[winner].run_id,
         test_rows=test.height,
         metrics=_figures(pipeline, judged),
+        predictions=_write_predictions(run, keys, truth, challenger, production),
         aliases=aliases_of(connect(), pipeline.registry.model),
     )
     if reference is None or production is None or fair is None:
@@ -148,6 +150,22 @@ def largest_difference(run: RunFolder, algorithm: str, keys: pl.Series, output: 
     if both["trained"].null_count():
         raise ModelRefusedError(f"{both['trained'].null_count()} rows have no prediction from training to compare with")
     return float((both["loaded"] - both["trained"]).abs().max() or 0.0)  # type: ignore[arg-type]
+
+
+def _write_predictions(
+    run: RunFolder, keys: pl.Series, truth: pl.Series, challenger: Scored, production: Scored | None
+) -> str:
+    """Keep the test rows' keys, truth and answers, production's beside the challenger's; returns the address."""
+    import polars as pl
+
+    from trainer.data.tables import write_table
+    from trainer.steps.engineer_features import KEY
+
+    parts = [pl.DataFrame({KEY: keys, "truth": truth}), challenger.output]
+    if production is not None:
+        parts.append(production.output.rename(lambda name: f"production_{name}"))
+    write_table(run, PREDICTIONS, pl.concat(parts, how="horizontal"))
+    return run.uri_of(PREDICTIONS)
 
 
 def _predictions(pipeline: Pipeline, truth: pl.Series, output: pl.DataFrame) -> Predictions:
