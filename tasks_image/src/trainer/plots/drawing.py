@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import re
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +68,7 @@ def figure(title: str, width: float = WIDTH, height: float = HEIGHT, panels: int
 
 def wrapped(title: str, width: float) -> str:
     """A title in lines that fit a figure of a width in inches."""
-    import textwrap
-
-    return "\n".join(textwrap.wrap(title, int(width * 11.5)))
+    return "\n".join(textwrap.wrap(title, int(width * 10.8)))
 
 
 def short(label: object) -> str:
@@ -97,7 +97,7 @@ METADATA = ("Creator", "Date", "Format", "Type")
 def themed(svg: str, drawing: Drawing) -> str:
     """An SVG to stand inside a page: its own ids, the page's colours and letters, and a text for screen readers."""
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{drawing.name}-\1"', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{drawing.name}-", svg)
     for name, colour in COLOURS.items():
@@ -107,10 +107,5 @@ def themed(svg: str, drawing: Drawing) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {size[0] if size else ""}'
     )
-    return re.sub(r"<svg[^>]*", f'{head} role="img" aria-label="{_attribute(drawing.alt)}"', svg, count=1)
-
-
-def _attribute(text: str) -> str:
-    import html
-
-    return html.escape(text).replace("\\", r"\\")
+    described = f'{head} role="img" aria-label="{html.escape(drawing.alt)}" style="stroke-linejoin: round"'
+    return re.sub(r"<svg[^>]*", lambda _: described, svg, count=1)

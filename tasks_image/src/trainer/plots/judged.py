@@ -38,7 +38,7 @@ def _confusion(models: dict[str, Predictions]) -> Drawing:
     table = tables["challenger"]
     if challenger.positive is not None:
         found, actual, called = int(table[1, 1]), int(table[1].sum()), int(table[:, 1].sum())
-        title = f"Of {actual:,} rows that are {short(labels[1])}, {found:,} are found; {called:,} are called so"
+        title = f"Finds {found:,} of {actual:,} rows with {short(labels[1])}, and calls {called - found:,} others so"
     else:
         title = f"{np.trace(table) / table.sum():.1%} of {table.sum():,} test rows get their own class"
     alt = "Confusion matrix of the test rows. " + "; ".join(
