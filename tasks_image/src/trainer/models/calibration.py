@@ -1,34 +1,38 @@
-"""How well probabilities agree with what came true."""
+"""Whether probabilities mean what they say."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainer.run.results import ReliabilityBin
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from trainer.models.scores import Predictions
 
-    Array = NDArray[Any]
+BINS = 10
 
 
-def reliability(truth_is_positive: Array, probability: Array, bins: int = 10) -> list[ReliabilityBin]:
-    """Rows (n,) in bins of about equal size by rising probability; equal probabilities share a bin, so some may go."""
+def reliability(predictions: Predictions) -> list[ReliabilityBin]:
+    """Predicted against observed in ranges of the probability with about as many rows each; empty unless binary.
+
+    Equal probabilities stay together, so there are fewer than ten bins where many rows share one.
+    """
     import numpy as np
 
-    order = np.argsort(probability, kind="stable")
-    probabilities, positives = probability[order], np.asarray(truth_is_positive, dtype=float)[order]
-    wanted = np.linspace(0, order.size, bins + 1)[1:-1].astype(int)
-    first = np.unique(np.searchsorted(probabilities, probabilities[wanted[wanted < order.size]], side="left"))
-    parts = zip(np.split(probabilities, first), np.split(positives, first), strict=True)
+    if predictions.positive is None or predictions.probability is None:
+        return []
+    probability = np.asarray(predictions.probability, dtype=float)
+    positive = predictions.truth == predictions.positive
+    edges = np.unique(np.quantile(probability, np.linspace(0, 1, BINS + 1)))
+    bins = np.searchsorted(edges[1:-1], probability, side="left")
     return [
         ReliabilityBin(
-            lower=float(part[0]),
-            upper=float(part[-1]),
-            rows=int(part.size),
-            predicted=float(part.mean()),
-            observed=float(true.mean()),
+            lower=float(edges[place]),
+            upper=float(edges[min(place + 1, edges.size - 1)]),
+            rows=int(inside.sum()),
+            predicted=float(probability[inside].mean()),
+            observed=float(positive[inside].mean()),
         )
-        for part, true in parts
-        if part.size
+        for place in range(max(edges.size - 1, 1))
+        if (inside := bins == place).any()
     ]

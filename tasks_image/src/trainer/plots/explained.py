@@ -89,5 +89,6 @@ def _key(made: Any, panel: Any, colours: Any) -> None:
         ScalarMappable(cmap=colours), ax=panel, orientation="horizontal", shrink=0.5, aspect=30, pad=0.02
     )
     bar.set_ticks([0, 1], labels=["low value", "high value"])
+    bar.set_label("grey: a text, which is neither", fontsize=9, color=SOFT)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=9, labelcolor=INK)

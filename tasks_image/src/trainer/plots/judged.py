@@ -180,10 +180,7 @@ def _precision_recall(problem: str, models: dict[str, Predictions]) -> Drawing:
 
 
 def _calibration(models: dict[str, Predictions]) -> Drawing:
-    bins = {}
-    for who, model in models.items():
-        ((is_positive, probability),) = model.one_versus_rest()
-        bins[who] = reliability(is_positive, probability)
+    bins = {who: reliability(model) for who, model in models.items()}
     own = bins["challenger"]
     rows = sum(part.rows for part in own)
     gap = sum(part.rows * abs(part.predicted - part.observed) for part in own) / rows

@@ -82,6 +82,7 @@ def render_run_report(run: RunFolder) -> str:
         facts=_facts(summary, pipeline, evaluation),
         failed=[_failed(run, failure) for failure in summary.failures],
         gates=_gates(summary.gates),
+        compared=any(gate.production is not None for gate in summary.gates),
         verdicts=VERDICTS,
         limit_text=limit_text,
         ingest=_read(run, IngestResult),
