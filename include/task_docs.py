@@ -24,13 +24,15 @@ TASK_DOCS = {
     "evaluate": "Chooses the challenger on validation rows; scores it and production, each in a process of its own, on "
     "the same test rows, whole and by segment; sees on changed validation rows whether it behaves as expected. "
     "See `predictions.parquet`.",
+    "explain": "Ranks what the challenger's answers rest on (SHAP for trees), and draws how good they are. See "
+    "`explain/` in the run folder, and `plots/` in MLflow.",
     "decide": "Holds the figures against the gates, those of segments and of behaviour too. **Promote**: all pass and "
     "the challenger is better than production beyond noise. **Keep**: it passes and is not shown to be better. "
     "**Refuse**: the run fails, nothing moves.",
     "register": "Registers the challenger as a version; skipped unless it is to be promoted. Moves no alias.",
     "accept": "Loads the registered version in a process of its own and tries it, before anything moves.",
     "promote": "Moves the aliases, if production is still what the decision compared with.",
-    "report": "Writes the summary and closes the run's record in MLflow, after a failure as well.",
+    "report": "Writes the summary and `report.html`, and closes the run's record in MLflow, after a failure as well.",
     "notify": "Sends the mail. A dead mail server does not fail the run.",
 }
 

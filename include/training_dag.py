@@ -82,6 +82,7 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         engineer_features = step("engineer_features")
         candidates = [_candidate(name, step) for name in pipeline.algorithms]
         evaluate = step("evaluate", trigger_rule="none_failed_min_one_success")
+        explain = step("explain")
         decide = _decide(run)
         register = step("register", when=PASSED)
         accept = step("accept")
@@ -92,7 +93,7 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         start >> ingest >> validate >> detect_drift >> engineer_features
         for tune, train in candidates:
             engineer_features >> tune >> train >> [evaluate, report]
-        evaluate >> decide >> register >> accept >> promote >> report >> notify
+        evaluate >> explain >> decide >> register >> accept >> promote >> report >> notify
         [decide, promote] >> notify
         # Given to the DAG before, the form would be copied into every task, which finds it on its DAG anyway.
         dag.params = run_form(pipeline)  # type: ignore[assignment]  # Airflow converts and validates it

@@ -34,7 +34,11 @@ class Preparation:
 
     def transform(self, frame: pl.DataFrame) -> np.ndarray:
         """Raw columns (n rows) as floats (n, m). Raises DataValidationError where a column is missing or unusable."""
-        return self.preprocessor.transform(self.features.transform(as_declared(frame, self.inputs)))
+        return self.preprocessor.transform(self.inputs_of(frame))
+
+    def inputs_of(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Raw columns (n rows) as the estimator's inputs (n rows), before they become numbers."""
+        return self.features.transform(as_declared(frame, self.inputs))
 
 
 def fit_preparation(features: Features, preprocess: Preprocess, training: pl.DataFrame) -> Preparation:

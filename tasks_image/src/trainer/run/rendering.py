@@ -39,6 +39,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield from _table("Behaviour (validation rows)", _behaviour(summary))
     yield from _times(summary)
     yield f"Run folder: {summary.run}"
+    if summary.page:
+        yield f"Report: {summary.page}"
 
 
 def _data_line(summary: Summary) -> str:

@@ -271,6 +271,45 @@ class EvaluateResult(Result):
     """The registered model's aliases at the time, and the version that each one names."""
 
 
+class Importance(BaseModel):
+    """How much one input column counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    column: str
+    value: float
+    """Mean absolute SHAP value, or how much worse the metric gets when the column is shuffled."""
+    share: float
+    """Of the values of all columns; those below 0 count as 0."""
+
+
+class Plot(BaseModel):
+    """A picture of the challenger: `{name}.png`, and `{name}.svg` for pages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    alt: str
+    """What the picture shows, in words and figures."""
+    file: str
+
+
+class ExplainResult(Result):
+    """What the challenger's answers rest on, and what they look like."""
+
+    method: Literal["shap", "permutation"]
+    why: str = ""
+    """Why it is permutation and not SHAP."""
+    unit: str
+    """What the values of `importance` are in."""
+    rows: int
+    """Validation rows that were explained."""
+    importance: list[Importance]
+    """The first columns; `importance.json` has all."""
+    plots: list[Plot]
+
+
 class RegisterResult(Result):
     """The registered version."""
 
@@ -312,3 +351,5 @@ class ReportResult(Result):
 
     outcome: str
     summary: str
+    page: str = ""
+    """`report.html`: the run on one page."""

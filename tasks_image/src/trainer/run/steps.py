@@ -11,6 +11,7 @@ STEPS = (
     "tune",
     "train",
     "evaluate",
+    "explain",
     "decide",
     "register",
     "accept",

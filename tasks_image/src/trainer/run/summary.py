@@ -17,6 +17,7 @@ from trainer.run.results import (
     IngestResult,
     PromoteResult,
     RegisterResult,
+    ReportResult,
     Result,
     StartResult,
     ValidateResult,
@@ -82,6 +83,8 @@ class Summary(BaseModel):
     wall_seconds: float
     overhead_share: float
     """1 - (sum of `seconds`) / `wall_seconds`."""
+    page: str = ""
+    """Address of the run on one page, once the step `report` has written it."""
 
 
 def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
@@ -121,6 +124,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         seconds=seconds,
         wall_seconds=wall,
         overhead_share=max(0.0, 1 - sum(seconds.values()) / wall) if wall else 0.0,
+        page=reported.page if (reported := run.at("report").result_or_none(ReportResult)) else "",
     )
 
 

@@ -21,19 +21,34 @@ ENDED_WELL = ("promoted", "registered", "kept")
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> ReportResult:
-    """Write `summary.json`, log it to the parent MLflow run, and leave no MLflow run of this run RUNNING."""
-    from trainer.tracking import close_running, connect
+    """Write `summary.json` and `report.html`, log them to the parent MLflow run, and leave none of its runs RUNNING.
+
+    The page is written before MLflow is asked for anything, and the record is closed whatever becomes of the page.
+    """
+    from trainer.reports.run_report import PAGE, write_report
 
     start = run.at("start").result(StartResult)
     summary = build_summary(run.at(""))
     address = write_summary(run, summary)
+    try:
+        page = write_report(run)
+    finally:
+        client = _close(run, start, summary)
+    with run.at("").local(PAGE) as file:
+        client.log_artifact(start.run_id, str(file))
+    logger.info("%s: %s: %s", pipeline.name, summary.outcome, summary.reason)
+    return ReportResult(outcome=summary.outcome, summary=address, page=page)
+
+
+def _close(run: RunFolder, start: StartResult, summary: Summary) -> MlflowClient:
+    from trainer.tracking import close_running, connect
+
     client = connect()
     close_running(client, start.experiment_id, run.key)
     _log(client, start.run_id, summary)
     _log_judging(client, start.run_id, run)
     client.set_terminated(start.run_id, "FINISHED" if summary.outcome in ENDED_WELL else "FAILED")
-    logger.info("%s: %s: %s", pipeline.name, summary.outcome, summary.reason)
-    return ReportResult(outcome=summary.outcome, summary=address)
+    return client
 
 
 def _log(client: MlflowClient, run_id: str, summary: Summary) -> None:

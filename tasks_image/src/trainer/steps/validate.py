@@ -92,7 +92,7 @@ def _refuse_or_warn(failed: list[CheckResult], checks: int, source: str, report:
 
 def _line(result: CheckResult) -> str:
     """A failed check in one line: column, count, share, examples, and what was expected."""
-    from trainer.data.validation_report import count_text, share_text, value_text
+    from trainer.reports.page import count_text, share_text, value_text
 
     parts = [f"{result.check}({result.column})"]
     if result.unexpected:

@@ -1,0 +1,1 @@
+"""Pages for people: one file each, to be opened without a network."""
