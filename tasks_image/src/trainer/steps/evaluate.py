@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError, ModelRefusedError
-from trainer.isolated.scoring import Scored, score_in_isolation
+from trainer.isolated.scoring import score_in_isolation
 from trainer.run.results import Candidate, Compared, EvaluateResult, TrainResult, TuneResult
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from trainer.isolated.scoring import Scored
     from trainer.models.registry import Reference
     from trainer.models.scores import Predictions
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
 logger = logging.getLogger(__name__)
-
-LARGEST_DIFFERENCE = 1e-6
-"""Between what a model answered in training and what it answers once loaded (floats travel through no text)."""
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
@@ -124,6 +123,8 @@ def _score_challenger(
     """Score validation and test rows in one process, and check the first against what training saw."""
     import polars as pl
 
+    from trainer.models.acceptance import LARGEST_DIFFERENCE
+
     scored = score_in_isolation(winner.model_uri, pl.concat([validation, test]), pipeline.run.batch_size)
     difference = largest_difference(run, winner.algorithm, keys, scored.output.head(validation.height))
     if difference > LARGEST_DIFFERENCE:
@@ -131,7 +132,7 @@ def _score_challenger(
             f"{winner.model_uri}: loaded in a process of its own it answers differently than in training, by up to "
             f"{difference:.3g} on {validation.height} validation rows"
         )
-    return Scored(scored.output.tail(test.height), scored.size_mb, scored.latency_ms, scored.memory_mb)
+    return replace(scored, output=scored.output.tail(test.height))
 
 
 def largest_difference(run: RunFolder, algorithm: str, keys: pl.Series, output: pl.DataFrame) -> float:
