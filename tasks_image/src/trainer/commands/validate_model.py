@@ -100,7 +100,7 @@ def _rendered(trial: Trial) -> str:
     lines = [
         f"{verdict}: {trial.model} version {trial.version}{aliases}",
         f"Judged on {trial.rows} rows: {trial.data}{left_out}",
-        *(f"  {'pass' if check.passed else 'FAIL'}  {check.name}: {check.says}" for check in trial.checks),
+        *(f"  {'pass' if check.passed else 'FAIL'}  {check.says}" for check in trial.checks),
     ]
     if trial.metrics:
         lines.append("Figures: " + ", ".join(f"{name} {value:.4f}" for name, value in trial.metrics.items()))

@@ -116,20 +116,28 @@ def folders_in_use(client: MlflowClient, foreign: Sequence[str] = ()) -> dict[st
     Raises ConfigurationError for such a version without a record, unless its model is named as foreign.
     """
     return {
-        address: f"{model.name} version {number} ({alias})"
+        address: f"{model.name} version {number} ({', '.join(sorted(aliases))})"
         for model in registered_models(client)
         if model.name not in foreign
-        for alias, number in model.aliases.items()
-        for address in _recorded_addresses(client.get_model_version(model.name, str(number)), alias)
+        for number, aliases in _by_version(model).items()
+        for address in _recorded_addresses(client.get_model_version(model.name, number), aliases)
     }
 
 
-def _recorded_addresses(version: ModelVersion, alias: str) -> list[str]:
-    absent = [tag for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG) if not version.tags.get(tag)]
+def _by_version(model: RegisteredModel) -> dict[str, list[str]]:
+    """The versions of a model that have aliases, and these."""
+    found: dict[str, list[str]] = {}
+    for alias, number in model.aliases.items():
+        found.setdefault(str(number), []).append(alias)
+    return found
+
+
+def _recorded_addresses(version: ModelVersion, aliases: list[str]) -> list[str]:
+    absent = ", ".join(tag for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG) if not version.tags.get(tag))
     if absent:
         raise ConfigurationError(
-            f"{version.name} version {version.version} ({alias}) has no tag {', '.join(absent)}: it is not known which "
-            f"run folder it needs, so none may go. If no run of a pipeline made it, say --foreign {version.name}"
+            f"{version.name} version {version.version} ({', '.join(aliases)}) has no tag {absent}: it is not known "
+            f"which run folder it needs, so none may go. If no run of a pipeline made it, say --foreign {version.name}"
         )
     return [version.tags[tag] for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG)]
 
@@ -140,9 +148,7 @@ def find_version(client: MlflowClient, model: str, *, version: str = "", alias: 
 
     known = model_names(client)
     if model not in known:
-        raise ConfigurationError(
-            f"there is no registered model {model!r}{did_you_mean(model, known)}; {_there_are('models', known)}"
-        )
+        raise ConfigurationError(f"there is no registered model {model!r}{did_you_mean(model, known)}")
     if alias:
         if found := version_of(client, model, alias):
             return found

@@ -37,7 +37,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> AcceptResult:
         difference = largest_difference(run, winner, keys, tried.output)
         checks.append(as_in_training(difference))
     for check in checks:
-        logger.info("%s: %s: %s", check.name, "passed" if check.passed else "FAILED", check.says)
+        logger.info("%s: %s", "passed" if check.passed else "FAILED", check.says)
     if reasons := refused(checks):
         raise ModelRefusedError(f"{uri} is not accepted: {reasons}. Nothing moves.")
     return _result(registered, tried, difference)
