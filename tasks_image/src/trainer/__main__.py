@@ -8,7 +8,20 @@ import sys
 from typing import TYPE_CHECKING
 
 from trainer import __version__
-from trainer.commands import check, data, job, report, schema, step, summary, train
+from trainer.commands import (
+    check,
+    data,
+    job,
+    prune,
+    report,
+    resolve,
+    rollback,
+    schema,
+    step,
+    summary,
+    train,
+    validate_model,
+)
 from trainer.errors import TrainerError
 
 if TYPE_CHECKING:
@@ -16,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("trainer")
 
-COMMANDS = (step, train, job, check, schema, data, summary, report)
+COMMANDS = (step, train, job, check, schema, data, summary, report, validate_model, resolve, rollback, prune)
 
 EPILOG = """\
 exit codes:

@@ -59,3 +59,6 @@ class ModelTrainingError(TrainerError, RuntimeError):
 
 FINAL_EXIT_CODES = {2: "configuration", 3: "data refused", 4: "model refused"}
 """Exit codes that no retry can change, and what each one means."""
+
+LESS_MEMORY = "lower the run parameters `sample_ratio` or `batch_size`, or give the step more memory"
+"""What to do where memory runs out."""

@@ -11,11 +11,12 @@ from typing import Any
 import mlflow
 import polars as pl
 import pytest
+import yaml
 
 import trainer
 from trainer.errors import ModelRefusedError, TrainerError
 from trainer.isolated import score_model
-from trainer.isolated.scoring import score_in_isolation
+from trainer.isolated.scoring import score_in_isolation, try_in_isolation
 from trainer.jobs.models import SklearnModel
 from trainer.jobs.savers import PyFuncSaver
 from trainer.jobs.services import MlflowService, RunConfig
@@ -79,8 +80,106 @@ def test_a_model_answers_in_batches_as_it_does_here(logged: Logged) -> None:
     assert scored.output["probability"].to_list() == pytest.approx(expected["probability"].to_list(), abs=1e-12)
     on_disk = sum(file.stat().st_size for file in logged.folder.rglob("*") if file.is_file()) / 1e6
     assert scored.size_mb == pytest.approx(on_disk, rel=0.1)
-    assert 0 < scored.latency_ms < 5000
     assert 50 < scored.memory_mb < 5000
+
+
+def test_a_model_is_tried_as_serving_will_use_it(logged: Logged) -> None:
+    tried = try_in_isolation(logged.uri, ROWS, None, batch_rows=90)
+    assert tried.output["probability"].to_list() == logged.fitted.predict(ROWS)["probability"].to_list()
+    assert (tried.batch_rows, tried.format_faults, tried.not_refused) == (90, [], [])
+    for timing in (tried.one_row, tried.batch):
+        assert timing.calls >= score_model.TIMED_CALLS[0]
+        assert 0 < timing.median_ms <= timing.p99_ms
+
+
+def test_what_serving_would_lack_is_named(logged: Logged, tmp_path: Path) -> None:
+    shutil.copytree(logged.folder, tmp_path / "model")
+    (tmp_path / "model" / "requirements.txt").write_text("polars\nnumpy>=2\nmlflow==3\n", encoding="utf-8")
+    (example,) = (tmp_path / "model").glob("input_example.json")
+    example.unlink()
+    file = tmp_path / "model" / "MLmodel"
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    document["signature"]["outputs"] = None
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    faults = try_in_isolation((tmp_path / "model").as_uri(), ROWS, None, batch_rows=2).format_faults
+    assert faults[:2] == ["its signature has no outputs", "requirements without an exact version: polars, numpy>=2"]
+    assert faults[2].startswith("it does not predict its own input example: MlflowException")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What MLflow would say of a model."""
+
+    flavors: dict[str, Any]
+
+    def get_output_schema(self) -> str:
+        return "a schema"
+
+    def get_input_schema(self) -> Any:
+        return SchemaSigner().sign(ROWS, ROWS).inputs
+
+    def load_input_example(self, _folder: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("flavors", "fault"),
+    [({}, "it has no flavor python_function"), ({"python_function": {"code": "code"}}, "no code is bundled with it")],
+    ids=["no-flavor", "no-code"],
+)
+def test_a_folder_that_is_no_model_for_serving(tmp_path: Path, flavors: dict[str, Any], fault: str) -> None:
+    assert list(score_model._format_faults(Metadata(flavors), tmp_path)) == [fault, "it names no requirements"]
+    assert list(score_model._example_faults(Model(Metadata(flavors), None), tmp_path)) == ["it has no input example"]
+
+
+@dataclass(frozen=True)
+class Model:
+    metadata: Metadata
+    predict: Any
+
+
+def _stumble(_rows: Any) -> None:
+    raise KeyError("k")
+
+
+@pytest.mark.parametrize("predict", [lambda rows: rows, _stumble], ids=["answers", "stumbles-further-in"])
+def test_a_missing_column_that_the_signature_lets_pass_is_named(predict: Any) -> None:
+    """`n` and `t` have missing values in training: they are optional."""
+    assert score_model._not_refused(Model(Metadata({}), predict), ROWS.head(1).to_pandas()) == ["k"]
+
+
+def test_times_are_of_single_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(score_model.time, "perf_counter", lambda: next(ticks) * 0.001)
+    monkeypatch.setattr(score_model, "TIMED_SECONDS", 0.3)
+    calls: list[None] = []
+    timed = score_model._timed(lambda: calls.append(None))
+    assert timed["calls"] == len(calls) - 1  # one to warm up
+    assert (timed["median_ms"], timed["p99_ms"]) == (pytest.approx(1), pytest.approx(1))
+    assert timed["calls"] == pytest.approx(100, abs=2)
+
+
+def test_the_99th_percentile_is_a_time_that_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    durations = [5.0, 1.0, *([2.0] * 197), 9.0]
+    clock = [0.0]
+    waits = iter([0.0, *durations])  # the first call warms up
+    monkeypatch.setattr(score_model, "TIMED_CALLS", (200, 200))
+    monkeypatch.setattr(score_model.time, "perf_counter", lambda: clock[0])
+
+    def call() -> None:
+        clock[0] += next(waits) / 1000
+
+    timed = score_model._timed(call)
+    assert timed == {"median_ms": pytest.approx(2), "p99_ms": pytest.approx(2), "calls": 200}
+
+
+def test_memory_that_runs_out_is_not_the_models_fault(altered: Callable[..., str]) -> None:
+    uri = altered("models/fitted.py", "probability = shares[:, code]", "raise MemoryError")
+    with pytest.raises(
+        TrainerError, match=r"memory ran out; lower the run parameters `sample_ratio` or `batch_size`"
+    ) as raised:
+        score_in_isolation(uri, ROWS)
+    assert raised.value.retry_can_help
 
 
 def test_the_models_own_code_answers_and_not_the_code_that_is_installed(altered: Callable[..., str]) -> None:

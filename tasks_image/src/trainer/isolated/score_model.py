@@ -7,22 +7,29 @@ model would answer with new code.
 from __future__ import annotations
 
 import json
+import math
 import resource
 import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 CANNOT_FETCH = 10
 CANNOT_SCORE = 11
+OUT_OF_MEMORY = 12
 BYTES_PER_MB = 1_000_000
 KIB_PER_MB = 1_000_000 / 1024
-LATENCY_REPEATS = 30
+TIMED_SECONDS = 1.5
+TIMED_CALLS = (5, 300)
+"""A call is timed for so many seconds: at least, and at most, so many times."""
 
 
 def main(request_file: str) -> int:
-    """Score as a request file says: `model_uri`, `rows`, `output`, `stats`, `batch_size`, `scratch`."""
+    """Score as a request file says: `model_uri`, `rows`, `output`, `stats`, `batch_size`, `scratch`, `try_batch`."""
     import mlflow
 
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
@@ -32,6 +39,8 @@ def main(request_file: str) -> int:
         return _tell(CANNOT_FETCH, error)
     try:
         _score(request, folder)
+    except MemoryError as error:
+        return _tell(OUT_OF_MEMORY, error)
     except Exception as error:  # noqa: BLE001  (whatever the model raises, it is refused)
         return _tell(CANNOT_SCORE, error)
     return 0
@@ -48,11 +57,9 @@ def _score(request: dict[str, Any], folder: str) -> None:
     size = request["batch_size"] or len(rows)
     batches = [model.predict(rows.iloc[first : first + size]) for first in range(0, len(rows), size)]
     pd.concat(batches, ignore_index=True).to_parquet(request["output"], index=False)
-    stats = {
-        "size_mb": size_mb,
-        "latency_ms": _one_row_latency(model, rows.head(1)),
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB,
-    }
+    tried = _try(model, Path(folder), rows, request["try_batch"]) if request["try_batch"] else None
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
+    stats = {"size_mb": size_mb, "memory_mb": memory_mb, "tried": tried}
     Path(request["stats"]).write_text(json.dumps(stats), encoding="utf-8")
 
 
@@ -75,17 +82,79 @@ def _as_signed(rows: Any, schema: Any) -> Any:
     return rows[list(types)].astype(numbers)
 
 
-def _one_row_latency(model: Any, row: Any) -> float:
-    """Median milliseconds to predict one row, warmed up."""
-    times = []
-    for _ in range(LATENCY_REPEATS):
-        began = time.perf_counter()
+def _try(model: Any, folder: Path, rows: Any, batch_rows: int) -> dict[str, Any]:
+    """Use the model as serving will: its format, rows that lack a column, one row and a batch on the clock."""
+    batch = rows.iloc[[place % len(rows) for place in range(batch_rows)]].reset_index(drop=True)
+    return {
+        "format_faults": [*_format_faults(model.metadata, folder), *_example_faults(model, folder)],
+        "not_refused": _not_refused(model, rows.head(1)),
+        "one_row": _timed(lambda: model.predict(rows.head(1))),
+        "batch": _timed(lambda: model.predict(batch)),
+    }
+
+
+def _format_faults(metadata: Any, folder: Path) -> Iterator[str]:
+    """What the model's folder lacks of what serving needs."""
+    flavor = metadata.flavors.get("python_function")
+    if flavor is None:
+        yield "it has no flavor python_function"
+    elif not flavor.get("code") or not any((folder / flavor["code"]).rglob("*.py")):
+        yield "no code is bundled with it"
+    if metadata.get_output_schema() is None:
+        yield "its signature has no outputs"
+    requirements = folder / "requirements.txt"
+    names = requirements.read_text(encoding="utf-8").split("\n") if requirements.is_file() else []
+    wanted = [line.strip() for line in names if line.strip() and not line.startswith(("#", "-"))]
+    if not wanted:
+        yield "it names no requirements"
+    if loose := [line for line in wanted if "==" not in line]:
+        yield f"requirements without an exact version: {', '.join(loose)}"
+
+
+def _example_faults(model: Any, folder: Path) -> Iterator[str]:
+    try:
+        example = model.metadata.load_input_example(str(folder))
+        if example is None:
+            yield "it has no input example"
+        else:
+            model.predict(example)
+    except Exception as error:  # noqa: BLE001  (whatever the model raises is what is wrong with it)
+        yield f"it does not predict its own input example: {type(error).__name__}: {error}"
+
+
+def _not_refused(model: Any, row: Any) -> list[str]:
+    """Required columns without which the model answers all the same, and not with its signature's refusal."""
+    required = [column.name for column in model.metadata.get_input_schema().inputs if column.required]
+    return [name for name in required if not _refuses(model, row.drop(columns=name), name)]
+
+
+def _refuses(model: Any, row: Any, name: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
         model.predict(row)
+    except MlflowException as error:
+        return repr(name) in str(error)
+    except Exception:  # noqa: BLE001  (an accident further in is no refusal by the signature)
+        return False
+    return False
+
+
+def _timed(call: Callable[[], Any]) -> dict[str, float]:
+    """Milliseconds that a call takes, warmed up: the median and the 99th percentile (nearest rank)."""
+    call()
+    least, most = TIMED_CALLS
+    times: list[float] = []
+    ends = time.perf_counter() + TIMED_SECONDS
+    while len(times) < least or (len(times) < most and time.perf_counter() < ends):
+        began = time.perf_counter()
+        call()
         times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
+    rank = math.ceil(0.99 * len(times)) - 1
+    return {"median_ms": statistics.median(times), "p99_ms": sorted(times)[rank], "calls": len(times)}
 
 
-def _tell(code: int, error: Exception) -> int:
+def _tell(code: int, error: BaseException) -> int:
     sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
     return code
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from trainer.errors import ModelRefusedError, TrainerError
+from trainer.errors import LESS_MEMORY, ModelRefusedError, TrainerError
 from trainer.isolated import score_model
 
 if TYPE_CHECKING:
@@ -28,18 +29,62 @@ class Scored:
     output: pl.DataFrame
     """`prediction` and, for classifiers, `probability` columns; one row for each row asked."""
     size_mb: float
-    latency_ms: float
-    """Median time for one row."""
     memory_mb: float
     """Peak resident memory of the whole process."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What calls took, each on its own clock and after one to warm up."""
+
+    median_ms: float
+    p99_ms: float
+    """99th percentile; of fewer than 100 calls, the slowest."""
+    calls: int
+
+
+@dataclass(frozen=True)
+class Tried(Scored):
+    """A model's answers, and what using it as serving will has shown."""
+
+    one_row: Timing
+    batch: Timing
+    batch_rows: int
+    format_faults: list[str]
+    """What it lacks of what serving needs."""
+    not_refused: list[str]
+    """Required columns whose absence its signature does not refuse."""
 
 
 def score_in_isolation(model_uri: str, rows: pl.DataFrame, batch_size: int | None = None) -> Scored:
     """Score rows (n, raw columns) with the model at an MLflow URI.
 
-    Raises TrainerError where the model cannot be fetched, ModelRefusedError where it cannot be loaded or does not
-    answer each row.
+    Raises TrainerError where the model cannot be fetched or memory runs out, ModelRefusedError where it cannot be
+    loaded or does not answer each row.
     """
+    output, stats = _ask(model_uri, rows, batch_size)
+    return Scored(output, stats["size_mb"], stats["memory_mb"])
+
+
+def try_in_isolation(model_uri: str, rows: pl.DataFrame, batch_size: int | None, batch_rows: int) -> Tried:
+    """Score rows as `score_in_isolation` does, and spend some seconds on trying the model as serving will use it."""
+    output, stats = _ask(model_uri, rows, batch_size, try_batch=batch_rows)
+    tried = stats["tried"]
+    return Tried(
+        output,
+        stats["size_mb"],
+        stats["memory_mb"],
+        one_row=Timing(**tried["one_row"]),
+        batch=Timing(**tried["batch"]),
+        batch_rows=batch_rows,
+        format_faults=tried["format_faults"],
+        not_refused=tried["not_refused"],
+    )
+
+
+def _ask(
+    model_uri: str, rows: pl.DataFrame, batch_size: int | None, *, try_batch: int = 0
+) -> tuple[pl.DataFrame, dict[str, Any]]:
     import polars as pl
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -52,6 +97,7 @@ def score_in_isolation(model_uri: str, rows: pl.DataFrame, batch_size: int | Non
             "stats": str(folder / "stats.json"),
             "batch_size": batch_size,
             "scratch": str(folder / "model"),
+            "try_batch": try_batch,
         }
         (folder / "model").mkdir()
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
@@ -60,7 +106,7 @@ def score_in_isolation(model_uri: str, rows: pl.DataFrame, batch_size: int | Non
         output = pl.read_parquet(folder / "output.parquet")
     if output.height != rows.height:
         raise ModelRefusedError(f"{model_uri}: {output.height} predictions for {rows.height} rows")
-    return Scored(output, **stats)
+    return output, stats
 
 
 def _run(model_uri: str, folder: Path) -> None:
@@ -74,6 +120,8 @@ def _run(model_uri: str, folder: Path) -> None:
     said = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
     if done.returncode == score_model.CANNOT_SCORE:
         raise ModelRefusedError(f"{model_uri} cannot be loaded or does not predict: {said}")
+    if done.returncode in (score_model.OUT_OF_MEMORY, -signal.SIGKILL):
+        raise TrainerError(f"{model_uri} could not be scored: memory ran out; {LESS_MEMORY}")
     raise TrainerError(f"{model_uri} could not be scored (exit code {done.returncode}): {said}")
 
 

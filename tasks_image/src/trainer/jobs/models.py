@@ -134,6 +134,12 @@ class SklearnModel(Sklearn, Model):
         accepted = {key: value for key, value in known.items() if key in _construct(kind, {}).get_params()}
         return _construct(kind, {**accepted, **self.params})
 
+    def fit(self, *data: Any, **options: Any) -> Any:
+        estimator = super().fit(*data, **options)
+        if "n_jobs" in estimator.get_params() and "n_jobs" not in self.params:
+            estimator.set_params(n_jobs=None)  # threads of its own only delay the answer to a single row
+        return estimator
+
 
 MODELS: dict[str, type[XGBoostModel | LightGBMModel | SklearnModel]] = {
     "xgboost": XGBoostModel,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trainer.errors import ConfigurationError, TrainerError
+from trainer.pipeline import did_you_mean
 from trainer.tracking import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 PRODUCTION = "production"
 PREVIOUS = "previous_production"
@@ -19,9 +24,11 @@ REGISTRATION_TAG = "trainer.registration"
 SNAPSHOT_TAG = "data.snapshot"
 DIGEST_TAG = "data.digest"
 KEYS_TAG = "data.keys"
+RUN_FOLDER_TAG = "trainer.run_folder"
+ALGORITHM_TAG = "trainer.algorithm"
 
 _NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
-_NO_SUCH_ALIAS = "INVALID_PARAMETER_VALUE"
+_INVALID = "INVALID_PARAMETER_VALUE"
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ def version_of(client: MlflowClient, model: str, alias: str) -> ModelVersion | N
     try:
         return client.get_model_version_by_alias(model, alias)
     except MlflowException as error:
-        if error.error_code in (_NOT_FOUND, _NO_SUCH_ALIAS) and _alias_is_absent(client, model, alias):
+        if error.error_code in (_NOT_FOUND, _INVALID) and _alias_is_absent(client, model, alias):
             return None
         raise
 
@@ -74,3 +81,87 @@ def production_reference(model_name: str) -> Reference | None:
         return None
     tags = version.tags
     return Reference(str(version.version), tags.get(SNAPSHOT_TAG, ""), tags.get(DIGEST_TAG, ""), tags.get(KEYS_TAG, ""))
+
+
+@contextlib.contextmanager
+def asking_mlflow() -> Iterator[MlflowClient]:
+    """A client for a command of a person; where MLflow does not answer, the block ends with a TrainerError."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield connect()
+    except MlflowException as error:
+        raise TrainerError(f"MLflow cannot be asked: {error}") from error
+
+
+def model_names(client: MlflowClient) -> list[str]:
+    """The names of all registered models."""
+    return [str(model.name) for model in registered_models(client)]
+
+
+def registered_models(client: MlflowClient) -> Iterator[RegisteredModel]:
+    """All registered models, page by page."""
+    token = None
+    while True:
+        page = client.search_registered_models(page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def folders_in_use(client: MlflowClient, foreign: Sequence[str] = ()) -> dict[str, str]:
+    """Addresses in the run folders that versions with an alias came from, and the version behind each.
+
+    Raises ConfigurationError for such a version without a record, unless its model is named as foreign.
+    """
+    return {
+        address: f"{model.name} version {number} ({', '.join(sorted(aliases))})"
+        for model in registered_models(client)
+        if model.name not in foreign
+        for number, aliases in _by_version(model).items()
+        for address in _recorded_addresses(client.get_model_version(model.name, number), aliases)
+    }
+
+
+def _by_version(model: RegisteredModel) -> dict[str, list[str]]:
+    """The versions of a model that have aliases, and these."""
+    found: dict[str, list[str]] = {}
+    for alias, number in model.aliases.items():
+        found.setdefault(str(number), []).append(alias)
+    return found
+
+
+def _recorded_addresses(version: ModelVersion, aliases: list[str]) -> list[str]:
+    absent = ", ".join(tag for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG) if not version.tags.get(tag))
+    if absent:
+        raise ConfigurationError(
+            f"{version.name} version {version.version} ({', '.join(aliases)}) has no tag {absent}: it is not known "
+            f"which run folder it needs, so none may go. If no run of a pipeline made it, say --foreign {version.name}"
+        )
+    return [version.tags[tag] for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG)]
+
+
+def find_version(client: MlflowClient, model: str, *, version: str = "", alias: str = "") -> ModelVersion:
+    """The version that a number or an alias names; raises ConfigurationError saying what there is instead."""
+    from mlflow.exceptions import MlflowException
+
+    known = model_names(client)
+    if model not in known:
+        raise ConfigurationError(f"there is no registered model {model!r}{did_you_mean(model, known)}")
+    if alias:
+        if found := version_of(client, model, alias):
+            return found
+        aliases = [f"{name} → {number}" for name, number in aliases_of(client, model).items()]
+        raise ConfigurationError(f"{model} has no alias {alias!r}; {_there_are('aliases', aliases)}")
+    try:
+        return client.get_model_version(model, version)
+    except MlflowException as error:
+        if error.error_code not in (_NOT_FOUND, _INVALID):
+            raise
+        numbers = [str(one.version) for one in client.search_model_versions(f"name = '{model}'")]
+        raise ConfigurationError(f"{model} has no version {version!r}; {_there_are('versions', numbers)}") from error
+
+
+def _there_are(what: str, names: list[str]) -> str:
+    return f"there are the {what} {', '.join(sorted(names))}" if names else f"there are no {what}"

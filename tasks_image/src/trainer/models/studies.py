@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,18 @@ def _within(algorithm: AnyAlgorithm, name: str, space: Range | Choice) -> bool:
     if isinstance(space, Choice):
         return value in space.choices
     return isinstance(value, int | float) and space.low <= value <= space.high
+
+
+def remove_journals(run_key: str, storage: str) -> None:
+    """Remove the journals of a run's studies, with what a kill left of their locks; a database keeps its studies."""
+    if not storage.startswith(JOURNAL):
+        logger.info("run %s: its studies stay in their database", run_key)
+        return
+    name = re.compile(rf"{re.escape(run_key)}-[a-z][a-z0-9_]*-[0-9a-f]{{{DIGEST_DIGITS}}}\.journal(\..+)?")
+    folder = Path(storage.removeprefix(JOURNAL)).absolute()
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if name.fullmatch(file.name):
+            file.unlink()
 
 
 def _storage(address: str, name: str) -> Any:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREDICTIONS = "predictions.parquet"
-LARGEST_DIFFERENCE = 1e-6
-"""Between what a model answered in training and what it answers once loaded (floats travel through no text)."""
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
@@ -135,6 +133,7 @@ def _score_challenger(pipeline: Pipeline, run: RunFolder, winner: TrainResult, t
     """Score validation, test and changed rows in one process, and check the first against what training saw."""
     import polars as pl
 
+    from trainer.models.acceptance import LARGEST_DIFFERENCE
     from trainer.models.behaviour import change_rows, judge_behaviour
 
     validation, _, keys = rows_of(pipeline, run, "validation")

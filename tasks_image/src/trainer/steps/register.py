@@ -33,7 +33,7 @@ def _description(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult)
 
 def _tags(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> dict[str, str]:
     """What a later run has to know of this version: the snapshot is its drift reference, the keys what it has seen."""
-    from trainer.models.registry import DIGEST_TAG, KEYS_TAG, SNAPSHOT_TAG
+    from trainer.models.registry import ALGORITHM_TAG, DIGEST_TAG, KEYS_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG
 
     start = run.at("start").result(StartResult)
     ingest = run.at("ingest").result(IngestResult)
@@ -42,8 +42,8 @@ def _tags(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> dic
         DIGEST_TAG: ingest.digest,
         KEYS_TAG: run.at("engineer_features").result(FeaturesResult).keys,
         "data.source": ingest.source,
-        "trainer.run_folder": run.at("").uri_of(),
+        RUN_FOLDER_TAG: run.at("").uri_of(),
         "trainer.pipeline": pipeline.name,
-        "trainer.algorithm": evaluation.winner,
+        ALGORITHM_TAG: evaluation.winner,
         "code.git_commit": start.git_commit or "unknown",
     }

@@ -1,0 +1,165 @@
+"""Old run folders of an artifact store: which may go, and taking them away so that none is read half-removed."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import ConfigurationError
+from trainer.run.folder import FAILURE_FILE, PIPELINE_FILE, RESULT_FILE, RunFolder
+from trainer.run.latest import LATEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MARKER = "being-removed"
+"""Written first and removed last: without `pipeline.yaml` beside it, what is left of a folder has to go too."""
+UNFINISHED_DAYS = 7
+"""For so long a run that has not come to its report may still be running, or be taken up again."""
+BYTES_PER_MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run folder as it lies in the store."""
+
+    pipeline: str
+    folder: RunFolder
+    megabytes: float
+    changed_at: datetime | None
+    """When its newest file was written; None where the store does not say."""
+    finished: bool
+    half_removed: bool
+
+    @property
+    def name(self) -> str:
+        """Pipeline and key, as a person would point at it."""
+        return f"{self.pipeline}/{self.folder.key}"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is kept."""
+
+    now: datetime
+    keep_days: float
+    keep_last: int
+    """Of each pipeline."""
+    in_use: Mapping[str, str]
+    """Addresses of which some registered version needs the run folder, and which version that is."""
+
+
+def stored_runs(store: str) -> list[StoredRun]:
+    """The run folders `{store}/{pipeline}/{key}`, newest first. Raises ConfigurationError if there is no such store."""
+    top = RunFolder.open(store)
+    if not top.filesystem.isdir(top.root):
+        raise ConfigurationError(f"there is no artifact store {top.uri}; name one with --store")
+    found = [
+        run
+        for pipeline in _folders(top.filesystem, top.root)
+        for key in _folders(top.filesystem, f"{top.root}/{pipeline}")
+        if (run := _stored(RunFolder.open(f"{top.uri}/{pipeline}/{key}", top.filesystem), pipeline)) is not None
+    ]
+    return sorted(found, key=lambda run: run.changed_at or datetime.max.replace(tzinfo=UTC), reverse=True)
+
+
+def why_kept(runs: list[StoredRun], rules: Rules) -> list[tuple[StoredRun, str]]:
+    """Each run, and why it is kept; empty for one that may go. `runs` are sorted, newest first."""
+    seen: dict[str, int] = {}
+    decided = []
+    for run in runs:
+        place = seen[run.pipeline] = seen.get(run.pipeline, 0) + 1
+        decided.append((run, _reason(run, place, rules)))
+    return decided
+
+
+def user_of(run: StoredRun, in_use: Mapping[str, str]) -> str:
+    """Which registered version needs a run, or an empty text; by pipeline and key, wherever the store lay then."""
+    own = f"/{run.name}/"
+    return next((user for address, user in in_use.items() if own in f"{address}/"), "")
+
+
+def remove(run: RunFolder) -> None:
+    """Take a run folder away. Killed at any point, what is left is no done run, and `stored_runs` finds it again."""
+    run.write_text(MARKER, "what is left of this run folder can be removed\n")
+    files = [str(path) for path in run.filesystem.find(run.root)]
+    order = sorted(files, key=lambda path: _place(path, run))
+    for path in order:
+        with contextlib.suppress(FileNotFoundError):
+            run.filesystem.rm_file(path)
+    with contextlib.suppress(FileNotFoundError):
+        run.filesystem.rm(run.root, recursive=True)
+
+
+def _place(path: str, run: RunFolder) -> int:
+    """First what says that a run, or a step of it, is there; last the marker."""
+    if path.endswith(f"{run.root}/{PIPELINE_FILE}"):
+        return 0
+    if path.endswith(f"/{RESULT_FILE}"):
+        return 1
+    return 3 if path.endswith(f"{run.root}/{MARKER}") else 2
+
+
+def _reason(run: StoredRun, place: int, rules: Rules) -> str:
+    if user := user_of(run, rules.in_use):
+        return f"{user} came from it"
+    if _is_latest(run.folder):
+        return f"`{LATEST}` points at it"
+    return "" if run.half_removed else _too_new(run, place, rules)
+
+
+def _too_new(run: StoredRun, place: int, rules: Rules) -> str:
+    if run.changed_at is None:
+        return "the store does not say how old it is"
+    age = rules.now - run.changed_at
+    if age < timedelta(days=rules.keep_days):
+        return f"younger than {rules.keep_days:g} days"
+    if not run.finished and age < timedelta(days=UNFINISHED_DAYS):
+        return f"unfinished, and younger than {UNFINISHED_DAYS} days"
+    return f"among the {rules.keep_last} newest of its pipeline" if place <= rules.keep_last else ""
+
+
+def _is_latest(folder: RunFolder) -> bool:
+    """Whether the link for people points here."""
+    if not folder.is_local:
+        return False
+    own = Path(folder.root).resolve()
+    return (own.parent.parent / LATEST).resolve() == own
+
+
+def _folders(filesystem: Any, path: str) -> Iterator[str]:
+    for found in filesystem.ls(path, detail=True, refresh=True):
+        name = str(found["name"]).rstrip("/").rsplit("/", 1)[-1]
+        if found["type"] == "directory" and not found.get("islink") and not name.startswith("."):
+            yield name
+
+
+def _stored(folder: RunFolder, pipeline: str) -> StoredRun | None:
+    """What lies in a folder, or None if no run has made it."""
+    files = {path[len(folder.root) :].strip("/"): info for path, info in _files(folder).items()}
+    begun = {PIPELINE_FILE, f"start/{RESULT_FILE}", f"start/{FAILURE_FILE}", MARKER} & files.keys()
+    if not begun:
+        return None
+    times = [_changed(info) for name, info in files.items() if name != MARKER]
+    return StoredRun(
+        pipeline=pipeline,
+        folder=folder,
+        megabytes=sum(info["size"] or 0 for info in files.values()) / BYTES_PER_MB,
+        changed_at=None if None in times else max((time for time in times if time), default=None),
+        finished=f"report/{RESULT_FILE}" in files,
+        half_removed=MARKER in files and PIPELINE_FILE not in files,
+    )
+
+
+def _files(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = folder.filesystem.find(folder.root, detail=True)
+    return {str(path): info for path, info in found.items()}
+
+
+def _changed(info: dict[str, Any]) -> datetime | None:
+    """When a file was written: a local file says `mtime`, an object `LastModified`."""
+    when = info.get("mtime", info.get("LastModified"))
+    return datetime.fromtimestamp(when, UTC) if isinstance(when, int | float) else when

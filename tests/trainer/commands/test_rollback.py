@@ -1,0 +1,70 @@
+"""`trainer rollback`: production returns to the version before, once, and only from where it is expected."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from trainer.__main__ import main
+from trainer.commands.rollback import ROLLED_BACK_TAG
+from trainer.models.registry import PREVIOUS, PRODUCTION, aliases_of
+
+MODEL = "churn-predictor"
+
+
+@pytest.fixture
+def promoted(client: MlflowClient, register: Any) -> MlflowClient:
+    """Production is version 2, and version 1 was before it."""
+    for key in ("run-1", "run-2", "run-3"):
+        register(key)
+    client.set_registered_model_alias(MODEL, PRODUCTION, "2")
+    client.set_registered_model_alias(MODEL, PREVIOUS, "1")
+    return client
+
+
+def test_production_returns_once_however_often_it_is_asked(promoted: MlflowClient, capsys: Any) -> None:
+    assert main(["rollback", MODEL, "--from", "2"]) == 0
+    assert capsys.readouterr().out == f"{MODEL}: production 2 → 1; previous_production stays 1\n"
+    assert aliases_of(promoted, MODEL) == {PRODUCTION: "1", PREVIOUS: "1"}
+    assert promoted.get_model_version(MODEL, "2").tags[ROLLED_BACK_TAG] == "1"
+    assert main(["rollback", MODEL, "--from", "2"]) == 0
+    assert capsys.readouterr().out == f"{MODEL}: production is version 1 already; nothing moved\n"
+    assert aliases_of(promoted, MODEL) == {PRODUCTION: "1", PREVIOUS: "1"}
+
+
+def test_it_does_not_move_what_somebody_has_moved(promoted: MlflowClient, caplog: pytest.LogCaptureFixture) -> None:
+    promoted.set_registered_model_alias(MODEL, PRODUCTION, "3")
+    assert main(["rollback", MODEL, "--from", "2"]) == 4
+    assert "production is version 3, not 2; somebody moved it. Nothing moves" in caplog.text
+    assert aliases_of(promoted, MODEL) == {PRODUCTION: "3", PREVIOUS: "1"}
+
+
+@pytest.mark.parametrize(
+    ("arrange", "asked", "said"),
+    [
+        (lambda client: client.delete_registered_model_alias(MODEL, PREVIOUS), "2", "no alias 'previous_production'; there are the aliases production → 2"),
+        (lambda client: client.delete_registered_model_alias(MODEL, PRODUCTION), "2", "no alias 'production'"),
+        (lambda client: client.set_registered_model_alias(MODEL, PREVIOUS, "2"), "2", "both version 2: nothing to go back to"),
+        (lambda client: client.set_registered_model_alias(MODEL, PREVIOUS, "2"), "9", "has no version '9'; there are the versions 1, 2, 3"),
+    ],
+    ids=["nothing-before", "no-production", "gone-back-already", "no-such-version"],
+)  # fmt: skip
+def test_where_there_is_nothing_to_go_back_to(
+    promoted: MlflowClient, caplog: pytest.LogCaptureFixture, arrange: Any, asked: str, said: str
+) -> None:
+    arrange(promoted)
+    before = aliases_of(promoted, MODEL)
+    assert main(["rollback", MODEL, "--from", asked]) == 2
+    assert said in caplog.text
+    assert aliases_of(promoted, MODEL) == before
+
+
+def test_a_registry_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # the discard port
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with caplog.at_level(logging.ERROR):
+        assert main(["rollback", MODEL, "--from", "2"]) == 1
+    assert "MLflow cannot be asked" in caplog.text
