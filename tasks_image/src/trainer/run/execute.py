@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from trainer.errors import TrainerError
+from trainer.redaction import without_secrets
+from trainer.run import about
 from trainer.run.results import Failure, Result
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ R = TypeVar("R", bound=Result)
 
 def execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
     """Run a step in its folder and write its result; where it fails, write why and raise the step's own error."""
+    with about.noted(pipeline=pipeline.name, run_key=folder.key, step=folder.step, algorithm=folder.algorithm):
+        return _execute(step, pipeline, folder)
+
+
+def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
     folder.begin()
     began = time.perf_counter()
     try:
@@ -44,6 +51,6 @@ def failure_of(error: Exception, folder: RunFolder) -> Failure:
         step=folder.step,
         algorithm=folder.algorithm,
         error=type(error).__name__,
-        message="\n".join([str(error), *notes]),
+        message=without_secrets("\n".join([str(error), *notes])),
         exit_code=error.exit_code if isinstance(error, TrainerError) else 1,
     )
