@@ -7,9 +7,10 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from trainer.errors import TrainerError
+from trainer.errors import PromotionConflictError, TrainerError
 from trainer.redaction import without_secrets
 from trainer.run import about
+from trainer.run.production import FALLS_BACK, fall_back
 from trainer.run.results import Failure, Result
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folde
     try:
         result = step(pipeline, folder)
     except Exception as error:
+        if folder.step in FALLS_BACK and not isinstance(error, PromotionConflictError):  # that one says it itself
+            error.add_note(fall_back(folder))
         folder.fail(failure_of(error, folder))
         raise
     seconds = time.perf_counter() - began
