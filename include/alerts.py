@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.policy
 import logging
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 SUCCESS = "Training Pipeline - Success"
 FAILURE = "Training Pipeline - Failure"
+POLICY = email.policy.default.clone(max_line_length=200)
+"""Subjects in one line: some programs show the fold."""
 
 
 def on_run_success(run: str) -> str:
@@ -80,13 +83,13 @@ def _send(subject: str, summary: Summary, run: RunFolder) -> str:
 
 def _message(settings: Alerts, subject: str, content: Mail) -> EmailMessage:
     """Plain text and HTML as alternatives: a mail program shows the one that it can."""
-    message = EmailMessage()
+    message = EmailMessage(POLICY)
     message["Subject"] = subject
     message["From"] = settings.sender
     message["To"] = ", ".join(settings.recipients)
     message["Date"] = datetime.now(UTC)
-    message.set_content(as_text(content))
-    message.add_alternative(as_html(content), subtype="html")
+    message.set_content(as_text(content), cte="quoted-printable")
+    message.add_alternative(as_html(content), subtype="html", cte="quoted-printable")
     return message
 
 

@@ -110,7 +110,7 @@ def _failure_line(failure: Failure) -> str:
 
 def _facts(summary: Summary, run: RunFolder) -> Iterator[tuple[str, str]]:
     if summary.outcome in {"refused", "failed", "unfinished"}:
-        yield "Production", fall_back(run)
+        yield "Fall back", fall_back(run)
     if summary.model.name and summary.model.version:
         aliases = ", ".join(f"{alias} → {version}" for alias, version in sorted(summary.model.aliases.items()))
         yield "Model", f"{summary.model.name} version {summary.model.version} ({aliases or 'no aliases'})"

@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 COLOURS = {"good": "#1a7f37", "neutral": "#9a6700", "bad": "#b42318"}
 FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 TEXT = f"{FONT};font-size:15px;line-height:1.5;overflow-wrap:anywhere;word-break:break-word"
-SMALL = f"{FONT};font-size:13px;line-height:1.45;overflow-wrap:anywhere;word-break:break-word"
+SMALL = f"{FONT};font-size:13px;line-height:1.45"
+CELL = (
+    "word-break:normal;overflow-wrap:normal;text-align:left;vertical-align:top;padding:4px 8px 4px 0;"
+    "border-bottom:1px solid #d8dee4"
+)
 # Programs that know no media queries stay light; those that do follow the reader's choice.
 STYLE = """\
 :root{color-scheme:light dark;supported-color-schemes:light dark}
 @media (prefers-color-scheme:dark){.page{background:#0d1117!important}.card{background:#161b22!important}
-.text{color:#e6edf3!important}.faint{color:#9da7b3!important}.rule{border-color:#30363d!important}a{color:#6cb6ff!important}}"""
+.text{color:#e6edf3!important}.faint{color:#9da7b3!important}.rule{border-color:#30363d!important}
+.bad{color:#ff7b72!important}.neutral{color:#e3b341!important}a{color:#6cb6ff!important}}"""
 
 
 def as_html(mail: Mail) -> str:
@@ -80,8 +85,8 @@ def _link(address: str) -> str:
 
 
 def _table(rows: list[dict[str, str]]) -> str:
-    """Figures; the page turns each row into lines on a narrow screen by letting its cells wrap."""
-    style = f"{SMALL};text-align:left;vertical-align:top;padding:4px 8px 4px 0;border-bottom:1px solid #d8dee4"
+    """Figures; on a narrow screen names wrap at their spaces, and figures do not."""
+    style = f"{SMALL};{CELL}"
     head = "".join(
         f'<th class="faint rule" style="{style};color:#59636e">{escape(_spaced(key))}</th>' for key in rows[0]
     )
@@ -97,8 +102,8 @@ def _table(rows: list[dict[str, str]]) -> str:
 
 
 def _value(text: str) -> str:
-    colour = {"FAIL": COLOURS["bad"], "no gain": COLOURS["neutral"]}.get(text)
-    return f'<b style="color:{colour}">{escape(text)}</b>' if colour else escape(_spaced(text))
+    tone = {"FAIL": "bad", "no gain": "neutral"}.get(text)
+    return f'<b class="{tone}" style="color:{COLOURS[tone]}">{text}</b>' if tone else escape(_spaced(text))
 
 
 def _spaced(text: str) -> str:

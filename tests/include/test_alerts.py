@@ -173,7 +173,7 @@ def test_refused_data_is_called_a_data_quality_issue(failed_run: Callable[..., R
     lines = body(message, "plain").splitlines()
     assert lines[0] == "churn: Data quality issue detected"
     assert lines[2] == "evaluate: DataValidationError: churn: 3 blanks"
-    assert "Production: production stays version 7" in lines
+    assert "Fall back: production stays version 7" in lines
 
 
 @pytest.mark.usefixtures("mail_connection")
