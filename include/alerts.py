@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import html
+import email.policy
 import logging
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from smtplib import SMTPException
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from airflow.sdk import Connection
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from include.mail import mail_of, subject_of
+from include.mail_html import as_html
+from include.mail_text import as_text
 from include.operators import open_run
 from include.settings import load_settings
 from trainer.errors import ConfigurationError
 from trainer.run import run_key
-from trainer.run.rendering import MEANINGS, render
+from trainer.run.results import StartResult
 from trainer.run.summary import build_summary, write_summary
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.mail import Mail
     from include.settings import Alerts
+    from trainer.run import RunFolder
     from trainer.run.summary import Summary
 
 logger = logging.getLogger(__name__)
 
 SUCCESS = "Training Pipeline - Success"
 FAILURE = "Training Pipeline - Failure"
+POLICY = email.policy.default.clone(max_line_length=200)
+"""Subjects in one line: some programs show the fold."""
 
 
 def on_run_success(run: str) -> str:
@@ -36,9 +46,9 @@ def on_run_success(run: str) -> str:
     folder = open_run(run)
     summary = build_summary(folder)
     write_summary(folder, summary)
-    subject = f"{SUCCESS}: {summary.pipeline} {summary.outcome}"
+    subject = subject_of(summary, SUCCESS)
     try:
-        return _send(subject, summary, {})
+        return _send(subject, summary, folder)
     except Exception as error:  # the model stands, whatever the mail server does
         logger.exception("the mail %r was not sent", subject)
         return f"not sent: {type(error).__name__}: {error}"
@@ -53,28 +63,58 @@ def on_run_failure(context: Context) -> None:
     write_summary(folder, summary)
     reason = str(context.get("reason") or "")
     logger.info("run %s of %s ended %s: %s", context["run_id"], pipeline, summary.outcome, reason)
-    _send(f"{FAILURE}: {pipeline} {summary.outcome}", summary, context)
+    _send(subject_of(summary, FAILURE), summary, folder)
 
 
-def _send(subject: str, summary: Summary, context: Any) -> str:
+def _send(subject: str, summary: Summary, run: RunFolder) -> str:
     """Mail through the connection; where there is none, write the mail to the outbox. Returns what was done.
 
     Raises ConfigurationError where there is neither.
     """
-    settings = load_settings().alerts
-    if not _is_configured(settings.connection):
-        return _to_outbox(settings, subject, summary)
-    from airflow.providers.smtp.notifications.smtp import SmtpNotifier  # only who mails needs it, not who reads DAGs
+    settings = load_settings()
+    content = mail_of(summary, run, settings.mlflow.tracking_uri, _airflow_page(summary, run))
+    message = _message(settings.alerts, subject, content)
+    if not _is_configured(settings.alerts.connection):
+        return _to_outbox(settings.alerts, message, summary)
+    _deliver(settings.alerts.connection, message)
+    logger.info("mail %r sent to %s", subject, message["To"])
+    return f"sent to {message['To']}"
 
-    SmtpNotifier(
-        to=settings.recipients,
-        from_email=settings.sender,
-        subject=subject,
-        html_content=as_html(summary),
-        smtp_conn_id=settings.connection,
-    ).notify(context)
-    logger.info("mail %r sent to %s", subject, ", ".join(settings.recipients))
-    return f"sent to {', '.join(settings.recipients)}"
+
+def _message(settings: Alerts, subject: str, content: Mail) -> EmailMessage:
+    """Plain text and HTML as alternatives: a mail program shows the one that it can."""
+    message = EmailMessage(POLICY)
+    message["Subject"] = subject
+    message["From"] = settings.sender
+    message["To"] = ", ".join(settings.recipients)
+    message["Date"] = datetime.now(UTC)
+    message.set_content(as_text(content), cte="quoted-printable")
+    message.add_alternative(as_html(content), subtype="html", cte="quoted-printable")
+    return message
+
+
+def _deliver(connection: str, message: EmailMessage) -> None:
+    """Send through the provider's hook; its notifier builds a mail of HTML alone."""
+    from airflow.providers.smtp.hooks.smtp import SmtpHook  # only who mails needs it, not who reads DAGs
+
+    with SmtpHook(smtp_conn_id=connection) as hook:
+        for left in reversed(range(hook.smtp_retry_limit + 1)):
+            try:
+                hook._smtp_client.send_message(message)  # type: ignore[union-attr]  # noqa: SLF001  (the hook itself sends no finished message)
+            except SMTPException:
+                if not left:
+                    raise
+            else:
+                return
+
+
+def _airflow_page(summary: Summary, run: RunFolder) -> str:
+    """The run's page in Airflow's UI, where Airflow has been told its own address."""
+    base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
+    start = run.at("start").result_or_none(StartResult)
+    if not base or start is None or not start.airflow_run_id:
+        return ""
+    return f"{base}/dags/{summary.pipeline}_training/runs/{quote(start.airflow_run_id)}"
 
 
 def _is_configured(connection: str) -> bool:
@@ -85,38 +125,14 @@ def _is_configured(connection: str) -> bool:
     return True
 
 
-def _to_outbox(settings: Alerts, subject: str, summary: Summary) -> str:
+def _to_outbox(settings: Alerts, message: EmailMessage, summary: Summary) -> str:
     if settings.outbox is None:
         raise ConfigurationError(
             f"alerts.connection: Airflow has no connection {settings.connection!r}; add it, or name an `alerts.outbox`"
         )
-    message = EmailMessage()
-    message["Subject"] = subject
-    message["From"] = settings.sender
-    message["To"] = ", ".join(settings.recipients)
-    message["Date"] = datetime.now(UTC)
-    message.set_content(render(summary))
-    message.add_alternative(as_html(summary), subtype="html")
     outbox = Path(settings.outbox)
     outbox.mkdir(parents=True, exist_ok=True)
     file = outbox / f"{summary.pipeline}-{summary.run.rsplit('/', 1)[-1]}-{summary.outcome}.eml"
     file.write_bytes(bytes(message))
     logger.info("no connection %r: the mail is in %s", settings.connection, file)
     return f"written to {file}"
-
-
-def as_html(summary: Summary) -> str:
-    """The summary as the body of a mail; the reason first."""
-    headline, _, meaning = MEANINGS[summary.outcome].partition(": ")
-    failed = "".join(
-        f"<li><b>{html.escape(' '.join(filter(None, (failure.step, failure.algorithm))))}</b>: "
-        f"{html.escape(failure.error)}: {html.escape(failure.message)}</li>"
-        for failure in summary.failures
-    )
-    return (
-        '<div style="font-family: system-ui, sans-serif; max-width: 46em; line-height: 1.5">'
-        f"<h2>{html.escape(summary.pipeline)}: {html.escape(headline.lower())}</h2>"
-        f"<p>{html.escape(meaning)}.</p>"
-        + (f"<p>These steps failed:</p><ul>{failed}</ul>" if failed else f"<p>{html.escape(summary.reason)}</p>")
-        + f'<pre style="overflow-x: auto; font-size: 13px">{html.escape(render(summary))}</pre></div>'
-    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 import subprocess
@@ -13,7 +15,9 @@ from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from include.settings import credentials, inherited_environment, load_settings, step_environment
+from trainer.environment import secrets
 from trainer.errors import FINAL_EXIT_CODES
+from trainer.redaction import without_secrets
 from trainer.run import RunFolder
 from trainer.run.results import Failure, Result, StartResult
 
@@ -27,6 +31,7 @@ SECONDS_TO_END = 5
 INTERRUPTED = 130
 """The exit code by which shells name an interruption from the keyboard."""
 TRUE = "True"
+LEVELS = logging.getLevelNamesMapping()
 
 
 class StepFailedError(AirflowException):
@@ -133,9 +138,10 @@ class LocalStepOperator(BaseOperator):
         )
         threading.Thread(target=self._end_group_after_step, name="end-group-after-step", daemon=True).start()
         with self._process as process:
+            hidden = secrets(environment)
             try:
                 for line in process.stdout or ():
-                    self._log(line.rstrip())
+                    self._log(without_secrets(line.rstrip(), hidden))
                 return process.wait()
             finally:
                 self._end_group()
@@ -147,12 +153,12 @@ class LocalStepOperator(BaseOperator):
             self._end_group()
 
     def _log(self, line: str) -> None:
+        """Log a line of the step at the level that it names; a JSON record stays whole, for a log store to read."""
         level, _, rest = line.partition(" ")
-        shown = {"WARNING": self.log.warning, "ERROR": self.log.error, "INFO": self.log.info}.get(level)
-        if shown is None:
-            self.log.info("%s", line)
+        if level in LEVELS:
+            self.log.log(LEVELS[level], "%s", rest)
         else:
-            shown("%s", rest)
+            self.log.log(LEVELS.get(_level_of_record(line), logging.INFO), "%s", line)
 
     def _end_group(self) -> None:
         """Ask the process group to end, then make it end."""
@@ -186,6 +192,15 @@ class LocalStepOperator(BaseOperator):
         if self._killed or exit_code == INTERRUPTED:
             raise AirflowFailException(f"{message} (ended from outside: not retried)")
         raise StepFailedError(message)
+
+
+def _level_of_record(line: str) -> str:
+    """The level of a JSON record; empty for any other line."""
+    try:
+        record = json.loads(line) if line.startswith("{") else None
+    except json.JSONDecodeError:
+        return ""
+    return str(record.get("level", "")) if isinstance(record, dict) else ""
 
 
 def _how_it_ended(exit_code: int) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.settings import load_settings
+from trainer.colour import painted
 from trainer.errors import ConfigurationError
 from trainer.run import RunFolder
 from trainer.run.latest import LATEST
@@ -111,7 +112,7 @@ def _latest() -> Path | None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(painted(text, sys.stdout) + "\n")
     sys.stdout.flush()
 
 

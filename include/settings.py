@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from trainer.addresses import secret_in
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Spec, did_you_mean, parse_yaml, read_text, validate
 
@@ -26,6 +27,8 @@ class Mlflow(Spec):
     tracking_uri: str
     artifact_location: str
     """Where artifacts of new experiments go; empty: where the server says."""
+    connection: str | None
+    """The Airflow connection with the server's user and password."""
 
 
 class Alerts(Spec):
@@ -45,6 +48,8 @@ class Settings(Spec):
     artifact_store: str
     data_store: str
     study_storage: str
+    study_connection: str | None
+    """The Airflow connection of a database that keeps the studies instead."""
     mlflow: Mlflow
     samples: bool
     image: str
@@ -55,6 +60,14 @@ class Settings(Spec):
     step_timeout_minutes: float = Field(gt=0)
     alerts: Alerts
 
+    @field_validator("artifact_store", "data_store", "study_storage", "mlflow")
+    @classmethod
+    def _without_secrets(cls, value: Any) -> Any:
+        for address in (value.tracking_uri, value.artifact_location) if isinstance(value, Mlflow) else (value,):
+            if found := secret_in(address):
+                raise ValueError(f"an address holds {found}; put it into an Airflow connection and name that here")
+        return value
+
     @model_validator(mode="after")
     def _samples_only_where_allowed(self) -> Self:
         if self.samples and self.name not in SAMPLES_ALLOWED_IN:
@@ -64,8 +77,12 @@ class Settings(Spec):
 
 @lru_cache
 def load_settings() -> Settings:
-    """The settings of the environment that PIPELINES_ENVIRONMENT names. Raises ConfigurationError."""
-    return read_settings(os.environ.get("PIPELINES_ENVIRONMENT", "default"), _home())
+    """The settings of the environment that PIPELINES_ENVIRONMENT names. Raises ConfigurationError.
+
+    Its file lies in `include/environments`, or in the folder that ENVIRONMENTS_FOLDER names.
+    """
+    folder = Path(os.environ.get("ENVIRONMENTS_FOLDER", ENVIRONMENTS))
+    return read_settings(os.environ.get("PIPELINES_ENVIRONMENT", "default"), _home(), folder)
 
 
 def pipelines_folder() -> Path:
@@ -99,20 +116,42 @@ def step_environment(settings: Settings) -> dict[str, str]:
 
 def credentials(settings: Settings) -> dict[str, str]:
     """Secrets that a step needs, from Airflow connections, as environment variables of its process."""
-    if settings.aws_connection is None:
-        return {}
-    from airflow.sdk import Connection
+    found = {**_aws(settings.aws_connection), **_mlflow(settings.mlflow.connection), **_studies(settings)}
+    return {name: value for name, value in found.items() if value}
 
-    connection = Connection.get(settings.aws_connection)
+
+def _aws(name: str | None) -> dict[str, str | None]:
+    if name is None:
+        return {}
+    connection = _connection(name)
     extra = connection.extra_dejson
-    found = {
+    return {
         "AWS_ACCESS_KEY_ID": connection.login or extra.get("aws_access_key_id"),
         "AWS_SECRET_ACCESS_KEY": connection.password or extra.get("aws_secret_access_key"),
         "AWS_SESSION_TOKEN": extra.get("aws_session_token"),
         "AWS_DEFAULT_REGION": extra.get("region_name"),
         "AWS_ENDPOINT_URL": extra.get("endpoint_url"),
     }
-    return {name: value for name, value in found.items() if value}
+
+
+def _mlflow(name: str | None) -> dict[str, str | None]:
+    if name is None:
+        return {}
+    connection = _connection(name)
+    return {"MLFLOW_TRACKING_USERNAME": connection.login, "MLFLOW_TRACKING_PASSWORD": connection.password}
+
+
+def _studies(settings: Settings) -> dict[str, str | None]:
+    if settings.study_connection is None:
+        return {}
+    address = str(_connection(settings.study_connection).get_uri())
+    return {"TRAINER_STUDY_STORAGE": address.replace("postgres://", "postgresql://", 1)}  # as SQLAlchemy calls it
+
+
+def _connection(name: str) -> Any:
+    from airflow.sdk import Connection
+
+    return Connection.get(name)
 
 
 def inherited_environment() -> dict[str, str]:

@@ -14,7 +14,10 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 TRAINER = PROJECT / "tasks_image" / "src" / "trainer"
-LIGHT_OF_TRAINER = ("trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision")
+LIGHT_OF_TRAINER = (
+    "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.environment",
+    "trainer.redaction", "trainer.colour",
+)  # fmt: skip
 FORBIDDEN_OF_AIRFLOW = ("airflow.models", "airflow.settings", "airflow.utils.session")
 HEAVY = (
     "pandas", "polars", "great_expectations", "evidently", "mlflow", "optuna", "xgboost", "lightgbm", "sklearn", "shap",

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from include.alerts import as_html, on_run_failure, on_run_success
+from include.alerts import on_run_failure, on_run_success
+from include.mail import mail_of
+from include.mail_html import as_html
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder, run_key
-from trainer.run.results import Failure, PromoteResult, RegisterResult
+from trainer.run.results import DriftResult, Failure, PromoteResult, RegisterResult
 from trainer.run.summary import build_summary
 
 RUN_ID = "scheduled__2026-01-04T02:00:00+00:00"
@@ -106,7 +108,7 @@ def test_a_promotion_is_told(promoted_run: RunFolder, mailbox: Any) -> None:
     assert message["From"] == "pipelines@example.com"
     assert message["To"] == "mlops-team@example.com"
     html = body(message, "html")
-    assert "<h2>churn: promoted</h2>" in html
+    assert "The new model is production</h1>" in html
     assert "there is no production model yet" in html
     assert "version 8 (production → 8)" in html
 
@@ -117,7 +119,8 @@ def test_a_model_that_is_not_better_is_told_as_success(kept_run: RunFolder, mail
     (message,) = mailbox.messages
     assert message["Subject"] == "Training Pipeline - Success: churn kept"
     html = body(message, "html")
-    assert "production stays" in html
+    assert "Production stays: the new model is not shown to be better</h1>" in html
+    assert "not shown to be better than production" in body(message, "plain")
     assert "not shown to be better than production" in html
 
 
@@ -135,8 +138,9 @@ def test_a_failed_run_is_told_in_one_mail_with_every_step_that_failed(
     (message,) = mailbox.messages
     assert message["Subject"] == "Training Pipeline - Failure: churn failed"
     html = body(message, "html")
-    assert "<li><b>train logistic</b>: ModelTrainingError: did not converge</li>" in html
-    assert "<li><b>train forest</b>: StepKilled: killed (SIGKILL)</li>" in html
+    assert "The run failed in train</h1>" in html
+    assert "train logistic: ModelTrainingError: did not converge</p>" in html
+    assert "train forest: StepKilled: killed (SIGKILL)</p>" in html
     assert json.loads(run.at("").read_text("summary.json"))["outcome"] == "failed"
 
 
@@ -155,7 +159,21 @@ def test_a_run_that_did_not_get_through_its_first_step_is_told(home: Path, mailb
     on_run_failure(CONTEXT)
     (message,) = mailbox.messages
     assert message["Subject"] == "Training Pipeline - Failure: churn failed"
-    assert "<li><b>start</b>: ConfigurationError: no such host</li>" in body(message, "html")
+    assert "The configuration is wrong</h1>" in body(message, "html")
+    assert "start: ConfigurationError: no such host" in body(message, "plain")
+
+
+@pytest.mark.usefixtures("mail_connection")
+def test_refused_data_is_called_a_data_quality_issue(failed_run: Callable[..., RunFolder], mailbox: Any) -> None:
+    run = failed_run([Failure(step="evaluate", error="DataValidationError", message="churn: 3 blanks", exit_code=3)])
+    run.at("detect_drift").finish(DriftResult(status="stable", reference_version="7"))
+    on_run_failure(CONTEXT)
+    (message,) = mailbox.messages
+    assert message["Subject"] == "Training Pipeline - Failure: churn failed: Data quality issue detected"
+    lines = body(message, "plain").splitlines()
+    assert lines[0] == "churn: Data quality issue detected"
+    assert lines[2] == "evaluate: DataValidationError: churn: 3 blanks"
+    assert "Fall back: production stays version 7" in lines
 
 
 @pytest.mark.usefixtures("mail_connection")
@@ -182,15 +200,15 @@ def test_what_a_step_says_is_shown_as_it_is(
     on_run_failure(CONTEXT)
     (message,) = mailbox.messages
     html = body(message, "html")
-    assert f"<li><b>ingest</b>: DataValidationError: {shown}</li>" in html
+    assert f"ingest: DataValidationError: {shown}</p>" in html
     assert "<script>" not in html
 
 
 def test_html_escapes_a_note_too(kept_run: RunFolder) -> None:
     summary = build_summary(kept_run).model_copy(update={"reason": "<b>bold</b>", "pipeline": "a<b"})
-    html = as_html(summary)
+    html = as_html(mail_of(summary, kept_run))
     assert "<b>bold</b>" not in html
-    assert "<h2>a&lt;b: " in html
+    assert "a&lt;b</div>" in html
 
 
 def outbox_mail(home: Path) -> EmailMessage:
@@ -209,8 +227,8 @@ def test_without_a_connection_the_mail_is_written_to_the_outbox(kept_run: RunFol
     assert message["From"] == "pipelines@example.com"
     assert message["To"] == "mlops-team@example.com"
     assert message["Date"].datetime is not None
-    assert "KEPT: production stays" in body(message, "plain")
-    assert "<h2>churn: kept</h2>" in body(message, "html")
+    assert body(message, "plain").startswith("churn: Production stays: the new model is not shown to be better\n")
+    assert "Production stays" in body(message, "html")
 
 
 def test_without_a_connection_a_failure_goes_to_the_outbox_too(

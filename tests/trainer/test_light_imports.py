@@ -17,7 +17,10 @@ HEAVY = {
     "duckdb", "evidently", "great_expectations", "lightgbm", "matplotlib", "mlflow", "numpy", "optuna", "pandas", "polars",
     "pyarrow", "scipy", "shap", "sklearn", "torch", "xgboost",
 }  # fmt: skip
-LIGHT = ("trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision")
+LIGHT = (
+    "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.environment",
+    "trainer.redaction", "trainer.colour",
+)  # fmt: skip
 LIGHT_LIBRARIES = {"pydantic", "yaml", "fsspec"}
 ABOVE = {"airflow", "include", "dags", "plugins"}
 
@@ -87,7 +90,7 @@ def is_light(name: str) -> bool:
 
 def test_there_is_something_to_look_at() -> None:
     assert len(light_files()) > 15
-    assert {module_name(file).split(".")[1] for file in light_files()} == {"pipeline", "run", "errors", "decision"}
+    assert {f"trainer.{module_name(file).split('.')[1]}" for file in light_files()} == {*LIGHT}
 
 
 @pytest.mark.parametrize("file", light_files(), ids=module_name)

@@ -194,7 +194,7 @@ def test_an_unexpected_error_exits_with_1_and_its_trace(run: RunFolder, pipeline
     run.at("evaluate").write_text("result.json", '{"winner": "xgb')
     done = trainer("step", "decide", "--run", run.uri, cwd=tmp_path)
     assert done.returncode == 1
-    assert "Traceback" in done.stderr
+    assert "Traceback" in done.stdout
 
 
 @pytest.mark.parametrize(

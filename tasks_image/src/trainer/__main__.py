@@ -23,6 +23,7 @@ from trainer.commands import (
     validate_model,
 )
 from trainer.errors import TrainerError
+from trainer.run import about
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = chosen.command(chosen)
     except TrainerError as error:
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))
-        logger.error("%s: %s%s", type(error).__name__, error, notes)  # noqa: TRY400  (the message is for a person)
+        with about.noted(error=type(error).__name__, exit_code=error.exit_code):
+            logger.error("%s: %s%s", type(error).__name__, error, notes)  # noqa: TRY400  (the message is for a person)
         return error.exit_code
+    except Exception as error:
+        with about.noted(error=type(error).__name__, exit_code=TrainerError.exit_code):
+            logger.exception("%s: %s", type(error).__name__, error)  # noqa: TRY401  (a log store reads the message)
+        return TrainerError.exit_code
     return code
 
 

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from trainer.addresses import secret_in, without_login
 from trainer.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SHORTEST_SECRET = 6
+"""A shorter text would be found in words that have nothing to do with it."""
+_SECRET_NAME = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY")
+
+
+def _without_secret(address: str) -> str:
+    if found := secret_in(address):
+        raise ValueError(f"holds {found}, which would be kept with every run; give credentials to the store's client")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_without_secret)]
 
 
 class Environment(BaseModel):
@@ -17,11 +36,11 @@ class Environment(BaseModel):
 
     tracking_uri: Annotated[str, Field(min_length=1)]
     """`MLFLOW_TRACKING_URI`: MLflow's server, or a database for a single machine."""
-    artifact_location: str = ""
+    artifact_location: Address = ""
     """Where artifacts of new experiments go; empty: where the MLflow server says."""
     study_storage: str = ""
     """Where Optuna keeps its studies: `journal:///folder`, or the address of a database."""
-    data_store: str = ""
+    data_store: Address = ""
     """What a pipeline's relative addresses are relative to."""
     samples: bool = False
     """Whether a built-in sample may stand in for data that is not there."""
@@ -40,13 +59,41 @@ def read_environment() -> Environment:
     try:
         return Environment.model_validate(found)
     except ValidationError as error:
-        wrong = "; ".join(f"{names[str(detail['loc'][0])]}: {detail['msg'].lower()}" for detail in error.errors())
+        wrong = "; ".join(
+            f"{names[str(detail['loc'][0])]}: {detail['msg'].removeprefix('Value error, ').lower()}"
+            for detail in error.errors()
+        )
         raise ConfigurationError(f"environment variables: {wrong}; `source .airflow/env` sets them all") from error
 
 
 def variable_name(field: str) -> str:
     """The environment variable behind a field of Environment."""
     return "MLFLOW_TRACKING_URI" if field == "tracking_uri" else f"TRAINER_{field.upper()}"
+
+
+def secrets(environment: Mapping[str, str] = os.environ) -> set[str]:
+    """The secrets in a process's environment: variables named as such, and the passwords in addresses."""
+    found = set()
+    for name, value in environment.items():
+        if _SECRET_NAME.search(name) and not name.endswith(("_FILE", "_PATH", "_CREDENTIALS")):  # these name a file
+            found.add(value)
+        elif "://" in value and "@" in value:
+            found |= _passwords(value)
+    return {secret for secret in found if len(secret) >= SHORTEST_SECRET}
+
+
+def _passwords(address: str) -> set[str]:
+    """The password in an address, as it stands there and as it is meant."""
+    try:
+        password = without_login(address)[2]
+    except ValueError:
+        return set()
+    return {password, quote(password, safe="")}
+
+
+def colour_is_refused() -> bool:
+    """Whether the person at the terminal wants no colour (no-color.org), or the terminal has none."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 
 def cores() -> int:

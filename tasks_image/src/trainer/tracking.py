@@ -9,6 +9,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from trainer.addresses import without_login
 from trainer.environment import read_environment
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ LONGEST_METRIC = 200
 
 
 def connect() -> MlflowClient:
-    """A client of the MLflow store that the environment names."""
+    """A client of the MLflow store that the environment names.
+
+    A server's user and password go to MLflow apart from its address, which MLflow prints and puts into its errors.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_ALEMBIC_LOG_LEVEL", "WARNING")
@@ -38,8 +42,22 @@ def connect() -> MlflowClient:
 
     for noisy in ("alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(read_environment().tracking_uri)
+    mlflow.set_tracking_uri(_tracking_uri())
     return mlflow.MlflowClient()
+
+
+def _tracking_uri() -> str:
+    """The store's address without a login; that of a server is handed to MLflow as it asks for it."""
+    given = read_environment().tracking_uri
+    if not given.startswith(("http://", "https://")):
+        return given
+    address, user, password = without_login(given)
+    for name, value in (("MLFLOW_TRACKING_USERNAME", user), ("MLFLOW_TRACKING_PASSWORD", password)):
+        if value:
+            os.environ[name] = value
+    if address != given:
+        os.environ["MLFLOW_TRACKING_URI"] = address  # MLflow reads it too, and so do the processes started here
+    return address
 
 
 def ensure_experiment(client: MlflowClient, name: str) -> str:

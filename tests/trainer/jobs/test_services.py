@@ -36,7 +36,7 @@ def test_a_failure_is_reported_while_the_services_run_and_raised_again(caplog: p
         Services(LoggerService(level="INFO"), AlertsService(), "nightly"),
     ):
         raise DataValidationError("no rows")
-    assert caplog.messages == ["nightly failed: DataValidationError: no rows"]
+    assert caplog.messages == ["nightly failed: Data quality issue detected: DataValidationError: no rows"]
     assert logging.getLogger("trainer").level == logging.WARNING
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trainer.errors import DataValidationError, StepNotDoneError
+from trainer.errors import DataValidationError, ModelTrainingError, StepNotDoneError
 from trainer.run import RunFolder
 from trainer.run.execute import execute, failure_of
-from trainer.run.results import Failure, RegisterResult
+from trainer.run.results import DriftResult, Failure, RegisterResult
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -62,9 +62,38 @@ def test_a_failure_is_kept_and_raised(step: RunFolder, churn: Pipeline) -> None:
     with pytest.raises(DataValidationError, match="17 rows"):
         execute(work, churn, step)
     assert step.result_or_none(RegisterResult) is None
-    assert step.failure() == Failure(
-        step="register", error="DataValidationError", message="17 rows are wrong\nstage: reading", exit_code=3
-    )
+    stays = "production stays what it was: the run did not get as far as asking for its version"
+    message = f"17 rows are wrong\nstage: reading\n{stays}"
+    assert step.failure() == Failure(step="register", error="DataValidationError", message=message, exit_code=3)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("7", "production stays version 7"), ("", "there is no production version to fall back to; none moves")],
+)
+def test_a_failure_says_which_model_goes_on(version: str, said: str, step: RunFolder, churn: Pipeline) -> None:
+    step.at("detect_drift").finish(DriftResult(status="no_reference", reference_version=version))
+
+    def work(_pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        raise ModelTrainingError("did not converge")
+
+    with pytest.raises(ModelTrainingError):
+        execute(work, churn, step.at("train", "logistic"))
+    failure = step.at("train", "logistic").failure()
+    assert failure is not None
+    assert failure.message == f"did not converge\n{said}"
+
+
+def test_a_failure_while_promoting_does_not_claim_that_nothing_moved(step: RunFolder, churn: Pipeline) -> None:
+    step.at("detect_drift").finish(DriftResult(status="stable", reference_version="7"))
+
+    def work(_pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        raise OSError("the registry is away")
+
+    with pytest.raises(OSError, match="away") as raised:
+        execute(work, churn, step.at("promote"))
+    (note,) = raised.value.__notes__
+    assert "before it production was version 7. Clear the task `promote`" in note
 
 
 def test_an_interrupted_step_is_neither_done_nor_failed(step: RunFolder, churn: Pipeline) -> None:

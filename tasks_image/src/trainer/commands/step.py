@@ -11,7 +11,7 @@ from trainer.environment import read_environment
 from trainer.errors import ConfigurationError, TrainerError
 from trainer.parent import stop_with_parent
 from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline
-from trainer.run import RunFolder
+from trainer.run import RunFolder, about
 from trainer.run.execute import execute, failure_of
 from trainer.run.steps import PER_ALGORITHM, STEPS
 
@@ -43,8 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     stop_with_parent()
     logs.set_up(read_environment().log_format)
     folder = RunFolder.open(arguments.run)
+    about.note(run_key=folder.key, step=arguments.name, algorithm=arguments.algorithm)
     try:
         pipeline = _pipeline(arguments, folder)
+        about.note(pipeline=pipeline.name)
         step = step_of(arguments.name, pipeline, arguments.algorithm)
     except TrainerError as error:
         own = folder.at(arguments.name, arguments.algorithm)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from trainer.colour import painted
 from trainer.errors import ConfigurationError
 from trainer.run import RunFolder
 from trainer.run.rendering import render
@@ -31,5 +32,5 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"there is no run folder {folder.uri}; name one with --run")
     summary = build_summary(folder, arguments.wall_seconds)
     write_summary(folder, summary)
-    sys.stdout.write(render(summary) + "\n")
+    sys.stdout.write(painted(render(summary), sys.stdout) + "\n")
     return 0

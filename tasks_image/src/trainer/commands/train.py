@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer import logs
+from trainer.colour import painted
 from trainer.commands.step import given_pipeline, parse_parameters, run_step
 from trainer.environment import read_environment
 from trainer.errors import StepNotDoneError, TrainerError
 from trainer.pipeline import Pipeline, validate
-from trainer.run import RunFolder, run_key
+from trainer.run import RunFolder, about, run_key
 from trainer.run.rendering import render
 from trainer.run.steps import parts_of_run
 from trainer.run.summary import build_summary, write_summary
@@ -52,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = pipeline.for_run(parameters)
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     folder = RunFolder.open(arguments.run or f".runs/{pipeline.name}/{run_key(f'by-hand {stamp}')}")
+    about.note(pipeline=pipeline.name, run_key=folder.key)
     wants_version = arguments.register_best or parameters["promote_to"] != "none"
     began = time.monotonic()
     try:
@@ -59,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         summary = build_summary(folder, time.monotonic() - began)
         write_summary(folder, summary)
-        print(render(summary))  # noqa: T201  (the command's output)
+        sys.stdout.write(painted(render(summary), sys.stdout) + "\n")
     return 0
 
 

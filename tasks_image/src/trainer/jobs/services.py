@@ -6,6 +6,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Literal, Self
 
+from trainer.errors import DataValidationError
 from trainer.pipeline import Spec
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ class Services:
     ) -> Literal[False]:
         try:
             if error is not None:
-                self._alerts.notify(f"{self._job} failed", f"{type(error).__name__}: {error}")
+                issue = ": Data quality issue detected" if isinstance(error, DataValidationError) else ""
+                self._alerts.notify(f"{self._job} failed{issue}", f"{type(error).__name__}: {error}")
         finally:
             self._stack.close()
         return False

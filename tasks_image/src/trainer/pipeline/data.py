@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from trainer.addresses import secret_in
 from trainer.pipeline.spec import Spec
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "datetime"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def _without_secret(uri: str) -> str:
+    if found := secret_in(uri):
+        raise ValueError(
+            f"holds {found}, which would be kept with every run; take it out of the address and put credentials into "
+            "a connection (for S3 the environment's `aws_connection`, by hand AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY)"
+        )
+    return uri
+
+
+Uri = Annotated[str, AfterValidator(_without_secret)]
+"""A path or an address, without a secret in it."""
 
 
 class Source(Spec):
@@ -30,7 +45,7 @@ class CsvSource(Source):
     """Rows in a CSV file, by path or address."""
 
     KIND: Literal["csv"] = "csv"
-    uri: str
+    uri: Uri
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
 
 
@@ -38,7 +53,7 @@ class ParquetSource(Source):
     """Rows in a Parquet file, by path or address."""
 
     KIND: Literal["parquet"] = "parquet"
-    uri: str
+    uri: Uri
     columns: list[str] = []
     """Columns to read, as published; all by default."""
 

@@ -7,7 +7,10 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from trainer.errors import TrainerError
+from trainer.errors import PromotionConflictError, TrainerError
+from trainer.redaction import without_secrets
+from trainer.run import about
+from trainer.run.production import FALLS_BACK, fall_back
 from trainer.run.results import Failure, Result
 
 if TYPE_CHECKING:
@@ -23,11 +26,18 @@ R = TypeVar("R", bound=Result)
 
 def execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
     """Run a step in its folder and write its result; where it fails, write why and raise the step's own error."""
+    with about.noted(pipeline=pipeline.name, run_key=folder.key, step=folder.step, algorithm=folder.algorithm):
+        return _execute(step, pipeline, folder)
+
+
+def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
     folder.begin()
     began = time.perf_counter()
     try:
         result = step(pipeline, folder)
     except Exception as error:
+        if folder.step in FALLS_BACK and not isinstance(error, PromotionConflictError):  # that one says it itself
+            error.add_note(fall_back(folder))
         folder.fail(failure_of(error, folder))
         raise
     seconds = time.perf_counter() - began
@@ -44,6 +54,6 @@ def failure_of(error: Exception, folder: RunFolder) -> Failure:
         step=folder.step,
         algorithm=folder.algorithm,
         error=type(error).__name__,
-        message="\n".join([str(error), *notes]),
+        message=without_secrets("\n".join([str(error), *notes])),
         exit_code=error.exit_code if isinstance(error, TrainerError) else 1,
     )

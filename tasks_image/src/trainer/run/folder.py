@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from trainer.addresses import secret_in
 from trainer.errors import ConfigurationError, StepNotDoneError
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run.results import Failure, Result
@@ -49,8 +50,10 @@ class RunFolder:
         """The run folder at an fsspec URI or a local path; a filesystem given is used instead of the URI's own.
 
         A path is made absolute, since addresses inside the folder are read by later runs, wherever those start.
-        Raises ConfigurationError where the URI's protocol is not known.
+        Raises ConfigurationError where the URI's protocol is not known, and for a URI that holds a secret.
         """
+        if found := secret_in(uri):
+            raise ConfigurationError(f"the run folder's address holds {found}; give credentials to the store's client")
         uri = uri.rstrip("/") if "://" in uri else str(Path(uri).resolve())
         try:
             own, root = fsspec.core.url_to_fs(uri, use_listings_cache=False)

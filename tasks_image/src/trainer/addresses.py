@@ -1,0 +1,46 @@
+"""Addresses of files, servers and databases, and the secrets that may stand in them."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+SENSITIVE = (
+    r"[\w.-]*(?:signature|token|secret|passw(?:or)?d|pwd|credential|api[_-]?key|accesskeyid)[\w.-]*|sig|key|auth"
+)
+"""What a parameter of an address is called whose value nobody else may see, as a regular expression."""
+_KEY = re.compile(SENSITIVE, re.IGNORECASE)
+_BY_HTTP = frozenset({"http", "https"})
+
+
+def secret_in(address: str) -> str:
+    """What in an address is a secret, in words that do not give it away; empty: nothing is.
+
+    >>> secret_in("s3://lake/customers.csv")
+    ''
+    >>> secret_in("https://anna:pa55@host/customers.csv")
+    'a password'
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # whoever opens it says what is wrong with it
+        return ""
+    login, at, _ = parts.netloc.rpartition("@")
+    if ":" in login:
+        return "a password"
+    if at and parts.scheme in _BY_HTTP:
+        return "a user name or a token"
+    named = [key for key, value in parse_qsl(parts.query) if value and _KEY.fullmatch(key)]
+    return f"a secret ({named[0]})" if named else ""
+
+
+def without_login(address: str) -> tuple[str, str, str]:
+    """An address without its login, and the user and password in it, unquoted.
+
+    >>> without_login("http://anna:p%40ss@host:5000")
+    ('http://host:5000', 'anna', 'p@ss')
+    """
+    parts = urlsplit(address)
+    login, at, host = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    return (parts._replace(netloc=host).geturl() if at else address), unquote(user), unquote(password)

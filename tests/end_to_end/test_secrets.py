@@ -1,0 +1,219 @@
+"""Planted secrets are found in no log, XCom, run folder, mail, MLflow record, study or error text."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.conftest import free_port
+from trainer.data.telco import generate_telco
+
+if TYPE_CHECKING:
+    from tests.end_to_end.conftest import Checkout
+
+pytestmark = [
+    pytest.mark.end_to_end,
+    pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS"),  # aiosmtpd, of a server on loopback
+]
+
+AWS_KEY, AWS_SECRET = "AKIAPLANTEDPLANTED01", "planted/aws+SECRET-0123456789"
+SMTP_PASSWORD, MLFLOW_PASSWORD, DATABASE_PASSWORD = "planted-smtp-pass", "planted-mlflow-p@ss", "planted-db-pass"
+PLANTED = (AWS_KEY, AWS_SECRET, SMTP_PASSWORD, MLFLOW_PASSWORD, "planted-mlflow-p%40ss", DATABASE_PASSWORD)
+BUCKET = "planted"
+
+
+@pytest.fixture
+def mlflow_server(checkout: Checkout, empty_mlflow_store: Path) -> Iterator[str]:
+    """A real MLflow server."""
+    store = checkout.home / "server.db"
+    store.write_bytes(empty_mlflow_store.read_bytes())
+    address = f"http://127.0.0.1:{free_port()}"
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", address.rpartition(":")[2],
+        "--backend-store-uri", f"sqlite:///{store}", "--artifacts-destination", f"file://{checkout.home}/served",
+        "--workers", "1",
+    ]  # fmt: skip
+    with (checkout.home / "server.log").open("w") as log:
+        server = subprocess.Popen(command, env=checkout.environment, cwd=checkout.home, stdout=log, stderr=log)
+    checkout.wait_for(lambda: _answers(f"{address}/health"))
+    yield address
+    server.terminate()
+    server.wait()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def mail_server() -> Iterator[Any]:
+    """A real SMTP server that takes mails from who knows the password."""
+    from aiosmtpd.controller import Controller
+    from aiosmtpd.smtp import AuthResult
+
+    class Keeper:
+        def __init__(self) -> None:
+            self.contents: list[bytes] = []
+
+        async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802  (aiosmtpd's name)
+            self.contents.append(envelope.content)
+            return "250 OK"
+
+    def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, login: Any) -> AuthResult:
+        return AuthResult(success=login.password == SMTP_PASSWORD.encode())
+
+    keeper = Keeper()
+    controller = Controller(
+        keeper, hostname="127.0.0.1", port=free_port(), authenticator=authenticate, auth_required=True,
+        auth_require_tls=False,
+    )  # fmt: skip
+    controller.start()
+    keeper.port = controller.port  # type: ignore[attr-defined]
+    yield keeper
+    controller.stop()
+
+
+@pytest.fixture
+def store(s3_endpoint: str) -> Any:
+    """A bucket with the data, reached with the planted key."""
+    import boto3
+
+    client = boto3.client(
+        "s3", endpoint_url=s3_endpoint, aws_access_key_id=AWS_KEY, aws_secret_access_key=AWS_SECRET,
+        region_name="us-east-1",
+    )  # fmt: skip
+    client.create_bucket(Bucket=BUCKET)
+    rows = generate_telco(rows=1200).frame.write_csv()
+    client.put_object(Bucket=BUCKET, Key="data/telco.csv", Body=rows.encode())
+    return client
+
+
+def plant(checkout: Checkout, s3_endpoint: str, mail_server: Any, tracking_uri: str, log_format: str = "text") -> None:
+    """An environment whose every secret is planted, in Airflow's connections alone."""
+    folder = checkout.home / "environments"
+    folder.mkdir(exist_ok=True)
+    shipped = Path(__file__).resolve().parents[2] / "include" / "environments"
+    (folder / "default.yaml").write_text((shipped / "default.yaml").read_text())
+    (folder / "planted.yaml").write_text(yaml.safe_dump({
+        "artifact_store": f"s3://{BUCKET}/runs", "data_store": f"s3://{BUCKET}/data", "samples": False, "retries": 0,
+        "mlflow": {"tracking_uri": tracking_uri, "artifact_location": "", "connection": "mlflow_default"},
+        "aws_connection": "aws_default", "alerts": {"outbox": None}, "log_format": log_format,
+    }))  # fmt: skip
+    plain = {"disable_ssl": True, "disable_tls": True, "retry_limit": 0}
+    aws_extra = {"endpoint_url": s3_endpoint, "region_name": "us-east-1"}
+    connections = {
+        "AWS_DEFAULT": {"conn_type": "aws", "login": AWS_KEY, "password": AWS_SECRET, "extra": aws_extra},
+        "SMTP_DEFAULT": {
+            "conn_type": "smtp", "host": "127.0.0.1", "port": mail_server.port, "login": "pipelines",
+            "password": SMTP_PASSWORD, "extra": plain,
+        },
+        "MLFLOW_DEFAULT": {"conn_type": "http", "login": "trainer", "password": MLFLOW_PASSWORD},
+        "STUDIES": {
+            "conn_type": "postgres", "host": "127.0.0.1", "port": 1, "login": "trainer", "schema": "studies",
+            "password": DATABASE_PASSWORD,
+        },
+    }  # fmt: skip
+    checkout.variables |= {
+        "ENVIRONMENTS_FOLDER": str(folder), "PIPELINES_ENVIRONMENT": "planted", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        **{f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()},
+    }  # fmt: skip
+
+
+def quick_pipeline(checkout: Checkout, name: str, uri: str) -> None:
+    document = yaml.safe_load((Path(__file__).resolve().parents[2] / "include/pipelines/churn.yaml").read_text())
+    algorithm = {
+        "KIND": "sklearn", "estimator": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 500},
+        "search": {"C": {"low": 0.01, "high": 1.0}},
+    }  # fmt: skip
+    checkout.pipeline(
+        name, source={**document["source"], "uri": uri}, algorithms={"logistic": algorithm}, acceptance={},
+        tuning={"trials": 2, "folds": 3, "metric": "auc_roc", "startup_trials": 2},
+        gates={"auc_roc": 0.6, "against_production": {"metric": "auc_roc"}},
+    )  # fmt: skip
+
+
+def places(checkout: Checkout, store: Any, mail_server: Any) -> dict[str, bytes]:
+    """Everything that a run has written, by where it is."""
+    ours = {"environments", "pipelines"}
+    found = {
+        str(file): file.read_bytes()
+        for file in checkout.home.rglob("*")
+        if file.is_file() and not file.is_symlink() and file.relative_to(checkout.home).parts[0] not in ours
+    }
+    for page in store.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for entry in page.get("Contents", []):
+            found[f"s3 {entry['Key']}"] = store.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read()
+    return found | {f"mail {number}": mail for number, mail in enumerate(mail_server.contents)}
+
+
+def leaks(found: dict[str, bytes]) -> list[tuple[str, str]]:
+    return [(place, secret) for place, content in found.items() for secret in PLANTED if secret.encode() in content]
+
+
+def xcoms(checkout: Checkout) -> int:
+    with sqlite3.connect(checkout.home / ".airflow" / "airflow.db") as database:
+        return int(database.execute("select count(*) from xcom").fetchone()[0])
+
+
+def test_planted_secrets_are_found_nowhere(
+    checkout: Checkout, store: Any, s3_endpoint: str, mail_server: Any, mlflow_server: str
+) -> None:
+    plant(checkout, s3_endpoint, mail_server, mlflow_server)
+    quick_pipeline(checkout, "good", "telco.csv")
+    quick_pipeline(checkout, "absent", "absent.csv")
+    assert checkout.run("good") == 0, checkout.log.read_text()[-4000:]
+    log = checkout.log.read_text()
+    assert checkout.run("absent") == 1
+    log += checkout.log.read_text()
+    plant(checkout, s3_endpoint, mail_server, f"http://127.0.0.1:{free_port()}")  # MLflow is away
+    assert checkout.run("good") == 1
+    log += checkout.log.read_text()
+
+    found = places(checkout, store, mail_server)
+    assert [
+        kind for kind in ("pipeline.yaml", "failure.json", "summary.json") if not any(kind in name for name in found)
+    ] == []
+    assert len(mail_server.contents) == 3
+    assert xcoms(checkout) > 5
+    assert any("server.db" in name for name in found)
+    assert any("/served/" in name for name in found)
+    assert leaks({**found, "output": log.encode()}) == []
+
+
+def test_a_database_that_is_away_is_named_without_its_password(
+    checkout: Checkout, store: Any, s3_endpoint: str, mail_server: Any
+) -> None:
+    """The addresses that a person gives to steps by hand hold passwords too."""
+    quick_pipeline(checkout, "byhand", "telco.csv")
+    run = checkout.home / "runs" / "byhand" / "one"
+    variables = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{checkout.home}/mlflow.db",
+        "TRAINER_STUDY_STORAGE": f"postgresql://trainer:{DATABASE_PASSWORD}@127.0.0.1:1/studies",
+        "TRAINER_DATA_STORE": f"s3://{BUCKET}/data", "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": AWS_KEY, "AWS_SECRET_ACCESS_KEY": AWS_SECRET, "TRAINER_LOG_FORMAT": "json",
+    }  # fmt: skip
+    command = [
+        sys.executable, "-m", "trainer", "train", "--config", str(checkout.home / "pipelines" / "byhand.yaml"),
+        "--run", str(run),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, env={**checkout.environment, **variables}, cwd=checkout.home, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert (run / "tune" / "logistic" / "failure.json").exists()
+    assert all(isinstance(json.loads(line), dict) for line in done.stdout.splitlines())
+    found = places(checkout, store, mail_server)
+    assert leaks({**found, "output": (done.stdout + done.stderr).encode()}) == []
