@@ -51,6 +51,7 @@ class Servers:
 
     def __enter__(self) -> Self:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._others = set(_below(os.getpid()))
         self._before = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
         return self
 
@@ -101,12 +102,14 @@ class Servers:
         for server in self._servers:
             with contextlib.suppress(ProcessLookupError):
                 server.process.terminate()
-        while left := _below(os.getpid()):
+        while left := set(_below(os.getpid())) - self._others:
             if time.monotonic() > self._end_by:
                 for process in left:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(process, signal.SIGKILL)
             time.sleep(BETWEEN_LOOKS)
+        for server in self._servers:
+            server.process.wait()
 
 
 def last_lines(log: Path, count: int = LINES_SHOWN) -> str:
@@ -115,24 +118,14 @@ def last_lines(log: Path, count: int = LINES_SHOWN) -> str:
 
 
 def _below(parent: int) -> list[int]:
-    """All living processes that a process has started, whoever between them is gone."""
-    _reap()
+    """All living processes below a process; one that has ended and is not waited for is no more than an entry."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            children.setdefault(_parent_of(folder), []).append(int(folder.name))
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            state, of = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[:2]
+            if state != "Z":
+                children.setdefault(int(of), []).append(int(folder.name))
     found = [parent]
     for process in found:
         found += children.get(process, [])
     return found[1:]
-
-
-def _parent_of(folder: Path) -> int:
-    return int((folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1])
-
-
-def _reap() -> None:
-    """Take note of the end of children, adopted ones too; until then they count as there."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass

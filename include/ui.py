@@ -7,6 +7,7 @@ import fcntl
 import json
 import socket
 import sys
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -18,6 +19,7 @@ from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean, load_pipeline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from include.settings import Settings
@@ -42,15 +44,14 @@ def main() -> int:
     try:
         settings = load_settings()
         dag_ids = _dag_ids(arguments.unpause)
-        lock = _only_one_here(home() / ".airflow" / "ui.lock")
-        _refuse_taken(arguments.port, "UI_PORT")
-        if not settings.mlflow.is_server:
-            _refuse_taken(arguments.mlflow_port, "MLFLOW_PORT")
+        with _only_one_here(home() / ".airflow" / "ui.lock"):
+            _refuse_taken(arguments.port, "UI_PORT")
+            if not settings.mlflow.is_server:
+                _refuse_taken(arguments.mlflow_port, "MLFLOW_PORT")
+            return _serve(_Ui(settings, arguments.port, arguments.mlflow_port), dag_ids)
     except ConfigurationError as error:
         _say(str(error))
         return error.exit_code
-    with lock:
-        return _serve(_Ui(settings, arguments.port, arguments.mlflow_port), dag_ids)
 
 
 def _serve(ui: _Ui, dag_ids: list[str]) -> int:
@@ -162,16 +163,16 @@ def _dag_ids(unpause: str) -> list[str]:
     return [f"{name}_training" for name in (known if ALL in wanted else wanted)]
 
 
-def _only_one_here(file: Path) -> Any:
-    """Hold a lock for as long as this process lives. Raises ConfigurationError where another holds it."""
+@contextmanager
+def _only_one_here(file: Path) -> Iterator[None]:
+    """Hold a lock while the block lasts. Raises ConfigurationError where another process holds it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    lock = file.open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise ConfigurationError(f"`make ui` runs already on this checkout's database ({file} is locked)") from None
-    return lock
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(f"`make ui` runs already on this checkout's database ({file} is locked)") from None
+        yield
 
 
 def _refuse_taken(port: int, variable: str) -> None:

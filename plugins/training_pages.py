@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PREFIX = "/training-runs"
 DECISION = "decision"
 FILES = {
-    "report.html": "report/report.html",
+    "report.html": "report.html",
     "validation.html": "validate/validation.html",
     "drift.html": "detect_drift/drift.html",
     "decision.json": "decide/decision.json",
