@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shlex
 import sys
 from functools import lru_cache
@@ -150,6 +151,7 @@ def ui_environment(port: int, mlflow_ui: str) -> dict[str, str]:
         "AIRFLOW__API__BASE_URL": address,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),  # of this start, shared by its servers
         "AIRFLOW__CORE__AUTH_MANAGER": SIMPLE_AUTH_MANAGER,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         MLFLOW_UI: mlflow_ui,
