@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run data test check format lock schema bench clean
+.PHONY: help run ui data test check format lock schema bench clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -10,13 +10,16 @@ PIPELINE ?= churn
 PARAMS ?=
 PIPELINES_ENVIRONMENT ?= development
 DATA_MIRROR ?=
+UNPAUSE ?=
+UI_PORT ?= 8080
+MLFLOW_PORT ?= 5000
 
 ROOT := $(CURDIR)
 BIN := $(ROOT)/.venv/bin
 STATE := .airflow .data .mlflow .outbox .runs .studies
 # What Airflow says of its own bookkeeping; a step's log stays as it is.
 QUIET := airflow.api_fastapi=WARNING airflow.dag_processing=WARNING airflow.models=WARNING airflow.serialization=WARNING task=WARNING
-export PIPELINES_ENVIRONMENT PIPELINE PARAMS
+export PIPELINES_ENVIRONMENT PIPELINE PARAMS UNPAUSE
 # Bytecode is compiled at install and halves every start.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
@@ -26,6 +29,9 @@ help:  ## this list
 
 run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PARAMS='{"trials": 5}'
 	@source .airflow/env && exec $(BIN)/python -m include.run_once "$$PIPELINE" --parameters "$$PARAMS"
+
+ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all) UI_PORT=8080 MLFLOW_PORT=5000
+	@source .airflow/env && exec $(BIN)/python -m include.ui --port "$(UI_PORT)" --mlflow-port "$(MLFLOW_PORT)" --unpause "$$UNPAUSE"
 
 data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
 	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import shlex
 import sys
 from functools import lru_cache
@@ -19,6 +21,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = PROJECT / "include" / "environments"
 PIPELINES = PROJECT / "include" / "pipelines"
 SAMPLES_ALLOWED_IN = ("default", "development")
+MLFLOW_UI = "PIPELINES_MLFLOW_UI"
+"""By this variable `make ui` tells Airflow where its MLflow UI is."""
+DAG_ID = re.compile(r"([a-z][a-z0-9_]*)_training")
+LOOPBACK = "127.0.0.1"
+SIMPLE_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
 class Mlflow(Spec):
@@ -29,6 +36,18 @@ class Mlflow(Spec):
     """Where artifacts of new experiments go; empty: where the server says."""
     connection: str | None
     """The Airflow connection with the server's user and password."""
+    ui: str
+    """Where a person opens it; empty: at the tracking server, or nowhere while `make ui` does not run."""
+
+    @property
+    def address(self) -> str:
+        """The address that a browser opens, or an empty text."""
+        return (self.ui or (self.tracking_uri if self.is_server else "")).rstrip("/")
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the store is reached through a tracking server."""
+        return self.tracking_uri.startswith(("http://", "https://"))
 
 
 class Alerts(Spec):
@@ -82,7 +101,10 @@ def load_settings() -> Settings:
     Its file lies in `include/environments`, or in the folder that ENVIRONMENTS_FOLDER names.
     """
     folder = Path(os.environ.get("ENVIRONMENTS_FOLDER", ENVIRONMENTS))
-    return read_settings(os.environ.get("PIPELINES_ENVIRONMENT", "default"), _home(), folder)
+    settings = read_settings(os.environ.get("PIPELINES_ENVIRONMENT", "default"), home(), folder)
+    if ui := os.environ.get(MLFLOW_UI):
+        return settings.model_copy(update={"mlflow": settings.mlflow.model_copy(update={"ui": ui})})
+    return settings
 
 
 def pipelines_folder() -> Path:
@@ -159,7 +181,34 @@ def inherited_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
 
 
-def _home() -> Path:
+def ui_environment(port: int, mlflow_ui: str) -> dict[str, str]:
+    """This process's environment, in which Airflow's servers answer on loopback alone, and without a login."""
+    address = f"http://{LOOPBACK}:{port}"
+    own = {
+        "AIRFLOW__API__HOST": LOOPBACK,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": address,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),  # of this start, shared by its servers
+        "AIRFLOW__CORE__AUTH_MANAGER": SIMPLE_AUTH_MANAGER,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        MLFLOW_UI: mlflow_ui,
+    }
+    no_proxy = {name: ",".join(filter(None, [os.environ.get(name), LOOPBACK])) for name in ("NO_PROXY", "no_proxy")}
+    return {**os.environ, **no_proxy, **own}
+
+
+def run_address(dag_id: str, run_id: str) -> str | None:
+    """Where the run folder of a DAG run is, whether it is there or not; None for a DAG that trains no pipeline."""
+    from trainer.run import run_key  # what `.airflow/env` asks of this module has to come quickly
+
+    found = DAG_ID.fullmatch(dag_id)
+    return f"{load_settings().artifact_store}/{found[1]}/{run_key(run_id)}" if found else None
+
+
+def home() -> Path:
+    """What `{home}` stands for: this checkout, or what PIPELINES_HOME names."""
     return Path(os.environ.get("PIPELINES_HOME", PROJECT)).resolve()
 
 
