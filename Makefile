@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui data test check format lock schema bench clean
+.PHONY: help run ui data test check format lock schema bench simulate clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -60,6 +60,9 @@ lock: .venv/ready  ## resolve requirements.in and requirements-dev.in anew
 
 bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a reference in the same run
 	@source .airflow/env && $(BIN)/python -m bench
+
+simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: docs/simulation.md
+	@$(BIN)/python -m bench.simulation
 
 clean:  ## remove what the above made
 	rm -rf .venv $(STATE) .mypy_cache .pytest_cache .ruff_cache bench/results.json tasks_image/*.egg-info

@@ -1,12 +1,18 @@
-"""Whether one model is better than another beyond noise: a paired bootstrap over the rows that both have scored."""
+"""Whether one model is better than another beyond noise: a paired bootstrap over the rows that both have scored.
+
+A percentile interval alone is too narrow where few rows carry the whole difference: of equal models that differ in six
+rows, 6.5 % had an interval above 0 instead of 2.5 %. So a difference has to exceed what swapping answers explains, too.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trainer.errors import DataValidationError, ModelRefusedError
 from trainer.models.scores import score
+from trainer.models.swapping import swapped_gains
 from trainer.models.weighted_scores import weighted_score
 from trainer.pipeline import METRICS
 
@@ -21,10 +27,15 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value", float, "Array")
 
-CHUNK_BYTES = 64_000_000
-"""Bound on the arrays of one chunk of resamples, of which about four as large as the weights live at once."""
+CHUNK_BYTES = 4_000_000
+"""Bound on the arrays of one chunk of resamples, of which about four as large as the weights live at once; what fits
+into a core's cache is resampled half as fast again as what does not."""
 ARRAYS = 4
 BYTES_PER_WEIGHT = 8
+SHARE_OF_SWAPS = 4
+"""Resamples for each swap of answers: a swap costs as much as four, and counts for both directions."""
+ROUNDING = 1e-9
+"""Relative; a gain that chance alone reaches must not exceed it by rounding."""
 MAX_UNDEFINED = 0.01
 """Share of the resamples that may be left out because the metric is undefined in them."""
 
@@ -56,9 +67,12 @@ def paired_bootstrap(  # noqa: PLR0913
     confidence: float = 0.95,
     seed: int = 42,
 ) -> Comparison:
-    """The gain of a challenger over production and its percentile interval (Efron and Tibshirani 1993, chapter 13).
+    """The gain of a challenger over production and its interval.
 
-    Each resample draws n of the n rows with replacement, the same ones for both models. Raises ModelRefusedError if
+    It is the percentile interval (Efron and Tibshirani 1993, chapter 13), each resample drawing n of the n rows with
+    replacement, the same ones for both models. Where it leaves 0 out, it is widened to the gain plus and minus what
+    chance alone exceeds in a share 1 - `confidence` of cases, both models being one and the same (see `swapping`): a
+    difference counts only if both say so. Raises ModelRefusedError if
     the two have not the same true values; DataValidationError if the metric is undefined on the rows, or in more than
     1 % of the resamples; ConfigurationError if it does not fit the problem.
     """
@@ -73,6 +87,9 @@ def paired_bootstrap(  # noqa: PLR0913
     tail = (1 - confidence) / 2
     lower, upper = np.quantile(defined, [tail, 1 - tail])
     gain = _gain(metric, ours, theirs)
+    if lower > 0 or upper < 0:
+        chance = _chance(metric, challenger, production, resamples // SHARE_OF_SWAPS, confidence, seed)
+        lower, upper = min(lower, gain - chance), max(upper, gain + chance)
     return Comparison(metric, ours, theirs, gain, float(lower), float(upper), challenger.truth.size, defined.size)
 
 
@@ -88,6 +105,17 @@ def _resampled_gains(metric: str, challenger: Predictions, production: Predictio
     if _same_answers(challenger, production):
         return np.concatenate([values - values for values in map(ours, chunks)])  # exactly 0, or still undefined
     return np.concatenate([_gain(metric, ours(weights), theirs(weights)) for weights in chunks])
+
+
+def _chance(
+    metric: str, challenger: Predictions, production: Predictions, swaps: int, confidence: float, seed: int
+) -> float:
+    """What the gain exceeds, either way, in a share 1 - `confidence` of swaps at the most."""
+    import numpy as np
+
+    chunk = max(1, CHUNK_BYTES // (ARRAYS * BYTES_PER_WEIGHT * 2 * challenger.truth.size))
+    sizes = np.sort(abs(swapped_gains(metric, challenger, production, swaps, seed, chunk)))
+    return float(sizes[math.ceil(confidence * (swaps + 1)) - 1]) * (1 + ROUNDING)
 
 
 def _resampled_weights(rows: int, resamples: int, seed: int) -> Iterator[Array]:

@@ -27,7 +27,7 @@ def weighted_score(metric: str, predictions: Predictions) -> Weighted:
     if metric == "r2":
         return _r2(predictions)
     if metric in AREAS:
-        return _area(metric, predictions)
+        return weighted_area(metric, predictions.one_versus_rest())
     if metric in ("mse", "rmse", "mae", "accuracy", "log_loss", "brier_score"):
         return _mean_loss(metric, predictions)
     return _label_score(metric, predictions)
@@ -160,11 +160,14 @@ def _rank(is_member: Array, probability: Array) -> _Ranking:
     )
 
 
-def _area(metric: str, predictions: Predictions) -> Weighted:
-    """One-vs-rest areas averaged by class size; undefined where only one class has a weight."""
+def weighted_area(metric: str, classes: list[tuple[Array, Array]]) -> Weighted:
+    """One-vs-rest areas averaged by class size, of what `Predictions.one_versus_rest` gives, or ranks in its place.
+
+    Undefined where only one class has a weight.
+    """
     import numpy as np
 
-    rankings = [_rank(is_member, probability) for is_member, probability in predictions.one_versus_rest()]
+    rankings = [_rank(is_member, probability) for is_member, probability in classes]
     function = _roc if metric == "auc_roc" else _average_precision
 
     def weighted(weights: Array) -> Array:
@@ -186,7 +189,7 @@ def _running(weights: Array, rows: Array) -> Array:
     import numpy as np
 
     sums = np.zeros((rows.size + 1, weights.shape[1]))
-    np.cumsum(weights[rows], axis=0, out=sums[1:])
+    np.cumsum(weights.take(rows, axis=0), axis=0, out=sums[1:])
     return sums
 
 
@@ -194,9 +197,9 @@ def _roc(ranking: _Ranking, members: Array, others: Array) -> Array:
     """The share of pairs in which the member ranks higher, ties counting half (Mann and Whitney 1947)."""
     import numpy as np
 
-    hits = np.diff(members[ranking.members_at], axis=0, prepend=0)
-    higher = others[ranking.others_above]
-    higher += others[ranking.others_at]
+    hits = np.diff(members.take(ranking.members_at, axis=0), axis=0, prepend=0)
+    higher = others.take(ranking.others_above, axis=0)
+    higher += others.take(ranking.others_at, axis=0)
     lower = members[-1] * others[-1] - np.einsum("ij,ij->j", hits, higher) / 2
     return _ratio(lower, members[-1] * others[-1])
 

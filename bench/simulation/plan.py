@@ -1,0 +1,67 @@
+"""What is simulated: which kinds of challengers and tables, at which sizes, how often."""
+
+from __future__ import annotations
+
+from bench.simulation.drift import Drifting
+from bench.simulation.models import Rival
+from bench.simulation.promotion import Promotion
+
+SIZES = (500, 1_000, 2_000, 5_000, 20_000)
+GAINS = (-0.02, -0.01, 0.0, 0.005, 0.01, 0.02, 0.03)
+TRIALS = {500: 1000, 1_000: 800, 2_000: 500, 5_000: 300, 20_000: 100}
+"""For an equal challenger, on which the share of wrong promotions hangs."""
+OTHER_TRIALS = {500: 100, 1_000: 100, 2_000: 60, 5_000: 30, 20_000: 12}
+SPECIAL = {
+    "equal, retrained": Rival(correlation=0.99),
+    "equal, nearly the same": Rival(correlation=0.9999),
+    "equal, rounded": Rival(decimals=1),
+    "equal, other in 6 rows": Rival(few_rows=6),
+    "identical": Rival(few_rows=0),
+    "+0.01, retrained": Rival(gain=0.01, correlation=0.99),
+}
+SPECIAL_SIZES, SPECIAL_TRIALS = (500, 2_000), {500: 300, 2_000: 60}
+BEST_OF, BEST_ROWS, BEST_TRIALS = 3, 1_000, 500
+EQUAL_SIZES = {200: 100, 500: 60, 1_000: 60, 5_000: 40, 20_000: 40, 100_000: 20, 1_000_000: 5}
+UNEQUAL_SIZES = {(7_000, 200): 60, (1_000, 20_000): 40, (1_000_000, 1_000): 10}
+SHIFTS = (0.1, 0.25, 0.5)
+SHARE_OF_SHIFTED = 0.3
+QUICK_ROWS, QUICK_SHARE, QUICK_TRIALS = 2_000, 0.05, 10
+
+
+def promotions(*, quick: bool) -> list[Promotion]:
+    """Every kind of challenger at every size."""
+    plain = [
+        Promotion(f"{gain:+.3f}", rows, (TRIALS if gain == 0 else OTHER_TRIALS)[rows], Rival(gain=gain))
+        for gain in GAINS
+        for rows in SIZES
+    ]
+    special = [
+        Promotion(name, rows, SPECIAL_TRIALS[rows], rival) for name, rival in SPECIAL.items() for rows in SPECIAL_SIZES
+    ]
+    return [cell for cell in (*plain, *special, *best_of()) if not quick or cell.rows <= QUICK_ROWS]
+
+
+def best_of() -> list[Promotion]:
+    """The best of several equal ones, chosen on rows of its own and, for contrast, on those that it is judged on."""
+    return [
+        Promotion(f"best of {BEST_OF} on {rows} rows", BEST_ROWS, BEST_TRIALS, Rival(), BEST_OF, rows)
+        for rows in ("validation", "test")
+    ]
+
+
+def driftings(*, quick: bool) -> list[Drifting]:
+    """Tables that have not moved, and those that have."""
+    pairs = [*((rows, rows, trials) for rows, trials in EQUAL_SIZES.items())]
+    pairs += [(reference, rows, trials) for (reference, rows), trials in UNEQUAL_SIZES.items()]
+    cells = [Drifting(*pair) for pair in pairs]
+    cells += [
+        Drifting(reference, rows, max(3, round(trials * SHARE_OF_SHIFTED)), shift)
+        for reference, rows, trials in pairs
+        for shift in SHIFTS
+    ]
+    return [cell for cell in cells if not quick or max(cell.rows, cell.reference_rows) <= QUICK_ROWS]
+
+
+def fewer(trials: int, *, quick: bool) -> int:
+    """How many trials of a cell are run."""
+    return min(trials, max(QUICK_TRIALS, round(trials * QUICK_SHARE))) if quick else trials

@@ -1,0 +1,113 @@
+"""Whether challengers of known true gain are promoted, by the bootstrap and the decision that a run uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench.simulation.models import Rival, as_predictions, draw_production, draw_rival, draw_truth
+from bench.simulation.share import Share
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from trainer.models.scores import Predictions
+    from trainer.pipeline import Pipeline
+
+CHURN = Path(__file__).parents[2] / "include" / "pipelines" / "churn.yaml"
+PROBLEM = "binary_classification"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One line of a table: challengers of one kind, judged on so many rows."""
+
+    name: str
+    rows: int
+    trials: int
+    rival: Rival
+    candidates: int = 1
+    """Of how many equally good ones the challenger is the best by chance."""
+    chosen_on: Literal["validation", "test"] = "validation"
+    """The rows on which it is the best: others, as a run has it; or those that it is judged on, as none should."""
+
+    def run(self, seed: int, first: int, count: int) -> list[Share]:
+        """How many of some of the trials promote; each trial has a random stream of its own."""
+        import numpy as np
+
+        churn = shipped()
+        own = int.from_bytes(self.name.encode()[-4:], "big")
+        streams = (np.random.default_rng([seed, own, self.rows, trial]) for trial in range(first, first + count))
+        return [Share(sum(is_promoted(churn, *self._draw(random)) for random in streams), count)]
+
+    def _draw(self, random: Generator) -> tuple[Predictions, Predictions]:
+        """The challenger's and production's answers on the test rows."""
+        chosen = 0
+        if self.candidates > 1 and self.chosen_on == "validation":
+            chosen = _best(self._candidates(random)[1])
+        production, candidates = self._candidates(random)
+        if self.candidates > 1 and self.chosen_on == "test":
+            chosen = _best(candidates)
+        return candidates[chosen], production
+
+    def _candidates(self, random: Generator) -> tuple[Predictions, list[Predictions]]:
+        positive = draw_truth(random, self.rows)
+        production = draw_production(random, positive)
+        rivals = [draw_rival(random, self.rival, positive, production) for _ in range(self.candidates)]
+        decimals = self.rival.decimals
+        return as_predictions(positive, production, decimals), [as_predictions(positive, r, decimals) for r in rivals]
+
+
+def shipped() -> Pipeline:
+    """The churn pipeline, whose rules are simulated."""
+    from trainer.pipeline import load_pipeline
+
+    return load_pipeline(CHURN)
+
+
+def is_promoted(pipeline: Pipeline, challenger: Predictions, production: Predictions) -> bool:
+    """What `evaluate` and `decide` make of two models' answers; absolute limits left aside."""
+    from trainer.decision import decide
+    from trainer.models.bootstrap import paired_bootstrap
+    from trainer.pipeline import Gates
+    from trainer.run.results import Compared, EvaluateResult
+
+    rule = pipeline.gates.against_production
+    found = paired_bootstrap(
+        PROBLEM,
+        rule.metric,
+        challenger,
+        production,
+        resamples=rule.resamples,
+        confidence=rule.confidence,
+        seed=rule.seed,
+    )
+    compared = Compared(
+        metric=found.metric,
+        challenger=found.challenger,
+        production=found.production,
+        gain=found.gain,
+        lower=found.lower,
+        upper=found.upper,
+        rows=found.rows,
+        rows_left_out=0,
+    )
+    evaluation = EvaluateResult(
+        winner="challenger",
+        candidates=[],
+        model_uri="",
+        model_id="",
+        run_id="",
+        test_rows=found.rows,
+        metrics={},
+        production_version="1",
+        comparison=compared,
+    )
+    return decide(Gates(against_production=rule), evaluation).outcome == "promote"
+
+
+def _best(candidates: list[Predictions]) -> int:
+    from trainer.models.scores import score
+
+    return max(range(len(candidates)), key=lambda at: score(PROBLEM, candidates[at], ["auc_roc"])["auc_roc"])
