@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from trainer.errors import TrainerError
+from trainer.run.outages import explained
 from trainer.run.results import Failure, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from trainer.pipeline import Pipeline
     from trainer.run.folder import RunFolder
@@ -22,19 +24,35 @@ R = TypeVar("R", bound=Result)
 
 
 def execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
-    """Run a step in its folder and write its result; where it fails, write why and raise the step's own error."""
-    folder.begin()
-    began = time.perf_counter()
-    try:
+    """Run a step in its folder and write its result; where it fails, write why and raise the step's own error.
+
+    What the world did to it (MLflow away, a disk full) is raised as an OutageError.
+    """
+    with recorded(folder):
+        folder.begin()
+        began = time.perf_counter()
         result = step(pipeline, folder)
-    except Exception as error:
-        folder.fail(failure_of(error, folder))
-        raise
-    seconds = time.perf_counter() - began
-    done = result.model_copy(update={"seconds": seconds, "finished_at": datetime.now(UTC).isoformat()})
-    folder.finish(done)
+        seconds = time.perf_counter() - began
+        done = result.model_copy(update={"seconds": seconds, "finished_at": datetime.now(UTC).isoformat()})
+        folder.finish(done)
     logger.info("%s done in %.1f s", folder.label, seconds)
     return done
+
+
+@contextlib.contextmanager
+def recorded(folder: RunFolder) -> Iterator[None]:
+    """Keep why a block failed, as far as the store still takes it, and raise that."""
+    try:
+        yield
+    except Exception as error:
+        told = explained(error, folder.uri)
+        try:
+            folder.fail(failure_of(told, folder))
+        except Exception as another:  # noqa: BLE001  (what went wrong first is what counts)
+            logger.warning("%s: why it failed could not be kept in the run folder: %s", folder.label, another)
+        if told is error:
+            raise
+        raise told from error
 
 
 def failure_of(error: Exception, folder: RunFolder) -> Failure:

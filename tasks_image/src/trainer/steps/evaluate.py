@@ -6,7 +6,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from trainer.errors import DataValidationError, ModelRefusedError
+from trainer.errors import DataValidationError, ModelRefusedError, TrainerError
 from trainer.isolated.scoring import Scored, score_in_isolation
 from trainer.run.results import Candidate, Compared, EvaluateResult, TrainResult, TuneResult
 
@@ -107,7 +107,7 @@ def _score_both(
         other = pool.submit(score_in_isolation, uri, test, batch)
         try:
             return both.result(), other.result()
-        except ModelRefusedError as error:
+        except TrainerError as error:
             if other.exception() is error:
                 error.add_note("This is production's model: nothing can be compared with it, so nothing is promoted.")
             raise

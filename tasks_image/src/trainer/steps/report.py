@@ -28,7 +28,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> ReportResult:
     summary = build_summary(run.at(""))
     address = write_summary(run, summary)
     client = connect()
-    close_running(client, start.experiment_id, run.key)
+    close_running(client, start.experiment_id, run.key, keep=start.run_id)
     _log(client, start.run_id, summary)
     client.set_terminated(start.run_id, "FINISHED" if summary.outcome in ENDED_WELL else "FAILED")
     logger.info("%s: %s: %s", pipeline.name, summary.outcome, summary.reason)
