@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.errors import ModelRefusedError, TrainerError
+from trainer.errors import ModelRefusedError, OutageError, TrainerError
 from trainer.isolated import score_model
+from trainer.run.outages import mlflow_outage
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,6 +75,8 @@ def _run(model_uri: str, folder: Path) -> None:
     said = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
     if done.returncode == score_model.CANNOT_SCORE:
         raise ModelRefusedError(f"{model_uri} cannot be loaded or does not predict: {said}")
+    if outage := mlflow_outage(said):
+        raise OutageError(f"{model_uri} cannot be fetched: {outage}")
     raise TrainerError(f"{model_uri} could not be scored (exit code {done.returncode}): {said}")
 
 

@@ -26,7 +26,7 @@ def explained(error: Exception, store: str) -> Exception:
     if isinstance(error, TrainerError):
         return error
     for found in _chain(error):
-        message = _of_mlflow(found) or _of_disk(found, store) or _of_database(found) or _of_store(found, store)
+        message = mlflow_outage(str(found)) or _of_http(found) or _of_disk(found, store) or _of_database(found) or _of_store(found, store)
         if message:
             return OutageError(f"{message}. {RETRY}")
     return error
@@ -39,14 +39,17 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _of_mlflow(error: BaseException) -> str:
-    text = str(error)
-    if _library(error) == "mlflow":
-        asked = re.search(r"API request to (https?://\S+) failed", text)
-        if asked:
-            return f"MLflow at {_address(asked[1])} {_how(text)}; start or mend it, or correct `mlflow.tracking_uri`"
-    elif _library(error) in HTTP_LIBRARIES and (asked := re.search(r"https?://[^\s'\"]+", text)):
-        return f"the server at {_address(asked[0])} {_how(text)}; start or mend it"
+def mlflow_outage(text: str) -> str:
+    """What failed and what to do, if a text is what MLflow's client says of a server that it cannot use; else empty."""
+    asked = re.search(r"API request to (https?://\S+) failed", text)
+    if asked is None:
+        return ""
+    return f"MLflow at {_address(asked[1])} {_how(text)}; start or mend it, or correct `mlflow.tracking_uri`"
+
+
+def _of_http(error: BaseException) -> str:
+    if _library(error) in HTTP_LIBRARIES and (asked := re.search(r"https?://[^\s'\"]+", str(error))):
+        return f"the server at {_address(asked[0])} {_how(str(error))}; start or mend it"
     return ""
 
 
