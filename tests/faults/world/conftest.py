@@ -25,11 +25,12 @@ def stages(tmp_path_factory: pytest.TempPathFactory, empty_mlflow_store: Path) -
         for number, (name, algorithm) in enumerate(STAGES[: names.index(upto) + 1]):
             if name not in built:
                 home = tmp_path_factory.mktemp(f"until-{name}")
-                built[name] = _next(built[names[number - 1]] if number else None, home, empty_mlflow_store)
-                with standing_in(built[name]):
+                world = _next(built[names[number - 1]] if number else None, home, empty_mlflow_store)
+                with standing_in(world):
                     if name == "evaluate":
-                        _make_production(built[name])
-                    built[name].step(name, algorithm)
+                        _make_production(world)
+                    world.step(name, algorithm)
+                built[name] = world
         return built[upto]
 
     return build

@@ -84,7 +84,8 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             there = http.client.HTTPConnection(urlsplit(proxy.target).netloc, timeout=60)
             there.request(self.command, self.path, body, dict(self.headers))
             response = there.getresponse()
-            kept = {key: value for key, value in response.getheaders() if key.lower() not in DROPPED}
+            dropped = DROPPED if self.command == "HEAD" else (*DROPPED, "content-length")
+            kept = {key: value for key, value in response.getheaders() if key.lower() not in dropped}
             content = response.read()
             there.close()
             return response.status, kept, content
@@ -106,7 +107,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-DROPPED = {"transfer-encoding", "connection", "server", "date", "content-length"}
+DROPPED = ("transfer-encoding", "connection", "server", "date")
 
 
 @contextlib.contextmanager

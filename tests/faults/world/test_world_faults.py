@@ -319,7 +319,7 @@ def test_production_that_somebody_moves_in_the_same_moment_is_seen(
     monkeypatch.setattr(MlflowClient, "set_registered_model_alias", beside)
     with pytest.raises(PromotionConflictError, match="now .* is version 3"):
         world.step("promote")
-    assert world.aliases()["production"] == other.version == "3"
+    assert world.aliases()["production"] == str(other.version) == "3"
     assert world.aliases()["previous_production"] == "1"
 
 

@@ -92,9 +92,10 @@ class World:
     @property
     def client(self) -> Any:
         """MLflow's own record, asked without the server."""
-        from mlflow import MlflowClient
+        import mlflow
 
-        return MlflowClient(self.database, self.database)
+        mlflow.set_tracking_uri(self.database)  # a client asks the address of the process, too
+        return mlflow.MlflowClient(self.database, self.database)
 
     def step(self, name: str, algorithm: str = "", folder: RunFolder | None = None) -> None:
         """Run a step in this process."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import ModelRefusedError, OutageError, TrainerError
 from trainer.isolated import score_model
-from trainer.run.outages import mlflow_outage
+from trainer.run.outages import RETRY, mlflow_outage
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,7 +76,7 @@ def _run(model_uri: str, folder: Path) -> None:
     if done.returncode == score_model.CANNOT_SCORE:
         raise ModelRefusedError(f"{model_uri} cannot be loaded or does not predict: {said}")
     if outage := mlflow_outage(said):
-        raise OutageError(f"{model_uri} cannot be fetched: {outage}")
+        raise OutageError(f"{model_uri} cannot be fetched: {outage}. {RETRY}")
     raise TrainerError(f"{model_uri} could not be scored (exit code {done.returncode}): {said}")
 
 

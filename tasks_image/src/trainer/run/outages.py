@@ -26,7 +26,8 @@ def explained(error: Exception, store: str) -> Exception:
     if isinstance(error, TrainerError):
         return error
     for found in _chain(error):
-        message = mlflow_outage(str(found)) or _of_http(found) or _of_disk(found, store) or _of_database(found) or _of_store(found, store)
+        message = mlflow_outage(str(found)) or _of_http(found) or _of_disk(found, store)
+        message = message or _of_database(found) or _of_store(found, store)
         if message:
             return OutageError(f"{message}. {RETRY}")
     return error
