@@ -23,7 +23,7 @@ from include.settings import load_settings
 from trainer.errors import ConfigurationError
 from trainer.run import run_key
 from trainer.run.results import StartResult
-from trainer.run.summary import build_summary, write_summary
+from trainer.run.summary import build_summary, unreadable_summary, write_summary
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,11 +59,24 @@ def on_run_failure(context: Context) -> None:
     settings = load_settings()
     pipeline = str(context["dag"].dag_id).removesuffix("_training")
     folder = open_run(f"{settings.artifact_store}/{pipeline}/{run_key(str(context['run_id']))}")
-    summary = build_summary(folder)
-    write_summary(folder, summary)
+    summary = _summary(folder)
     reason = str(context.get("reason") or "")
     logger.info("run %s of %s ended %s: %s", context["run_id"], pipeline, summary.outcome, reason)
     _send(subject_of(summary, FAILURE), summary, folder)
+
+
+def _summary(folder: RunFolder) -> Summary:
+    """The run's summary, kept in its folder; a store that is away or read-only must not keep the mail back."""
+    try:
+        summary = build_summary(folder)
+    except Exception as error:
+        logger.exception("the run folder %s cannot be read", folder.uri)
+        return unreadable_summary(folder, error)
+    try:
+        write_summary(folder, summary)
+    except Exception:
+        logger.exception("the summary cannot be kept in %s", folder.uri)
+    return summary
 
 
 def _send(subject: str, summary: Summary, run: RunFolder) -> str:

@@ -175,23 +175,35 @@ class LocalStepOperator(BaseOperator):
                 continue
 
     def _raise(self, exit_code: int, folder: RunFolder) -> NoReturn:
-        """Raise what the exit code means, with the step's own message; a step that could not say why gets a record."""
-        failure = folder.failure()
-        if failure is None or failure.exit_code != exit_code:  # none, or one of an earlier try
-            failure = Failure(
-                step=self.step,
-                algorithm=self.algorithm,
-                error="StepKilled" if exit_code < 0 or exit_code == INTERRUPTED else "StepFailed",
-                message=_how_it_ended(exit_code),
-                exit_code=exit_code,
-            )
-            folder.fail(failure)
+        """Raise what the exit code means, with the step's own message."""
+        try:
+            failure = self._recorded_failure(exit_code, folder)
+        except Exception as error:  # noqa: BLE001  (a store that is away or read-only must not hide what the exit code says)
+            self.log.warning("the run folder %s cannot be used: %s: %s", folder.uri, type(error).__name__, error)
+            failure = self._own_failure(exit_code)
         message = f"{folder.label}: {failure.error}: {failure.message}"
         if exit_code in FINAL_EXIT_CODES:
             raise AirflowFailException(f"{message} ({FINAL_EXIT_CODES[exit_code]}: no retry can change that)")
         if self._killed or exit_code == INTERRUPTED:
             raise AirflowFailException(f"{message} (ended from outside: not retried)")
         raise StepFailedError(message)
+
+    def _recorded_failure(self, exit_code: int, folder: RunFolder) -> Failure:
+        """What the step said; one that could not say why gets a record."""
+        failure = folder.failure()
+        if failure is None or failure.exit_code != exit_code:  # none, or one of an earlier try
+            failure = self._own_failure(exit_code)
+            folder.fail(failure)
+        return failure
+
+    def _own_failure(self, exit_code: int) -> Failure:
+        return Failure(
+            step=self.step,
+            algorithm=self.algorithm,
+            error="StepKilled" if exit_code < 0 or exit_code == INTERRUPTED else "StepFailed",
+            message=_how_it_ended(exit_code),
+            exit_code=exit_code,
+        )
 
 
 def _level_of_record(line: str) -> str:

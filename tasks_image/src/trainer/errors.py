@@ -6,7 +6,8 @@ TrainerError                   exit 1, a retry can help
 ├── DataValidationError        exit 3, also a ValueError: the data is refused
 ├── ModelRefusedError          exit 4, also a ValueError: the model is refused
 │   └── PromotionConflictError exit 4: the alias moved since the decision was taken
-└── ModelTrainingError         exit 1, also a RuntimeError: tuning or fitting failed
+├── ModelTrainingError         exit 1, also a RuntimeError: tuning or fitting failed
+└── OutageError                exit 1, also an OSError: MLflow, a store or a study storage does not answer or is full
 """
 
 from __future__ import annotations
@@ -55,6 +56,12 @@ class PromotionConflictError(ModelRefusedError):
 
 class ModelTrainingError(TrainerError, RuntimeError):
     """Tuning or fitting failed for a reason that may pass."""
+
+
+class OutageError(TrainerError, OSError):
+    """MLflow, a store or a study storage does not answer, is locked, or takes nothing more."""
+
+    __str__ = Exception.__str__
 
 
 FINAL_EXIT_CODES = {2: "configuration", 3: "data refused", 4: "model refused"}

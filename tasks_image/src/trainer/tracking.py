@@ -28,6 +28,13 @@ PARENT_TASK = "parent"
 PARENT_RUN_TAG = "mlflow.parentRunId"
 LONGEST_PARAMETER = 6000
 LONGEST_METRIC = 200
+REQUESTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+"""What a request to a server may cost, unless the environment says otherwise: half a minute if it is refused, under
+four minutes if nobody answers. MLflow's own figures are 4 and 20 minutes; an outage that is longer is the retry's."""
 
 
 def connect() -> MlflowClient:
@@ -38,6 +45,8 @@ def connect() -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_ALEMBIC_LOG_LEVEL", "WARNING")
+    for name, value in REQUESTS.items():
+        os.environ.setdefault(name, value)
     import mlflow
 
     for noisy in ("alembic", "mlflow"):
@@ -94,13 +103,18 @@ def child_run(client: MlflowClient, parent: Run, run: RunFolder, name: str, tags
         yield active
 
 
-def close_running(client: MlflowClient, experiment_id: str, run_key: str, task: str | None = None) -> None:
-    """End as KILLED what an earlier try of a pipeline run left RUNNING; with `task`, of that task alone."""
+def close_running(
+    client: MlflowClient, experiment_id: str, run_key: str, task: str | None = None, keep: str = ""
+) -> None:
+    """End as KILLED what an earlier try of a pipeline run left RUNNING; with `task`, of that task alone.
+
+    `keep` is the parent run; another parent comes from a request that was repeated because no answer came in time.
+    """
     query = f"tags.`{RUN_KEY_TAG}` = '{run_key}' AND attributes.status = 'RUNNING'"
     if task:
         query += f" AND tags.`{TASK_TAG}` = '{task}'"
     for left in client.search_runs([experiment_id], query):
-        if left.data.tags.get(TASK_TAG) != PARENT_TASK:
+        if left.info.run_id != keep:
             logger.warning("MLflow run %s was left running by an earlier try; it is closed", left.info.run_name)
             client.set_terminated(left.info.run_id, "KILLED")
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from trainer import logs
 from trainer.environment import read_environment
-from trainer.errors import ConfigurationError, TrainerError
+from trainer.errors import ConfigurationError
 from trainer.parent import stop_with_parent
 from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline
 from trainer.run import RunFolder, about
-from trainer.run.execute import execute, failure_of
+from trainer.run.execute import execute, recorded
 from trainer.run.steps import PER_ALGORITHM, STEPS
+from trainer.scratch import scratch_space
 
 if TYPE_CHECKING:
     import argparse
@@ -44,16 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
     logs.set_up(read_environment().log_format)
     folder = RunFolder.open(arguments.run)
     about.note(run_key=folder.key, step=arguments.name, algorithm=arguments.algorithm)
-    try:
-        pipeline = _pipeline(arguments, folder)
-        about.note(pipeline=pipeline.name)
-        step = step_of(arguments.name, pipeline, arguments.algorithm)
-    except TrainerError as error:
-        own = folder.at(arguments.name, arguments.algorithm)
-        own.begin()
-        own.fail(failure_of(error, own))
-        raise
-    execute(step, pipeline, folder.at(arguments.name, arguments.algorithm))
+    own = folder.at(arguments.name, arguments.algorithm)
+    with scratch_space(own.uri_of()):
+        with recorded(own):
+            pipeline = _pipeline(arguments, folder)
+            about.note(pipeline=pipeline.name)
+            step = step_of(arguments.name, pipeline, arguments.algorithm)
+        execute(step, pipeline, own)
     return 0
 
 

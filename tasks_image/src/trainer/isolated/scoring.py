@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import LESS_MEMORY, ModelRefusedError, TrainerError
+from trainer.errors import LESS_MEMORY, ModelRefusedError, OutageError, TrainerError
 from trainer.isolated import score_model
+from trainer.run.outages import RETRY, mlflow_outage
 
 if TYPE_CHECKING:
     import polars as pl
@@ -122,6 +123,8 @@ def _run(model_uri: str, folder: Path) -> None:
         raise ModelRefusedError(f"{model_uri} cannot be loaded or does not predict: {said}")
     if done.returncode in (score_model.OUT_OF_MEMORY, -signal.SIGKILL):
         raise TrainerError(f"{model_uri} could not be scored: memory ran out; {LESS_MEMORY}")
+    if outage := mlflow_outage(said):
+        raise OutageError(f"{model_uri} cannot be fetched: {outage}. {RETRY}")
     raise TrainerError(f"{model_uri} could not be scored (exit code {done.returncode}): {said}")
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 logger = logging.getLogger(__name__)
 
@@ -52,12 +53,9 @@ class MlflowRegister(Spec):
 
         client = connect()
         _ensure_model(client, self.model)
-        found = client.search_model_versions(f"name = '{self.model}' AND tags.`{REGISTRATION_TAG}` = '{key}'")
-        created = not found
-        version = (
-            found[0]
-            if found
-            else client.create_model_version(
+        created = not _versions(client, self.model, key)
+        if created:
+            client.create_model_version(
                 self.model,
                 model_uri,
                 run_id,
@@ -65,12 +63,31 @@ class MlflowRegister(Spec):
                 description=self.description,
                 model_id=model_uri.rpartition("/")[2],
             )
-        )
+        version = _only_one(client, self.model, key)
         confirmed = client.get_model_version(self.model, version.version)
         if confirmed.status != "READY":
             raise TrainerError(f"{self.model} version {version.version} is {confirmed.status}: not confirmed by MLflow")
         logger.info("%s version %s %s", self.model, version.version, "created" if created else "was there already")
         return Registered(self.model, str(version.version), created)
+
+
+def _versions(client: MlflowClient, model: str, key: str) -> list[ModelVersion]:
+    """What was registered with a key, the first first."""
+    from trainer.models.registry import REGISTRATION_TAG
+
+    found = client.search_model_versions(f"name = '{model}' AND tags.`{REGISTRATION_TAG}` = '{key}'")
+    return sorted(found, key=lambda version: int(version.version))
+
+
+def _only_one(client: MlflowClient, model: str, key: str) -> ModelVersion:
+    """The version with a key. A request that was repeated because no answer came in time has made more of them."""
+    found = _versions(client, model, key)
+    if not found:
+        raise TrainerError(f"{model}: the version that was just created is not there: not confirmed by MLflow")
+    for double in found[1:]:
+        logger.warning("%s version %s repeats version %s: deleted", model, double.version, found[0].version)
+        client.delete_model_version(model, double.version)
+    return found[0]
 
 
 def _ensure_model(client: MlflowClient, name: str) -> None:

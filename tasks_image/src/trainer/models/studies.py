@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,4 +131,23 @@ def _storage(address: str, name: str) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     file = str(folder / f"{name}.journal")
     lock = optuna.storages.journal.JournalFileSymlinkLock(file, grace_period=LOCK_GRACE_SECONDS)
+    _cut_torn_end(Path(file), lock)
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(file, lock_obj=lock))
+
+
+def _cut_torn_end(journal: Path, lock: optuna.storages.journal.BaseJournalFileLock) -> None:
+    """Cut off a last line that has no end: a full disk or a kill has torn it, and Optuna would write on behind it."""
+    if not journal.exists() or _whole_length(journal) == journal.stat().st_size:
+        return
+    lock.acquire()
+    try:
+        length = _whole_length(journal)
+        logger.warning("%s: %d bytes of an unfinished record are cut off", journal, journal.stat().st_size - length)
+        os.truncate(journal, length)
+    finally:
+        lock.release()
+
+
+def _whole_length(journal: Path) -> int:
+    """The length up to the end of the last line that has one."""
+    return journal.read_bytes().rfind(b"\n") + 1

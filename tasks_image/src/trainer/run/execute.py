@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from datetime import UTC, datetime
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 from trainer.errors import PromotionConflictError, TrainerError
 from trainer.redaction import without_secrets
 from trainer.run import about
+from trainer.run.outages import explained
 from trainer.run.production import FALLS_BACK, fall_back
 from trainer.run.results import Failure, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from trainer.pipeline import Pipeline
     from trainer.run.folder import RunFolder
@@ -25,26 +27,42 @@ R = TypeVar("R", bound=Result)
 
 
 def execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
-    """Run a step in its folder and write its result; where it fails, write why and raise the step's own error."""
+    """Run a step in its folder and write its result; where it fails, write why and raise the step's own error.
+
+    What the world did to it (MLflow away, a disk full) is raised as an OutageError.
+    """
     with about.noted(pipeline=pipeline.name, run_key=folder.key, step=folder.step, algorithm=folder.algorithm):
         return _execute(step, pipeline, folder)
 
 
 def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
-    folder.begin()
-    began = time.perf_counter()
-    try:
+    with recorded(folder):
+        folder.begin()
+        began = time.perf_counter()
         result = step(pipeline, folder)
-    except Exception as error:
-        if folder.step in FALLS_BACK and not isinstance(error, PromotionConflictError):  # that one says it itself
-            error.add_note(fall_back(folder))
-        folder.fail(failure_of(error, folder))
-        raise
-    seconds = time.perf_counter() - began
-    done = result.model_copy(update={"seconds": seconds, "finished_at": datetime.now(UTC).isoformat()})
-    folder.finish(done)
+        seconds = time.perf_counter() - began
+        done = result.model_copy(update={"seconds": seconds, "finished_at": datetime.now(UTC).isoformat()})
+        folder.finish(done)
     logger.info("%s done in %.1f s", folder.label, seconds)
     return done
+
+
+@contextlib.contextmanager
+def recorded(folder: RunFolder) -> Iterator[None]:
+    """Keep why a block failed, as far as the store still takes it, and raise that."""
+    try:
+        yield
+    except Exception as error:
+        told = explained(error, folder.uri)
+        try:
+            if folder.step in FALLS_BACK and not isinstance(told, PromotionConflictError):  # that one says it itself
+                told.add_note(fall_back(folder))
+            folder.fail(failure_of(told, folder))
+        except Exception as another:  # noqa: BLE001  (what went wrong first is what counts)
+            logger.warning("%s: why it failed could not be kept in the run folder: %s", folder.label, another)
+        if told is error:
+            raise
+        raise told from error
 
 
 def failure_of(error: Exception, folder: RunFolder) -> Failure:

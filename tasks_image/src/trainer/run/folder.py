@@ -142,7 +142,8 @@ class RunFolder:
         self.write_text(RESULT_FILE, result.model_dump_json(indent=2) + "\n")
 
     def fail(self, failure: Failure) -> None:
-        """Keep why the step failed, for the mail and the summary."""
+        """Make the step undone, and keep why it failed, for the mail and the summary."""
+        self._remove(RESULT_FILE)
         self.write_text(FAILURE_FILE, failure.model_dump_json(indent=2) + "\n")
 
     def result(self, kind: type[R]) -> R:

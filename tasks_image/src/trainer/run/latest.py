@@ -19,5 +19,6 @@ def mark_latest(run: RunFolder) -> None:
     folder = Path(run.root)
     store = folder.parent.parent
     fresh = store / f".{LATEST}-{os.getpid()}"
+    fresh.unlink(missing_ok=True)  # of a process that had this number before, and was killed here
     fresh.symlink_to(folder.relative_to(store))
     fresh.replace(store / LATEST)

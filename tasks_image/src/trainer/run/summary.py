@@ -141,19 +141,30 @@ class _AnyResult(Result):
 
 def _not_started(run: RunFolder, wall: float) -> Summary:
     failure = run.at("start").failure()
+    reason = failure.message if failure else "the step `start` has not written the pipeline"
+    return _empty(run, "failed" if failure else "unfinished", reason, failures=[failure] if failure else [], wall=wall)
+
+
+def unreadable_summary(run: RunFolder, error: Exception) -> Summary:
+    """What can be told of a run whose folder cannot be read."""
+    reason = f"the run folder cannot be read ({type(error).__name__}: {error}); the logs of the tasks have more"
+    return _empty(run, "failed", reason, failures=[], wall=0.0)
+
+
+def _empty(run: RunFolder, outcome: Outcome, reason: str, failures: list[Failure], wall: float) -> Summary:
     return Summary(
-        pipeline=run.root.rsplit("/", 2)[-2], run=run.at("").uri_of(), note="",
-        outcome="failed" if failure else "unfinished",
-        reason=failure.message if failure else "the step `start` has not written the pipeline",
+        pipeline=run.root.rsplit("/", 2)[-2], run=run.at("").uri_of(), note="", outcome=outcome, reason=reason,
         data=None, validation=None, drift=None, candidates=[], winner="", metrics={}, production_metrics={}, gates=[],
-        model=ModelSummary(name="", version="", aliases={}), failures=[failure] if failure else [], seconds={},
+        model=ModelSummary(name="", version="", aliases={}), failures=failures, seconds={},
         wall_seconds=wall, overhead_share=0.0,
     )  # fmt: skip
 
 
 def _since_start(run: RunFolder) -> float:
     start = run.at("start").result_or_none(StartResult)
-    return (datetime.now(UTC) - datetime.fromisoformat(start.started_at)).total_seconds() if start else 0.0
+    if start is None:
+        return 0.0
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(start.started_at)).total_seconds())  # clocks go back
 
 
 def _outcome(run: RunFolder, decision: Decision | None, failures: list[Failure]) -> tuple[Outcome, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from trainer.errors import DataValidationError, ModelRefusedError
+from trainer.errors import DataValidationError, ModelRefusedError, TrainerError
 from trainer.isolated.scoring import score_in_isolation
 from trainer.models.comparison import Rival, compare
 from trainer.run.results import Behaved, Candidate, Compared, EvaluateResult, Segment, TrainResult, TuneResult
@@ -123,7 +123,7 @@ def _score_both(
         other = pool.submit(score_in_isolation, uri, test, pipeline.run.batch_size)
         try:
             return replace(both.result(), production=other.result().output)
-        except ModelRefusedError as error:
+        except TrainerError as error:
             if other.exception() is error:
                 error.add_note("This is production's model: nothing can be compared with it, so nothing is promoted.")
             raise

@@ -47,7 +47,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> IngestResult:
         rows_in_source=frame.height,
         columns={name: str(kind) for name, kind in snapshot.schema.items()},
         sample=start.sample,
-        age_days=max(0.0, _days_since(lineage.changed_at)),
+        age_days=_days_since(lineage.changed_at, "the source was changed"),
         newest_row_age_days=_newest_row_age(snapshot, pipeline.columns.time),
     )
 
@@ -68,8 +68,12 @@ def _newest_row_age(frame: pl.DataFrame, time_column: str | None) -> float | Non
             f"declare it under source.types. Columns: {', '.join(frame.columns)}"
         )
     newest = frame.select(pl.col(time_column).cast(pl.Datetime("us")).max()).item()
-    return None if newest is None else _days_since(newest.replace(tzinfo=UTC))
+    return None if newest is None else _days_since(newest.replace(tzinfo=UTC), "the newest row is")
 
 
-def _days_since(moment: datetime) -> float:
-    return (datetime.now(UTC) - moment).total_seconds() / SECONDS_PER_DAY
+def _days_since(moment: datetime, what: str) -> float:
+    """Days up to now, never below 0: one of two clocks can be wrong, and a row can be dated ahead."""
+    days = (datetime.now(UTC) - moment).total_seconds() / SECONDS_PER_DAY
+    if days < 0:
+        logger.warning("%s %.3g days after now, at %s: taken as now", what, -days, moment.isoformat())
+    return max(0.0, days)

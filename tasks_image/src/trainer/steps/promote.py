@@ -35,6 +35,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> PromoteResult:
     if pipeline.run.promote_to == "production":
         _to_production(client, accepted, compared_with)
     aliases = aliases_of(client, accepted.model)
+    _check_moved(pipeline, accepted, aliases)
     logger.info("%s: %s", accepted.model, ", ".join(f"{name} → {version}" for name, version in aliases.items()))
     return PromoteResult(model=accepted.model, version=accepted.version, aliases=aliases)
 
@@ -48,17 +49,33 @@ def _check_unmoved(client: MlflowClient, accepted: AcceptResult, compared_with: 
     if found not in (compared_with, accepted.version):
         raise PromotionConflictError(
             f"{accepted.model}: the decision compared with {_named(compared_with)}, and now production is "
-            f"{_named(found)}; somebody moved it. Nothing moves; start a new run to compare with what is there now"
+            f"{_named(found)}; somebody moved it. It stays there; start a new run to compare with what is there now"
         )
 
 
 def _to_production(client: MlflowClient, accepted: AcceptResult, compared_with: str) -> None:
-    """The way back is written first, and only from the decision, so that no retry can overwrite it."""
+    """The way back is written first, and only from the decision, so that no retry can overwrite it.
+
+    MLflow cannot compare and set: the last look stands right before the move.
+    """
     from trainer.models.registry import PREVIOUS, PRODUCTION
 
     if compared_with:
         client.set_registered_model_alias(accepted.model, PREVIOUS, compared_with)
+    _check_unmoved(client, accepted, compared_with)
     client.set_registered_model_alias(accepted.model, PRODUCTION, accepted.version)
+
+
+def _check_moved(pipeline: Pipeline, accepted: AcceptResult, aliases: dict[str, str]) -> None:
+    """What the registry says afterwards must be what was asked for."""
+    from trainer.models.registry import PRODUCTION, STAGING
+
+    alias = PRODUCTION if pipeline.run.promote_to == "production" else STAGING
+    if aliases.get(alias) != accepted.version:
+        raise PromotionConflictError(
+            f"{accepted.model}: {alias} was moved to version {accepted.version}, and now it is "
+            f"{_named(aliases.get(alias, ''))}; somebody moved it in the same moment, and it stays there"
+        )
 
 
 def _named(version: str) -> str:

@@ -44,7 +44,7 @@ def _close(run: RunFolder, start: StartResult, summary: Summary) -> MlflowClient
     from trainer.tracking import close_running, connect
 
     client = connect()
-    close_running(client, start.experiment_id, run.key)
+    close_running(client, start.experiment_id, run.key, keep=start.run_id)
     _log(client, start.run_id, summary)
     _log_judging(client, start.run_id, run)
     client.set_terminated(start.run_id, "FINISHED" if summary.outcome in ENDED_WELL else "FAILED")

@@ -1,0 +1,72 @@
+"""A run that has come as far as a test wants it, with production before it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.world.worlds import ALGORITHM, STAGES, Stage, World, standing_in
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory: pytest.TempPathFactory, empty_mlflow_store: Path) -> Stage:
+    """Gives the world of a run in which one step after the other was done, up to the one named; each is built once.
+
+    From `evaluate` on, production is version 1: the same model, registered by an earlier run.
+    """
+    built: dict[str, World] = {}
+
+    def build(upto: str) -> World:
+        names = [name for name, _ in STAGES]
+        for number, (name, algorithm) in enumerate(STAGES[: names.index(upto) + 1]):
+            if name not in built:
+                home = tmp_path_factory.mktemp(f"until-{name}")
+                world = _next(built[names[number - 1]] if number else None, home, empty_mlflow_store)
+                with standing_in(world):
+                    if name == "evaluate":
+                        _make_production(world)
+                    world.step(name, algorithm)
+                built[name] = world
+        return built[upto]
+
+    return build
+
+
+def _next(before: World | None, home: Path, store: Path) -> World:
+    if before is not None:
+        return before.copy_to(home)
+    shutil.copy(store, home / "mlflow.db")
+    return World(home)
+
+
+def _make_production(world: World) -> None:
+    """The trained model as version 1 and production, with a record of the same data."""
+    from trainer.run.results import FeaturesResult, IngestResult, TrainResult
+
+    trained = world.folder.at("train", ALGORITHM).result(TrainResult)
+    ingest = world.folder.at("ingest").result(IngestResult)
+    tags = {
+        "data.snapshot": ingest.snapshot,
+        "data.digest": ingest.digest,
+        "data.keys": world.folder.at("engineer_features").result(FeaturesResult).keys,
+    }
+    world.client.create_registered_model(world.model)
+    version = world.client.create_model_version(world.model, trained.model_uri, trained.run_id, tags=tags)
+    world.client.set_registered_model_alias(world.model, "production", version.version)
+
+
+@pytest.fixture
+def world_after(stages: Stage, tmp_path: Path) -> Iterator[Stage]:
+    """Gives a copy of a stage's world, for this test alone, and makes this process stand in it."""
+    with contextlib.ExitStack() as stack:
+
+        def enter(step: str) -> World:
+            world = stages(step).copy_to(tmp_path)
+            stack.enter_context(standing_in(world))
+            return world
+
+        yield enter

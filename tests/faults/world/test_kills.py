@@ -1,0 +1,241 @@
+"""SIGKILL to the process group of a step, wherever it hurts; tried again, the run ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.faults.world.worlds import ALGORITHM, KEY
+from trainer.models.studies import finished_trials
+from trainer.run.results import AcceptResult, EvaluateResult, TrainResult, TuneResult
+
+if TYPE_CHECKING:
+    from tests.faults.world.worlds import Stage, World
+
+BEGIN = ("before", "trainer.run.folder:RunFolder.begin")
+RESULT = ("before", "trainer.run.folder:RunFolder.write_text", "--marker", "'result.json'")
+HALF_A_RESULT = ("before", "trainer.run.folder:_replace_durably", "--marker", "result.json")
+DONE = ("after", "trainer.run.folder:RunFolder.finish")
+ALIAS = "mlflow:MlflowClient.set_registered_model_alias"
+VERSION = "mlflow:MlflowClient.create_model_version"
+OF_TRY = {"seconds", "finished_at"}
+
+
+def kill(world: World, kind: tuple[str, ...], step: str, algorithm: str = "") -> None:
+    """Start a step as the scheduler does; it is killed at the call given."""
+    script = [sys.executable, str(Path(__file__).with_name("kill_at.py")), *kind, "--", "step", step]
+    command = [*script, "--run", world.folder.uri, *(["--algorithm", algorithm] if algorithm else [])]
+    scratch = world.home / "tmp"
+    scratch.mkdir(exist_ok=True)
+    variables = {**os.environ, **world.variables, "TMPDIR": str(scratch)}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, start_new_session=True)
+    assert done.returncode == -signal.SIGKILL, f"it was not killed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+
+def outputs(world: World, step: str, algorithm: str = "") -> dict[str, Any]:
+    """The files of a step, and its result apart from the times."""
+    folder = world.folder.at(step, algorithm)
+    content = json.loads(folder.read_text("result.json"))
+    files = {str(file) for file in Path(folder.path()).rglob("*")}
+    return {
+        "files": {file.removeprefix(folder.path()) for file in files},
+        **{key: value for key, value in content.items() if key not in OF_TRY},
+    }
+
+
+def assert_closed(world: World) -> None:
+    """After `report` no MLflow run is RUNNING, and nothing half-written lies about."""
+    world.step("report")
+    assert world.running() == []
+    assert world.litter() == []
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        BEGIN,
+        ("before", "optuna:Study.ask"),
+        ("before", "optuna:Study.tell", "--count", "2"),
+        ("after", "optuna:Study.tell", "--count", "2"),
+        ("after", "optuna.storages.journal:JournalFileBackend.append_logs", "--count", "5"),
+        ("before", "optuna.storages.journal:JournalFileSymlinkLock.release", "--count", "4"),
+        RESULT,
+    ],
+    ids=["at its begin", "before a trial", "in a trial", "after a trial", "in a record", "holding the lock", "before its result"],
+)  # fmt: skip
+def test_tune_loses_no_trial_and_repeats_none(
+    point: tuple[str, ...], world_after: Stage, stages: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer.models import studies
+
+    monkeypatch.setattr(studies, "LOCK_GRACE_SECONDS", 3)
+    world = world_after("engineer_features")
+    kill(world, point, "tune", ALGORITHM)
+    assert world.folder.at("tune", ALGORITHM).result_or_none(TuneResult) is None
+    world.step("tune", ALGORITHM)
+    undisturbed = stages("tune")
+    assert outputs(world, "tune", ALGORITHM) == outputs(undisturbed, "tune", ALGORITHM)
+    assert trials(world) == trials(undisturbed)
+    assert_closed(world)
+
+
+def trials(world: World) -> list[Any]:
+    """The finished trials of the only study."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    (journal,) = (world.home / "studies").glob("*.journal")
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+    (name,) = optuna.get_all_study_names(storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    return [(trial.params, trial.value, trial.user_attrs) for trial in finished_trials(study)]
+
+
+TRAIN = [
+    (BEGIN, 0),
+    (("after", "mlflow:start_run"), 1),
+    (("before", "mlflow.pyfunc:log_model"), 1),
+    (("after", "mlflow.pyfunc:log_model"), 1),
+    (("before", "trainer.run.folder:_replace_durably", "--marker", "predictions"), 0),
+    (RESULT, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("point", "killed"),
+    TRAIN,
+    ids=[
+        "at its begin",
+        "in its run",
+        "before the model",
+        "after the model",
+        "in its predictions",
+        "before its result",
+    ],
+)
+def test_train_leaves_one_candidate_and_no_open_run(
+    point: tuple[str, ...], killed: int, world_after: Stage, stages: Stage
+) -> None:
+    world = world_after("tune")
+    kill(world, point, "train", ALGORITHM)
+    folder = world.folder.at("train", ALGORITHM)
+    assert folder.result_or_none(TrainResult) is None
+    world.step("train", ALGORITHM)
+    undisturbed = stages("train").folder.at("train", ALGORITHM)
+    assert _figures(folder) == _figures(undisturbed)
+    assert _bytes(folder) == _bytes(undisturbed)
+    result = folder.result(TrainResult)
+    states = {run.info.run_id: run.info.status for run in world.mlflow_runs(f"train {ALGORITHM}")}
+    assert states.pop(result.run_id) == "FINISHED"
+    assert list(states.values()).count("KILLED") == killed
+    assert_closed(world)
+
+
+def _figures(folder: Any) -> dict[str, Any]:
+    result = folder.result(TrainResult)
+    return {name: getattr(result, name) for name in ("params", "metrics", "train_metrics", "cut_off")}
+
+
+def _bytes(folder: Any) -> bytes:
+    return bytes(Path(folder.path("predictions.parquet")).read_bytes())
+
+
+@pytest.mark.parametrize(
+    "point",
+    [BEGIN, ("before", VERSION), ("after", VERSION), RESULT],
+    ids=["at its begin", "before the version", "after the version", "before its result"],
+)
+def test_register_makes_one_version(point: tuple[str, ...], world_after: Stage, stages: Stage) -> None:
+    world = world_after("decide")
+    kill(world, point, "register")
+    assert world.aliases() == {"production": "1"}
+    world.step("register")
+    undisturbed = stages("register")
+    assert world.versions() == undisturbed.versions() == ["1", "2"]
+    assert _version(world) == _version(undisturbed)
+    assert world.aliases() == {"production": "1"}
+    assert_closed(world)
+
+
+def _version(world: World) -> tuple[Any, ...]:
+    """What the registry says of version 2, but for what is of the place and of the moment."""
+    version = world.client.get_model_version(world.model, "2")
+    tags = {key: value for key, value in version.tags.items() if key != "trainer.run_folder"}
+    assert version.source == world.folder.at("evaluate").result(EvaluateResult).model_uri
+    return version.description, version.status, tags
+
+
+@pytest.mark.parametrize(
+    "point",
+    [BEGIN, ("after", "trainer.isolated.scoring:_run"), RESULT],
+    ids=["at its begin", "after scoring", "before its result"],
+)
+def test_accept_moves_nothing(point: tuple[str, ...], world_after: Stage, stages: Stage) -> None:
+    world = world_after("register")
+    kill(world, point, "accept")
+    assert world.folder.at("accept").result_or_none(AcceptResult) is None
+    world.step("accept")
+    accepted, undisturbed = (each.folder.at("accept").result(AcceptResult) for each in (world, stages("accept")))
+    assert (accepted.version, accepted.rows, accepted.largest_difference) == (
+        undisturbed.version,
+        undisturbed.rows,
+        undisturbed.largest_difference,
+    )
+    assert world.aliases() == {"production": "1"}
+    assert_closed(world)
+
+
+BEFORE = {"production": "1"}
+STAGED = {"production": "1", "staging": "2"}
+WAY_BACK = {"production": "1", "staging": "2", "previous_production": "1"}
+MOVED = {"production": "2", "staging": "2", "previous_production": "1"}
+
+
+@pytest.mark.parametrize(
+    ("point", "between"),
+    [
+        (BEGIN, BEFORE),
+        (("before", ALIAS, "--marker", "'staging'"), BEFORE),
+        (("after", ALIAS, "--marker", "'staging'"), STAGED),
+        (("after", ALIAS, "--marker", "'previous_production'"), WAY_BACK),
+        (("before", ALIAS, "--marker", "'production'"), WAY_BACK),
+        (("after", ALIAS, "--marker", "'production'"), MOVED),
+        (RESULT, MOVED),
+        (HALF_A_RESULT, MOVED),
+        (DONE, MOVED),
+    ],
+    ids=[
+        "at its begin", "before staging", "after staging", "after the way back", "before production", "after production",
+        "before its result", "in its result", "after its result",
+    ],
+)  # fmt: skip
+def test_promote_is_safe_at_every_instant(
+    point: tuple[str, ...], between: dict[str, str], world_after: Stage, stages: Stage
+) -> None:
+    world = world_after("accept")
+    kill(world, point, "promote")
+    assert world.aliases() == between
+    world.step("promote")
+    assert world.aliases() == stages("promote").aliases() == MOVED
+    assert outputs(world, "promote") == outputs(stages("promote"), "promote")
+    assert world.versions() == ["1", "2"]
+    assert_closed(world)
+
+
+def test_the_next_try_removes_the_temporary_files_of_a_killed_one(world_after: Stage) -> None:
+    world = world_after("register")
+    kill(world, ("before", "trainer.isolated.scoring:_run"), "accept")
+    (left,) = (world.home / "tmp").glob("trainer-*")
+    assert list(left.rglob("rows.parquet"))
+    command = [sys.executable, "-m", "trainer", "step", "accept", "--run", world.folder.uri]
+    variables = {**os.environ, "TMPDIR": str(world.home / "tmp")}
+    subprocess.run(command, env=variables, check=True, capture_output=True)
+    assert list((world.home / "tmp").glob("trainer-*")) == []
+    assert world.folder.key == KEY
