@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from trainer.data.validation_report import count_text, render_validation_report, share_text, value_text
+from trainer.data.validation_report import render_validation_report
+from trainer.reports.page import count_text, share_text, value_text
 from trainer.run.results import CheckResult
 
 FACTS = {"Source": "s3://data/customers.csv", "Rows": "7,043"}

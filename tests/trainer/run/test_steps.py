@@ -14,8 +14,8 @@ from trainer.run.steps import PER_ALGORITHM, STEPS, parts_of_run
 
 def test_the_order() -> None:
     assert STEPS == (
-        "start", "ingest", "validate", "detect_drift", "engineer_features", "tune", "train", "evaluate", "decide",
-        "register", "accept", "promote", "report",
+        "start", "ingest", "validate", "detect_drift", "engineer_features", "tune", "train", "evaluate", "explain",
+        "decide", "register", "accept", "promote", "report",
     )  # fmt: skip
 
 
