@@ -119,7 +119,7 @@ def small_churn(churn: Pipeline) -> Pipeline:
     """The churn pipeline on a small sample, with one quick algorithm and no search."""
     return changed(
         churn,
-        source={**churn.source.model_dump(exclude={"KIND", "uri", "separator"}), "KIND": "sample", "rows": 1500},
+        source={**churn.source.model_dump(exclude={"KIND", "uri", "separator", "sha256"}), "KIND": "sample", "rows": 1500},
         algorithms={"logistic": {"KIND": "sklearn", "estimator": "sklearn.linear_model.LogisticRegression",
                                  "params": {"max_iter": 1000}, "search": {"C": {"low": 0.01, "high": 10.0, "log": True}}}},
         tuning={"enabled": True, "trials": 3, "folds": 3, "metric": "auc_roc", "startup_trials": 2},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import io
 import logging
 import os
 import threading
@@ -108,16 +111,27 @@ def test_a_missing_file(kind: type[CsvReader | ParquetReader], tmp_path: Path) -
         reader.lineage()
 
 
+def parquet_bytes() -> bytes:
+    content = io.BytesIO()
+    pl.DataFrame({"a": range(100)}).write_parquet(content)
+    return content.getvalue()
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
-        (CsvReader, b"a,b\n1,2,3\n", "cannot be read as CSV"),
-        (CsvReader, b"", "cannot be read as CSV"),
-        (ParquetReader, b"no parquet at all", "cannot be read as Parquet"),
-        (ParquetReader, b"", "cannot be read as Parquet"),
+        (CsvReader, b"a,b\n1,2,3\n", r"rows: the header has 2 fields, and 1 of 1 rows have not: line 2 has 3;"),
+        (CsvReader, b"", r"rows: the file is empty \(0 bytes\)"),
+        (CsvReader, b"\n\n", r"rows: cannot be read as CSV: empty CSV"),
+        (CsvReader, b"a,b\n1,M\xfcller\n", r"1 line is no UTF-8: line 2 \(b'1,M\\xfcller\\n'\)"),
+        (CsvReader, b"a;b\n1;2\n", r"one column, 'a;b'; is it ';'\?"),
+        (ParquetReader, b"no parquet at all", "cannot be read as Parquet: .*; fetch or write it again"),
+        (ParquetReader, b"", r"rows: the file is empty \(0 bytes\)"),
+        (ParquetReader, parquet_bytes()[:-20], r"it was cut off after \d+ bytes, before its footer"),
+        (ParquetReader, parquet_bytes()[:20] + b"x" * 80 + parquet_bytes()[100:], "cannot be read as Parquet"),
     ],
-    ids=["ragged-csv", "empty-csv", "no-parquet", "empty-parquet"],
-)
+    ids=["ragged", "empty", "blank", "latin-1", "separator", "no-parquet", "empty-parquet", "cut-parquet", "damaged-parquet"],
+)  # fmt: skip
 def test_an_unreadable_file(
     kind: type[CsvReader | ParquetReader], content: bytes, message: str, tmp_path: Path
 ) -> None:
@@ -126,8 +140,39 @@ def test_an_unreadable_file(
         kind(uri=(tmp_path / "rows").as_uri()).read()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        CSV.encode("utf-8-sig"), CSV.replace("\n", "\r\n").encode(), gzip.compress(CSV.encode()),
+        CSV.replace("\na,", '\n"a\na",').encode(), CSV.replace("c,", "\nc,").encode() + b"\n",
+    ],
+    ids=["BOM", "CRLF", "gzip", "quoted-newline", "blank-lines"],
+)  # fmt: skip
+def test_a_file_written_otherwise(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(content)
+    frame = CsvReader(uri=str(tmp_path / "rows.csv"), missing=[" ", "n/a"], rename=RENAME).read()
+    assert frame.columns == ["customer", "tenure", "Charges", "Seen", "Code"]
+    assert frame["tenure"].to_list() == [1, None, 3]
+
+
+def test_a_name_that_another_column_has(csv: Path) -> None:
+    with pytest.raises(DataValidationError, match=r"a name that another one has already: Charges; choose another"):
+        CsvReader(uri=str(csv), rename={"Tenure": "Charges"}).read()
+    swapped = CsvReader(uri=str(csv), rename={"Tenure": "Charges", "Charges": "Tenure"}).read()
+    assert swapped["Tenure"].to_list() == ["10.5", "n/a", None]
+
+
+@pytest.mark.parametrize("kind", [CsvReader, ParquetReader], ids=["csv", "parquet"])
+def test_a_file_with_another_checksum(kind: type[CsvReader | ParquetReader], csv: Path, parquet: Path) -> None:
+    file = csv if kind is CsvReader else parquet
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert kind(uri=str(file), sha256=found).read().height == 3
+    with pytest.raises(DataValidationError, match=rf"its SHA-256 is {found} .*, expected is {'0' * 64}; bring"):
+        kind(uri=str(file), sha256="0" * 64).read()
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(DataValidationError, match="cannot be read"):
+    with pytest.raises(DataValidationError, match="this is a folder, and one file is needed"):
         CsvReader(uri=tmp_path.as_uri()).read()
 
 
@@ -143,7 +188,7 @@ def test_parquet_by_columns_with_missing_marks_and_types(parquet: Path) -> None:
 
 
 def test_a_parquet_column_that_is_missing_is_named(parquet: Path) -> None:
-    with pytest.raises(DataValidationError, match=r"cannot be read as Parquet: .*nothing"):
+    with pytest.raises(DataValidationError, match=r"columns to read are missing: nothing; allowed: a, n; mend"):
         ParquetReader(uri=parquet.as_uri(), columns=["nothing"]).read()
 
 

@@ -96,6 +96,7 @@ def _with_data(pipeline: Pipeline, data_path: str | None) -> Pipeline:
         return pipeline
     uri = data_path if "://" in data_path else str(Path(data_path).resolve())
     document = {**pipeline.source.model_dump(mode="json"), "uri": uri, "sample": None}
+    document.pop("sha256", None)  # it is the checksum of the file that is not read
     return validate(Pipeline, {**pipeline.model_dump(mode="json"), "source": document}, "--data-path")
 
 

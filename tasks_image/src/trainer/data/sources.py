@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 
@@ -70,10 +70,16 @@ def is_absent(uri: str, error: FileNotFoundError) -> bool:
     return getattr(error.__cause__, "status", None) in HTTP_ABSENT
 
 
+def refuse_folder(uri: str, info: dict[str, Any]) -> None:
+    """Raise DataValidationError where what a store says of an address is that it is a folder."""
+    if info.get("type") == "directory":
+        raise DataValidationError(f"{uri}: this is a folder, and one file is needed; name it under `source.uri`")
+
+
 def _exists(uri: str) -> bool:
     try:
         filesystem, path = fsspec.core.url_to_fs(uri)
-        filesystem.info(path)
+        refuse_folder(uri, filesystem.info(path))
     except FileNotFoundError as error:
         if not is_absent(uri, error):
             raise TrainerError(f"{uri}: cannot be reached: {error.__cause__}") from error

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import logging
+import io
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import fsspec
 from pydantic import Field
 
-from trainer.data.sources import is_absent
+from trainer.data.csv_text import check_header, check_rows, plain_text, why_not
+from trainer.data.source_file import changed_at, read_source
 from trainer.data.typing import apply_types
-from trainer.errors import ConfigurationError, DataValidationError, TrainerError
+from trainer.errors import DataValidationError
 from trainer.pipeline import AnySource, CsvSource, ParquetSource, SampleSource, Source, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
-logger = logging.getLogger(__name__)
+PARQUET = b"PAR1"
+"""The first and the last bytes of a Parquet file."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,14 @@ class Reader(Source, ABC):
         absent = [column for column in self.rename if column not in frame.columns]
         if absent:
             raise DataValidationError(
-                f"{name}: columns to rename are missing: {', '.join(absent)}{did_you_mean(absent[0], frame.columns)}"
+                f"{name}: columns to rename are missing: {', '.join(absent)}{did_you_mean(absent[0], frame.columns)}; "
+                "mend the data or `source.rename`"
+            )
+        clashing = [new for new in self.rename.values() if new in frame.columns and new not in self.rename]
+        if clashing:
+            raise DataValidationError(
+                f"{name}: source.rename gives columns a name that another one has already: {', '.join(clashing)}; "
+                "choose another name, or rename that one too"
             )
         return apply_types(frame.rename(self.rename), self.types, name)
 
@@ -67,22 +77,24 @@ class CsvReader(CsvSource, Reader):
 
         published = {new: old for old, new in self.rename.items()}
         as_text = {published.get(column, column): pl.String for column in self.types}
-        with open_source(self.uri) as file:
-            try:
-                frame = pl.read_csv(
-                    file,
-                    separator=self.separator,
-                    null_values=self.missing,
-                    schema_overrides=as_text,
-                    infer_schema_length=None,
-                    try_parse_dates=True,
-                )
-            except pl.exceptions.PolarsError as error:
-                raise DataValidationError(f"{self.uri}: cannot be read as CSV: {error}") from error
+        text = plain_text(read_source(self.uri, self.sha256), self.uri)
+        check_header(text, self.separator, set(self.rename), self.uri)
+        try:
+            frame = pl.read_csv(
+                text,
+                separator=self.separator,
+                null_values=self.missing,
+                schema_overrides=as_text,
+                infer_schema_length=None,
+                try_parse_dates=True,
+            )
+        except pl.exceptions.PolarsError as error:
+            raise why_not(text, self.separator, self.uri, error) from error
+        frame = check_rows(frame, text, self.separator, self.uri)
         return self._named_and_typed(frame, self.uri)
 
     def lineage(self) -> Lineage:
-        return Lineage(self.uri, self.KIND, _changed_at(self.uri))
+        return Lineage(self.uri, self.KIND, changed_at(self.uri))
 
 
 class ParquetReader(ParquetSource, Reader):
@@ -91,15 +103,27 @@ class ParquetReader(ParquetSource, Reader):
     def read(self) -> pl.DataFrame:
         import polars as pl
 
-        with open_source(self.uri) as file:
-            try:
-                frame = pl.read_parquet(file, columns=self.columns or None)
-            except (pl.exceptions.PolarsError, OSError) as error:
-                raise DataValidationError(f"{self.uri}: cannot be read as Parquet: {error}") from error
+        content = read_source(self.uri, self.sha256)
+        try:
+            schema = pl.read_parquet_schema(io.BytesIO(content))
+            self._refuse_absent(schema)
+            frame = pl.read_parquet(io.BytesIO(content), columns=self.columns or None)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            raise DataValidationError(
+                f"{self.uri}: cannot be read as Parquet: {_why_no_parquet(content, error)}"
+            ) from error
         return self._named_and_typed(_blank_to_missing(frame, self.missing), self.uri)
 
     def lineage(self) -> Lineage:
-        return Lineage(self.uri, self.KIND, _changed_at(self.uri))
+        return Lineage(self.uri, self.KIND, changed_at(self.uri))
+
+    def _refuse_absent(self, schema: Mapping[str, pl.DataType]) -> None:
+        absent = [column for column in self.columns if column not in schema]
+        if absent:
+            raise DataValidationError(
+                f"{self.uri}: columns to read are missing: {', '.join(absent)}{did_you_mean(absent[0], schema)}; "
+                "mend the data or `source.columns`"
+            )
 
 
 class SampleReader(SampleSource, Reader):
@@ -137,35 +161,10 @@ def reader_for(source: AnySource) -> CsvReader | ParquetReader | SampleReader:
     return READERS[source.KIND].model_validate(source.model_dump())
 
 
-def open_source(uri: str) -> Any:
-    """A source opened for reading bytes; raises DataValidationError where it cannot be, TrainerError on no answer."""
-    try:
-        return fsspec.open(uri, "rb").open()
-    except FileNotFoundError as error:
-        raise _not_found(uri, error) from error
-    except (OSError, PermissionError) as error:
-        raise DataValidationError(f"{uri}: cannot be read: {error}") from error
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(f"source.uri {uri!r}: {error}") from error
-
-
-def _changed_at(uri: str) -> datetime:
-    """When the file last changed; a server that does not say counts as now."""
-    filesystem, path = fsspec.core.url_to_fs(uri)
-    try:
-        changed: datetime = filesystem.modified(path)
-    except (NotImplementedError, KeyError):
-        logger.warning("%s: its server does not say when it last changed; it counts as fresh", uri)
-        return datetime.now(UTC)
-    except FileNotFoundError as error:
-        raise _not_found(uri, error) from error
-    return changed if changed.tzinfo else changed.replace(tzinfo=UTC)
-
-
-def _not_found(uri: str, error: FileNotFoundError) -> TrainerError:
-    if not is_absent(uri, error):
-        return TrainerError(f"{uri}: cannot be reached: {error.__cause__}")
-    return DataValidationError(f"{uri}: there is no such file; `make data` fetches the published data sets")
+def _why_no_parquet(content: bytes, error: BaseException) -> str:
+    if content.startswith(PARQUET) and not content.endswith(PARQUET):
+        return f"it was cut off after {len(content):,} bytes, before its footer; fetch or write it again"
+    return f"{str(error).splitlines()[0]}; fetch or write it again"
 
 
 def _blank_to_missing(frame: pl.DataFrame, missing: list[str]) -> pl.DataFrame:

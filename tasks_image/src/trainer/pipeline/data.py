@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections import Counter
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from trainer.addresses import secret_in
 from trainer.pipeline.spec import Spec
@@ -12,6 +13,7 @@ from trainer.pipeline.spec import Spec
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "datetime"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _without_secret(uri: str) -> str:
@@ -40,12 +42,22 @@ class Source(Spec):
     sample: Literal["telco"] | None = None
     """The built-in sample that stands in for the data where the environment allows one."""
 
+    @model_validator(mode="after")
+    def _each_its_own_name(self) -> Self:
+        twice = [name for name, times in Counter(self.rename.values()).items() if times > 1]
+        if twice:
+            old = ", ".join(repr(name) for name, new in self.rename.items() if new == twice[0])
+            raise ValueError(f"rename: {old} would all be called {twice[0]!r}; give each its own name")
+        return self
+
 
 class CsvSource(Source):
     """Rows in a CSV file, by path or address."""
 
     KIND: Literal["csv"] = "csv"
     uri: Uri
+    sha256: Sha256 | None = None
+    """The checksum that the file must have, for data that must not change unnoticed."""
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
 
 
@@ -54,6 +66,8 @@ class ParquetSource(Source):
 
     KIND: Literal["parquet"] = "parquet"
     uri: Uri
+    sha256: Sha256 | None = None
+    """The checksum that the file must have, for data that must not change unnoticed."""
     columns: list[str] = []
     """Columns to read, as published; all by default."""
 
