@@ -35,7 +35,7 @@ tuning: {metric: auc_roc}
 gates: {auc_roc: 0.8, against_production: {metric: auc_roc}}
 registry: {model: churn-predictor, experiment: churn}
 """
-NAMES = ("step", "train", "run", "check", "schema", "data", "summary")
+NAMES = ("step", "train", "run", "init", "check", "schema", "data", "summary")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from trainer import __version__
-from trainer.commands import check, data, job, schema, step, summary, train
+from trainer.commands import check, data, init, job, schema, step, summary, train
 from trainer.errors import TrainerError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("trainer")
 
-COMMANDS = (step, train, job, check, schema, data, summary)
+COMMANDS = (step, train, job, init, check, schema, data, summary)
 
 EPILOG = """\
 exit codes:
