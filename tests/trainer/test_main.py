@@ -35,7 +35,21 @@ tuning: {metric: auc_roc}
 gates: {auc_roc: 0.8, against_production: {metric: auc_roc}}
 registry: {model: churn-predictor, experiment: churn}
 """
-NAMES = ("step", "train", "run", "check", "schema", "data", "summary", "validate-model", "resolve", "rollback", "prune")
+NAMES = (
+    "step",
+    "train",
+    "run",
+    "init",
+    "check",
+    "schema",
+    "data",
+    "summary",
+    "report",
+    "validate-model",
+    "resolve",
+    "rollback",
+    "prune",
+)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from trainer import __version__
 from trainer.commands import (
     check,
     data,
+    init,
     job,
     prune,
     report,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("trainer")
 
-COMMANDS = (step, train, job, check, schema, data, summary, report, validate_model, resolve, rollback, prune)
+COMMANDS = (step, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune)
 
 EPILOG = """\
 exit codes:

@@ -55,11 +55,20 @@ class PyFuncSaver(Spec):
                 code_paths=[str(package)],
                 pip_requirements=requirements_of(fitted.estimator),
                 signature=signature,
-                input_example=example.head(EXAMPLE_ROWS).to_pandas(),
+                input_example=_as_signed(example.head(EXAMPLE_ROWS), signature),
                 metadata=metadata,
             )
         logger.info("model saved as %s", info.model_uri)
         return info
+
+
+def _as_signed(example: pl.DataFrame, signature: ModelSignature) -> Any:
+    """A few rows in the signature's types: whole numbers are signed as floats where any row lacks one."""
+    import polars as pl
+    from mlflow.types import DataType
+
+    floats = {column.name for column in signature.inputs.inputs if column.type == DataType.double}
+    return example.with_columns(pl.col(name).cast(pl.Float64) for name in example.columns if name in floats).to_pandas()
 
 
 def requirements_of(estimator: Any) -> list[str]:

@@ -1,0 +1,160 @@
+"""`trainer init`: what is suspected, what is drafted, that drafts are correct and run, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trainer.__main__ import main
+from trainer.commands.init import make_draft, pipeline_name
+from trainer.errors import ConfigurationError, DataValidationError
+from trainer.pipeline import load_pipeline
+from trainer.run import RunFolder
+
+ROWS = 400
+
+
+def table(**columns: object) -> pl.DataFrame:
+    random = np.random.default_rng(1)
+    signal = random.normal(size=ROWS)
+    leaves = signal + random.normal(size=ROWS) > 0.5
+    return pl.DataFrame({
+        "customer id": [f"c{at:04d}" for at in range(ROWS)],
+        "age": [str(value) if value % 7 else "n/a" for value in random.integers(18, 80, ROWS)],
+        "signal": signal.round(3),
+        "code": [f"0{at % 3}" for at in range(ROWS)],
+        "same": ["x"] * ROWS,
+        "since": [f"2024-01-{1 + at % 28:02d}" for at in range(ROWS)],
+        "note": [f"text {at // 2}" for at in range(ROWS)],
+        "closed": [2.5 if one else 1.0 for one in leaves],
+        "leaves": ["Yes" if one else "No" for one in leaves],
+        **columns,
+    })
+
+
+@pytest.fixture
+def weird(tmp_path: Path) -> Path:
+    """With a byte-order mark, an id, a constant, a date, a leak, codes with a leading 0, texts for missing values."""
+    file = tmp_path / "Weird file-1.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + table().write_csv().encode())
+    return file
+
+
+def houses(tmp_path: Path) -> Path:
+    random = np.random.default_rng(2)
+    a, b, c = random.integers(0, 900, (3, ROWS))
+    file = tmp_path / "houses.parquet"
+    pl.DataFrame({"casual": a, "registered": b, "rooms": c, "cnt": a + b}).write_parquet(file)
+    return file
+
+
+def flowers(tmp_path: Path) -> Path:
+    random = np.random.default_rng(3)
+    kinds = random.integers(0, 3, ROWS)
+    file = tmp_path / "flowers.csv"
+    frame = {"petal": (kinds + random.normal(size=ROWS)).round(3), "kind": [f"kind {kind}" for kind in kinds]}
+    pl.DataFrame(frame).write_csv(file)
+    return file
+
+
+def test_what_is_suspected_and_why(weird: Path) -> None:
+    draft = make_draft(str(weird), "leaves", None, "weird")
+    assert {column.name: column.suspicion for column in draft.columns if column.suspicion} == {
+        "customer id": "id",
+        "same": "constant",
+        "since": "time",
+        "note": "texts",
+        "closed": "leak",
+    }
+    assert draft.source.missing == ["n/a"]
+    assert draft.source.types["age"] == "integer"
+    assert draft.source.types["code"] == "string", "a leading 0 makes it a code"
+    assert "ROC-AUC 1.000" in next(column.why for column in draft.columns if column.name == "closed")
+
+
+def test_a_sum_that_is_the_target_is_found(tmp_path: Path) -> None:
+    draft = make_draft(str(houses(tmp_path)), "cnt", None, "houses")
+    assert draft.problem == "regression"
+    assert {column.name: column.why.split(" in ")[0] for column in draft.excluded} == dict.fromkeys(
+        ("casual", "registered"), "casual + registered = cnt"
+    )
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_check_accepts_the_draft(kind: str, weird: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, target = {"binary": (weird, "leaves"), "multiclass": (flowers(tmp_path), "kind"),
+                    "regression": (houses(tmp_path), "cnt")}[kind]  # fmt: skip
+    output = tmp_path / f"{kind}.yaml"
+    assert main(["init", str(file), "--target", target, "--name", kind, "--output", str(output)]) == 0
+    assert main(["check", str(output)]) == 0
+    assert f"{output}: {kind}: correct" in capsys.readouterr().out
+    assert load_pipeline(output).problem.startswith(kind)
+
+
+def test_the_table_says_what_was_seen(weird: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", str(weird), "--target", "leaves"]) == 0
+    said = capsys.readouterr().out
+    assert "texts that mean a missing value: 'n/a'" in said
+    assert "same: constant: has one value at the most" in said
+    assert "nothing written; --output include/pipelines/weird_file_1.yaml writes the draft" in said
+
+
+def test_a_draft_runs_to_an_end(weird: Path, tmp_path: Path, surroundings) -> None:
+    output = tmp_path / "weird.yaml"
+    assert main(["init", str(weird), "--target", "leaves", "--name", "weird", "--output", str(output)]) == 0
+    parameters = '{"tuning": false, "algorithms": ["random_forest"]}'
+    folder = str(tmp_path / "run")
+    assert main(["train", "--config", str(output), "--run", folder, "--parameters", parameters]) == 0
+    assert '"outcome": "promote"' in RunFolder.open(folder).at("decide").read_text("decision.json")
+
+
+def test_a_file_that_is_there_stays(weird: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    output = tmp_path / "mine.yaml"
+    output.write_text("mine")
+    arguments = ["init", str(weird), "--target", "leaves", "--output", str(output)]
+    assert main(arguments) == 2
+    assert "--force overwrites it" in caplog.text
+    assert output.read_text() == "mine"
+    assert main([*arguments, "--force"]) == 0
+    assert load_pipeline(output).columns.positive == "Yes"
+
+
+def written(tmp_path: Path, frame: pl.DataFrame) -> str:
+    frame.write_csv(tmp_path / "data.csv")
+    return str(tmp_path / "data.csv")
+
+
+@pytest.mark.parametrize(
+    ("frame", "target", "problem", "error", "message"),
+    [
+        (table(), "leavs", None, ConfigurationError, "no column 'leavs'; did you mean 'leaves'"),
+        (table(), "same", None, DataValidationError, "'same' is 'x' in every row"),
+        (table(), "age", None, DataValidationError, r"'age' is missing in \d+ of 400 rows"),
+        (table(), "note", None, DataValidationError, "'note' has 200 classes, 20 at most"),
+        (table(), "code", "binary_classification", DataValidationError, "3 classes, 2 at most"),
+        (table(), "leaves", "regression", DataValidationError, "a regression needs numbers"),
+        (table().head(50), "leaves", None, DataValidationError, "50 rows are too few"),
+        (table(rare=["a"] * 397 + ["b"] * 3), "rare", None, DataValidationError, "'b' in 3 rows only"),
+    ],
+    ids=["no target", "constant", "missing", "many classes", "not binary", "no number", "few rows", "rare class"],
+)  # fmt: skip
+def test_what_cannot_be_learned_is_refused(
+    frame: pl.DataFrame, target: str, problem: str | None, error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        make_draft(written(tmp_path, frame), target, problem, "data")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataValidationError, match=r"nowhere\.csv: there is no such file"):
+        make_draft(str(tmp_path / "nowhere.csv"), "x", None, "x")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("a/Telco-Customer.csv", "telco_customer"), ("s3://b/2024 sales.parquet", "data_2024_sales")]
+)
+def test_the_name_follows_the_file(file: str, name: str) -> None:
+    assert pipeline_name(file) == name
