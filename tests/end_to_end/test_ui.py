@@ -108,7 +108,7 @@ def listening(processes: list[int]) -> set[str]:
     return found
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Checkout) -> None:
     with make_ui(quick) as (airflow, mlflow, ui), browser.open_page() as page:
         assert listening(quick.processes()) == {"0100007F"}, "something listens beyond loopback"
@@ -116,7 +116,7 @@ def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Check
         trigger(page, airflow)
         runs = f"{airflow}/api/v2/dags/{DAG}/dagRuns"
         quick.wait_for(lambda: ask(runs)["dag_runs"], 60)
-        quick.wait_for(quick.mails, 300)  # the last that a run does, whatever became of it
+        quick.wait_for(quick.mails, 600)  # the last that a run does, whatever became of it
         quick.wait_for(lambda: ask(runs)["dag_runs"][0]["state"] in ("success", "failed"), 60)
         (run,) = ask(runs)["dag_runs"]
         assert run["state"] == "success", quick.summary()["reason"]
