@@ -65,6 +65,10 @@ def _graph(page: Page, address: str, dag_id: str, run_id: str) -> None:
     page.get_by_text("engineer_features").first.wait_for()
     page.keyboard.press("g")
     page.locator(".react-flow__node").first.wait_for()
+    page.get_by_label("Collapse Details Panel").click()
+    page.get_by_label("Expand all task groups").click()
+    page.wait_for_timeout(SETTLED)
+    page.get_by_label("Fit View").click()
     _take(page, "graph.png")
 
 
