@@ -33,12 +33,9 @@ def main() -> int:
     arguments = parser.parse_args()
     dag_id = f"{arguments.pipeline}_training"
     run_id = _newest_run(arguments.address, dag_id)
-    with open_page() as page:
-        _form(page, arguments.address, dag_id)
-        _graph(page, arguments.address, dag_id, run_id)
-        _grid(page, arguments.address, dag_id, run_id)
-        _decision(page, arguments.address, dag_id, run_id)
-        _report(page, arguments.address, dag_id, run_id)
+    for picture in (_form, _graph, _grid, _decision, _report):
+        with open_page(height=860) as page:  # a fresh one: Airflow's UI remembers how the last was arranged
+            picture(page, arguments.address, dag_id, run_id)
     return 0
 
 
@@ -51,7 +48,7 @@ def _newest_run(address: str, dag_id: str) -> str:
     return str(runs[0]["dag_run_id"])
 
 
-def _form(page: Page, address: str, dag_id: str) -> None:
+def _form(page: Page, address: str, dag_id: str, run_id: str) -> None:  # noqa: ARG001  (as the others)
     page.set_viewport_size({"width": 1280, "height": 1080})
     form = open_form(page, f"{address}/dags/{dag_id}")
     open_section(form, "What is trained")
@@ -60,7 +57,7 @@ def _form(page: Page, address: str, dag_id: str) -> None:
 
 
 def _graph(page: Page, address: str, dag_id: str, run_id: str) -> None:
-    page.set_viewport_size({"width": 1280, "height": 860})
+    page.set_viewport_size({"width": 1280, "height": 560})
     page.goto(f"{address}/dags/{dag_id}/runs/{quote(run_id)}")
     page.get_by_text("engineer_features").first.wait_for()
     page.keyboard.press("g")
@@ -74,7 +71,7 @@ def _graph(page: Page, address: str, dag_id: str, run_id: str) -> None:
 
 def _grid(page: Page, address: str, dag_id: str, run_id: str) -> None:
     page.goto(f"{address}/dags/{dag_id}/runs/{quote(run_id)}/tasks/validate/details")
-    page.get_by_role("link", name="Report").wait_for()
+    page.get_by_role("link", name="Report", exact=True).wait_for()
     _take(page, "grid.png")
 
 

@@ -131,11 +131,11 @@ def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Check
 
         shown = f"{airflow}/dags/{DAG}/runs/{run['dag_run_id']}"
         page.goto(f"{shown}/tasks/validate/details")
-        page.get_by_role("link", name="Report").click()
+        page.get_by_role("link", name="Report", exact=True).click()
         page.get_by_role("heading", name="Data validation of form").wait_for()
 
         page.goto(f"{shown}/tasks/logistic.train/details")
-        link = page.get_by_role("link", name="MLflow run")
+        link = page.get_by_role("link", name="MLflow run", exact=True)
         trained = json.loads((quick.latest / "train" / "logistic" / "result.json").read_text())["run_id"]
         address = link.get_attribute("href") or ""
         assert address.startswith(f"{mlflow}/#/experiments/")
@@ -144,7 +144,7 @@ def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Check
         page.get_by_text(trained).first.wait_for()
 
         page.goto(shown)
-        page.get_by_role("link", name="Decision").click()
+        page.get_by_role("link", name="Decision", exact=True).click()
         page.frame_locator("iframe").get_by_role("heading", name="Promoted").wait_for()
 
         ui.send_signal(signal.SIGINT)
