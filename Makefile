@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui data test check format lock schema bench simulate clean
+.PHONY: help run ui data test check format lock schema bench simulate screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PARAMS='{"trials": 5}'
 	@source .airflow/env && exec $(BIN)/python -m include.run_once "$$PIPELINE" --parameters "$$PARAMS"
@@ -63,6 +63,9 @@ bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a r
 
 simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: docs/simulation.md
 	@$(BIN)/python -m bench.simulation
+
+screenshots: .airflow/ready .venv/ready-dev  ## take the README's pictures from a running `make ui` and its newest successful run
+	@source .airflow/env && $(BIN)/python -m docs.screenshots --address "http://127.0.0.1:$(UI_PORT)" --pipeline "$$PIPELINE"
 
 clean:  ## remove what the above made
 	rm -rf .venv $(STATE) .mypy_cache .pytest_cache .ruff_cache bench/results.json tasks_image/*.egg-info

@@ -108,7 +108,7 @@ def listening(processes: list[int]) -> set[str]:
     return found
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Checkout) -> None:
     with make_ui(quick) as (airflow, mlflow, ui), browser.open_page() as page:
         assert listening(quick.processes()) == {"0100007F"}, "something listens beyond loopback"
@@ -116,7 +116,7 @@ def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Check
         trigger(page, airflow)
         runs = f"{airflow}/api/v2/dags/{DAG}/dagRuns"
         quick.wait_for(lambda: ask(runs)["dag_runs"], 60)
-        quick.wait_for(quick.mails, 300)  # the last that a run does, whatever became of it
+        quick.wait_for(quick.mails, 600)  # the last that a run does, whatever became of it
         quick.wait_for(lambda: ask(runs)["dag_runs"][0]["state"] in ("success", "failed"), 60)
         (run,) = ask(runs)["dag_runs"]
         assert run["state"] == "success", quick.summary()["reason"]
@@ -131,11 +131,11 @@ def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Check
 
         shown = f"{airflow}/dags/{DAG}/runs/{run['dag_run_id']}"
         page.goto(f"{shown}/tasks/validate/details")
-        page.get_by_role("link", name="Report").click()
+        page.get_by_role("link", name="Report", exact=True).click()
         page.get_by_role("heading", name="Data validation of form").wait_for()
 
         page.goto(f"{shown}/tasks/logistic.train/details")
-        link = page.get_by_role("link", name="MLflow run")
+        link = page.get_by_role("link", name="MLflow run", exact=True)
         trained = json.loads((quick.latest / "train" / "logistic" / "result.json").read_text())["run_id"]
         address = link.get_attribute("href") or ""
         assert address.startswith(f"{mlflow}/#/experiments/")
@@ -144,7 +144,7 @@ def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Check
         page.get_by_text(trained).first.wait_for()
 
         page.goto(shown)
-        page.get_by_role("link", name="Decision").click()
+        page.get_by_role("link", name="Decision", exact=True).click()
         page.frame_locator("iframe").get_by_role("heading", name="Promoted").wait_for()
 
         ui.send_signal(signal.SIGINT)
