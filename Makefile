@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run data test check format lock schema bench clean
+.PHONY: help run data test check format lock schema bench chaos clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -54,6 +54,9 @@ lock: .venv/ready  ## resolve requirements.in and requirements-dev.in anew
 
 bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a reference in the same run
 	@source .airflow/env && $(BIN)/python -m bench
+
+chaos: .airflow/ready .venv/ready-dev  ## kill the steps of whole runs at random instants: RUNS=3 SEED=7
+	@source .airflow/env && $(BIN)/python -m tests.faults.chaos --runs "$(or $(RUNS),3)" $(if $(SEED),--seed "$(SEED)")
 
 clean:  ## remove what the above made
 	rm -rf .venv $(STATE) .mypy_cache .pytest_cache .ruff_cache bench/results.json tasks_image/*.egg-info
