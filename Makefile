@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui data test check format lock schema bench simulate screenshots clean
+.PHONY: help run ui data test check format lock schema bench simulate chaos screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -66,6 +66,9 @@ simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and 
 
 screenshots: .airflow/ready .venv/ready-dev  ## take the README's pictures from a running `make ui` and its newest successful run
 	@source .airflow/env && $(BIN)/python -m docs.screenshots --address "http://127.0.0.1:$(UI_PORT)" --pipeline "$$PIPELINE"
+
+chaos: .airflow/ready .venv/ready-dev  ## kill the steps of whole runs at random instants: RUNS=3 SEED=7
+	@source .airflow/env && $(BIN)/python -m tests.faults.chaos --runs "$(or $(RUNS),3)" $(if $(SEED),--seed "$(SEED)")
 
 clean:  ## remove what the above made
 	rm -rf .venv $(STATE) .mypy_cache .pytest_cache .ruff_cache bench/results.json tasks_image/*.egg-info

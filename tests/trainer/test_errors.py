@@ -13,6 +13,7 @@ from trainer.errors import (
     DataValidationError,
     ModelRefusedError,
     ModelTrainingError,
+    OutageError,
     PromotionConflictError,
     StepNotDoneError,
     TrainerError,
@@ -26,6 +27,7 @@ TREE = [
     (ModelRefusedError, ValueError, 4, False),
     (PromotionConflictError, ModelRefusedError, 4, False),
     (ModelTrainingError, RuntimeError, 1, True),
+    (OutageError, OSError, 1, True),
 ]
 
 

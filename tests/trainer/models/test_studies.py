@@ -197,3 +197,19 @@ def test_a_database_is_a_storage_too(pipeline: Pipeline, tmp_path: Path) -> None
     address = f"sqlite:///{tmp_path}/studies.db"
     run_trials(open_study("s", address, pipeline), pipeline, 2)
     assert len(finished_trials(open_study("s", address, pipeline))) == 2
+
+
+def test_a_record_that_a_full_disk_has_torn_is_cut_off(
+    opened: Opened, pipeline: Pipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_trials(opened(), pipeline, 3)
+    before = drawn(opened())
+    (journal,) = (tmp_path / "studies").glob("*.journal")
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"op_code":6,"worker_')
+    with caplog.at_level(logging.WARNING, logger="trainer"):
+        resumed = opened()
+    assert "21 bytes of an unfinished record are cut off" in caplog.text
+    run_trials(resumed, pipeline, 5)
+    assert drawn(opened())[:3] == before
+    assert len(drawn(opened())) == 5

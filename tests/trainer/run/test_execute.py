@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trainer.errors import DataValidationError, ModelTrainingError, StepNotDoneError
+from trainer.errors import DataValidationError, ModelTrainingError, OutageError, StepNotDoneError
 from trainer.run import RunFolder
 from trainer.run.execute import execute, failure_of
 from trainer.run.results import DriftResult, Failure, RegisterResult
@@ -115,3 +115,28 @@ def test_an_error_of_a_library_can_be_tried_again(step: RunFolder) -> None:
         "ZeroDivisionError",
         1,
     )
+
+
+def test_a_store_that_takes_no_record_does_not_hide_the_reason(
+    step: RunFolder, churn: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def work(_pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        monkeypatch.setattr(RunFolder, "write_text", _read_only)
+        raise DataValidationError("17 rows are wrong")
+
+    with pytest.raises(DataValidationError, match="17 rows"):
+        execute(work, churn, step)
+    assert "why it failed could not be kept in the run folder" in caplog.text
+
+
+def test_a_result_that_cannot_be_kept_is_an_outage(
+    step: RunFolder, churn: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunFolder, "finish", _read_only)
+    with pytest.raises(OutageError, match="may not be written or read"):
+        execute(lambda _pipeline, _run: RESULT, churn, step)
+    assert step.result_or_none(RegisterResult) is None
+
+
+def _read_only(_run: RunFolder, *_: object) -> None:
+    raise PermissionError(13, "Permission denied", "/runs")
