@@ -289,6 +289,7 @@ def test_check_looks_into_expressions_expectations_and_estimators(tmp_path: Path
         "expectation.yaml": PIPELINE + check,
         "expression.yaml": PIPELINE + "features: {derive: {x: 'sum(a)'}}\n",
         "estimator.yaml": PIPELINE.replace("{KIND: xgboost}", estimator),
+        "behaviour.yaml": PIPELINE + "behaviour: [{name: b, set: {a: 'max(a)'}, expect: unchanged}]\n",
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
@@ -302,7 +303,8 @@ def test_check_looks_into_expressions_expectations_and_estimators(tmp_path: Path
     assert "did you mean 'expect_column_values_to_be_between'?" in lines[1]
     assert lines[2].startswith("expression.yaml: ")
     assert lines[3].startswith("estimator.yaml: algorithms.xgboost: ")
-    assert len(lines) == 4
+    assert lines[4].startswith("behaviour.yaml: behaviour (b).set.a: ")
+    assert len(lines) == 5
 
 
 @pytest.fixture

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from trainer.pipeline import METRICS, Acceptance, AgainstProduction, Gates, Limit, Registry, metrics_for
+from trainer.pipeline import (
+    METRICS,
+    Acceptance,
+    AgainstProduction,
+    Behaviour,
+    Gates,
+    Limit,
+    Registry,
+    SliceGate,
+    metrics_for,
+)
 
 AGAINST = {"metric": "auc_roc"}
 
@@ -96,3 +106,21 @@ def test_acceptance_limits_are_above_zero(name: str) -> None:
 def test_registry_names_that_mlflow_would_not_take(model: str) -> None:
     with pytest.raises(ValidationError, match="pattern"):
         Registry(model=model, experiment="churn")
+
+
+def test_segments_are_known_by_their_texts_and_each_but_once() -> None:
+    gate = SliceGate.model_validate({"column": "plan", "segments": ["a", 0, "0", True, "true", "b"]})
+    assert gate.labels == ["a", "0", "true", "b"]
+
+
+@pytest.mark.parametrize("values", [{"min_rows": 0}, {"max_loss": -0.1}, {"segments": [0.5]}], ids=str)
+def test_bounds_of_a_slice(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(values))):
+        SliceGate.model_validate({"column": "plan", **values})
+
+
+@pytest.mark.parametrize("values", [{"name": ""}, {"set": {}}, {"expect": "rises"}, {"tolerance": -0.1}], ids=str)
+def test_bounds_of_an_expectation(values: dict[str, Any]) -> None:
+    defaults = {"name": "tenure", "set": {"tenure": "tenure + 1"}, "expect": "unchanged"}
+    with pytest.raises(ValidationError, match=next(iter(values))):
+        Behaviour.model_validate({**defaults, **values})

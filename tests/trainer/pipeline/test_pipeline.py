@@ -38,6 +38,8 @@ def mistakes(**sections: Any) -> list[str]:
     return str(caught.value).splitlines()
 
 
+AGAINST: dict[str, Any] = {"against_production": {"metric": "auc_roc"}}
+UNCHANGED = {"name": "tenure", "set": {"tenure": "tenure + 1"}, "expect": "unchanged"}
 REGRESSION: dict[str, Any] = {
     "problem": "regression",
     "columns": {"target": "price"},
@@ -100,6 +102,34 @@ REGRESSION: dict[str, Any] = {
             "run.algorithms: no algorithm 'boostd'; did you mean 'boosted'? allowed: boosted, leaves, linear",
             id="algorithm",
         ),
+        pytest.param(
+            {"gates": {**AGAINST, "slices": [{"column": "plan", "limits": {"auc_rock": 0.7}}]}},
+            "gates.slices (plan): 'auc_rock' is no metric of a binary_classification pipeline; did you mean 'auc_roc'?",
+            id="metric-of-a-slice",
+        ),
+        pytest.param(
+            {"gates": {**AGAINST, "slices": [{"column": "plan"}, {"column": "plan"}]}},
+            "gates.slices: 'plan' stands here twice",
+            id="slice-twice",
+        ),
+        pytest.param(
+            {"gates": {**AGAINST, "slices": [{"column": "customer"}]}},
+            "gates.slices: 'customer' is the id, which makes no segments",
+            id="slice-of-ids",
+        ),
+        pytest.param(
+            {"gates": {**AGAINST, "slices": [{"column": "churn"}]}},
+            "gates.slices: 'churn' is the target, which makes no segments",
+            id="slice-of-targets",
+        ),
+        pytest.param(
+            {"behaviour": [UNCHANGED, UNCHANGED]}, "behaviour: 'tenure' stands here twice", id="behaviour-twice"
+        ),
+        pytest.param(
+            {"behaviour": [{**UNCHANGED, "set": {"churn": "'No'"}}]},
+            "behaviour (tenure): the target 'churn' cannot be set",
+            id="target-set",
+        ),
         pytest.param({"algorithms": {}}, "algorithms: dictionary should have at least 1 item", id="no-algorithm"),
         pytest.param(
             {"algorithms": {"XGB": {"KIND": "xgboost"}}}, "algorithms.XGB: string should match pattern", id="upper-case"
@@ -111,6 +141,17 @@ REGRESSION: dict[str, Any] = {
 def test_parts_that_do_not_fit_each_other(sections: dict[str, Any], expected: str) -> None:
     [line] = mistakes(**sections)
     assert line.startswith(f"churn.yaml: {expected}")
+
+
+def test_of_several_classes_nothing_can_be_expected_to_rise_or_fall() -> None:
+    classes: dict[str, Any] = {"problem": "multiclass_classification", "columns": {"target": "churn"}}
+    [line] = mistakes(**classes, behaviour=[{**UNCHANGED, "expect": "does_not_fall"}])
+    assert line == (
+        "churn.yaml: behaviour (tenure): 'does_not_fall' needs one figure that rises or falls; with several classes "
+        "only 'unchanged' can be expected"
+    )
+    document = {**yaml.safe_load(CHURN), **classes, "behaviour": [UNCHANGED]}
+    assert validate(Pipeline, document, "churn.yaml").behaviour[0].expect == "unchanged"
 
 
 def test_positive_gates_belong_to_binary_classification() -> None:

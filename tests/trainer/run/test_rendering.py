@@ -87,6 +87,33 @@ def test_tables_are_aligned_and_figures_are_readable() -> None:
     ]
 
 
+def test_segments_and_behaviour_have_tables_of_their_own() -> None:
+    judged = [
+        GateResult(name="contract=One year: auc_roc", value=0.71, limit=0.7, production=0.7, rows=220, kind="slice",
+                   verdict="passed", reason="fine"),
+        GateResult(name="url=a: b: rows", value=3, limit=30, rows=3, kind="slice", verdict="failed", reason="few"),
+        GateResult(name="behaviour: tenure: more of it", value=-0.021, limit=0, rows=900, kind="behaviour",
+                   verdict="passed", reason="falls"),
+        GateResult(name="behaviour: id", value=None, limit=0, rows=0, kind="behaviour", verdict="failed",
+                   reason="no row"),
+    ]  # fmt: skip
+    found = lines(gates=[GATES[0], *judged, GATES[3]])
+    place = found.index("Gates (test rows):")
+    assert [line.split()[0] for line in found[place + 2 : place + 4]] == ["auc_roc", "against_production"]
+    place = found.index("Slices (test rows):")
+    assert found[place + 1 : place + 4] == [
+        "  segment            metric   rows  value  limit  production  verdict",
+        "  contract=One year  auc_roc  220   0.71   0.7    0.7         pass",
+        "  url=a: b           rows     3     3      30     -           FAIL",
+    ]
+    place = found.index("Behaviour (validation rows):")
+    assert found[place + 1 : place + 4] == [
+        "  expectation         rows  change  limit  verdict",
+        "  tenure: more of it  900   -0.021  0      pass",
+        "  id                  0     -       0      FAIL",
+    ]
+
+
 def test_warnings_are_listed() -> None:
     found = lines(validation={"passed": True, "checks": 3, "warnings": ["a(b): 1 unexpected", "c(d): failed"]})
     place = found.index("Validation: 3 checks, 2 warnings")
