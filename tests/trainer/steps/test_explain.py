@@ -32,7 +32,7 @@ def is_drawn(file: Path) -> bool:
     with Image.open(file) as picture:
         assert picture.format == "PNG"
         colours = picture.convert("RGB").getcolors(1 << 24)
-        return min(picture.size) > 400 and colours is not None and len(colours) > 20
+        return min(picture.size) > 250 and colours is not None and len(colours) > 20
 
 
 @pytest.fixture

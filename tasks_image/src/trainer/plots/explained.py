@@ -45,7 +45,7 @@ def shap_drawing(found: Contributions, rows: pl.DataFrame, importance: list[Impo
 
     shown = [one.column for one in importance[:MOST_COLUMNS]]
     low, high = (float(end) for end in (found.values[shown[0]].min(), found.values[shown[0]].max()))
-    title = f"{short(shown[0])} moves {answer} by {low:+.2g} to {high:+.2g}"
+    title = f"{short(shown[0])} moves {answer} by {_signed(low)} to {_signed(high)}"
     made, panel = figure(title, height=1.5 + ROW_HEIGHT * len(shown))
     colours = LinearSegmentedColormap.from_list("low to high", [FIRST, "#9a9aa0", SECOND])
     for place, name in enumerate(shown):
@@ -59,9 +59,14 @@ def shap_drawing(found: Contributions, rows: pl.DataFrame, importance: list[Impo
     panel.tick_params(axis="y", length=0)
     _key(made, panel, colours)
     alt = f"SHAP values of {len(rows):,} validation rows in {found.unit}, from lowest to highest: " + ", ".join(
-        f"{name} {found.values[name].min():+.2g} to {found.values[name].max():+.2g}" for name in shown
+        f"{name} {_signed(found.values[name].min())} to {_signed(found.values[name].max())}" for name in shown
     )
     return Drawing("shap_summary", title, f"{alt}.", made)
+
+
+def _signed(value: float) -> str:
+    """Two digits that count, and whole numbers from a hundred on."""
+    return f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.2g}"  # noqa: PLR2004
 
 
 def _spread(values: Array, place: int) -> Array:
