@@ -32,7 +32,8 @@ class Answer:
 
 
 Rule = Callable[[str, str], Answer | None]
-DENIED, FULL, BROKEN = Answer(403), Answer(507), Answer(500)
+DENIED, BROKEN = Answer(403), Answer(500)
+FULL = Answer(507, b"<Error><Code>InsufficientStorage</Code><Message>507: no room</Message></Error>")
 SILENT = Answer(mute=True)
 
 

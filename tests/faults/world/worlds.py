@@ -94,7 +94,11 @@ class World:
         """MLflow's own record, asked without the server."""
         import mlflow
 
-        mlflow.set_tracking_uri(self.database)  # a client asks the address of the process, too
+        with (
+            pytest.MonkeyPatch.context() as patch
+        ):  # a client asks the process's address too, and setting it exports it
+            patch.setenv("MLFLOW_TRACKING_URI", self.database)
+            mlflow.set_tracking_uri(self.database)
         return mlflow.MlflowClient(self.database, self.database)
 
     def step(self, name: str, algorithm: str = "", folder: RunFolder | None = None) -> None:

@@ -71,7 +71,7 @@ def _of_disk(error: BaseException, store: str) -> str:
     place = str(getattr(error, "filename", None) or store)
     if number in FULL:
         return f"no space is left to write to {place} ({_short(error)}); make room there"
-    if number in FORBIDDEN:
+    if number in FORBIDDEN or isinstance(error, PermissionError):  # an object store's has no number
         return f"{place} may not be written or read ({_short(error)}); give this process the right to"
     return ""
 
