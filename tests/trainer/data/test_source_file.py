@@ -13,7 +13,7 @@ from trainer.data.source_file import read_source
 from trainer.errors import DataValidationError, TrainerError
 
 
-class WrittenMeanwhile(LocalFileSystem):
+class WrittenMeanwhile(LocalFileSystem):  # type: ignore[misc]
     """Local files that somebody else appends to as soon as they are opened."""
 
     protocol = "meanwhile"

@@ -44,7 +44,7 @@ def segment(name: str, auc: float | None = 0.75, rows: int = 100, **values: Any)
 
 def decided(rules: Gates, *segments: Segment, production: bool = False) -> Decision:
     """The decision on a model that is good, and with a production better, on the whole."""
-    values = {"production_version": "7", "comparison": compared()} if production else {}
+    values: dict[str, Any] = {"production_version": "7", "comparison": compared()} if production else {}
     return decide(
         rules,
         EvaluateResult.model_construct(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.errors import DataValidationError
-from trainer.jobs.readers import open_source, reader_for
+from trainer.data.csv_text import check_header, plain_text, why_not
+from trainer.data.source_file import read_source
+from trainer.jobs.readers import reader_for
 from trainer.pipeline import CsvSource, ParquetSource
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ WHOLE = r"^[-+]?(0|[1-9]\d*)$"
 """Not with a leading 0, which is a code and no number."""
 NUMBER = r"^[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"
 LONGEST_WHOLE = 18
+SEPARATOR = ","
 
 
 def understand_source(uri: str) -> tuple[CsvSource | ParquetSource, pl.DataFrame]:
@@ -53,11 +55,12 @@ def column_type(values: pl.Series) -> ColumnType:
 def _read_texts(uri: str) -> pl.DataFrame:
     import polars as pl
 
-    with open_source(uri) as file:
-        try:
-            return pl.read_csv(file, infer_schema=False)
-        except pl.exceptions.PolarsError as error:
-            raise DataValidationError(f"{uri}: cannot be read as CSV: {error}") from error
+    text = plain_text(read_source(uri), uri)
+    check_header(text, SEPARATOR, set(), uri)
+    try:
+        return pl.read_csv(text, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise why_not(text, SEPARATOR, uri, error) from error
 
 
 def _missing_texts(texts: pl.DataFrame) -> list[str]:
