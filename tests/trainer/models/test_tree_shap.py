@@ -62,7 +62,8 @@ MANY = "multiclass_classification"
 
 def log_odds(model: FittedPipeline) -> np.ndarray:
     shares = model.predict(table())["probability"].to_numpy()
-    return np.log(shares / (1 - shares))
+    odds: np.ndarray = np.log(shares / (1 - shares))
+    return odds
 
 
 @pytest.mark.parametrize("positive", ["yes", "no"])

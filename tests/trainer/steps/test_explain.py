@@ -124,7 +124,7 @@ def test_production_is_drawn_beside_the_challenger(accepted: Any) -> None:
     accepted.step("explain", key="run-2")
     challenger, production = read_predictions(accepted.frozen, accepted.at("run-2"))
     assert production is not None
-    assert (challenger.probability == production.probability).all()  # it is the same model
+    assert challenger.probability == pytest.approx(production.probability)  # it is the same model
     plots = {plot.name: plot for plot in explained(accepted.at("run-2")).plots}
     assert ", production 0." in plots["roc"].title
     assert "; production: " in plots["confusion_matrix"].alt

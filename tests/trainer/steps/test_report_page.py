@@ -143,6 +143,6 @@ def test_a_browser_fetches_nothing_and_a_phone_is_wide_enough(promoted: RunFolde
         page.goto(own)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 28)"
-        assert page.locator("figure svg").first.bounding_box()["width"] > 300  # type: ignore[index]
+        assert page.locator("figure svg").first.bounding_box()["width"] > 300
         assert [url for url in requests if url != own and not url.startswith("data:")] == []
         browser.close()

@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 4.8, 3.6
 PIXELS_PER_INCH = 160
 LONGEST_LABEL = 26
 
-STYLE = {
+STYLE: Any = {
     "axes.edgecolor": SOFT, "axes.labelcolor": INK, "axes.labelsize": 10, "axes.linewidth": 0.8,
     "axes.spines.right": False, "axes.spines.top": False, "axes.titlecolor": INK, "axes.titlelocation": "left",
     "axes.titlesize": 11, "axes.titleweight": "bold", "figure.constrained_layout.use": True, "figure.facecolor": PAPER,

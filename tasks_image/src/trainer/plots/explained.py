@@ -76,7 +76,8 @@ def _spread(values: Array, place: int) -> Array:
     random = np.random.default_rng(SEED)
     counts, edges = np.histogram(values, bins=50)
     density = counts[np.clip(np.digitize(values, edges) - 1, 0, counts.size - 1)] / max(counts.max(), 1)
-    return place + 0.38 * density * random.uniform(-1, 1, values.size)
+    heights: Array = place + 0.38 * density * random.uniform(-1, 1, values.size)
+    return heights
 
 
 def _ranks(values: pl.Series) -> Array | None:
