@@ -267,3 +267,14 @@ def test_an_unknown_protocol_is_a_mistake_in_the_configuration() -> None:
 def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert RunFolder.open("runs/churn/one/").uri == f"{tmp_path.resolve()}/runs/churn/one"
+
+
+def test_what_a_killed_start_was_staging_for_the_run_goes_as_well(tmp_path: Path) -> None:
+    run = RunFolder.open(str(tmp_path / "churn/key-1"))
+    other = Path(run.at("train", "xgboost").path()) / ".tmp-other"
+    for scratch in (Path(run.root) / ".tmp-killed", other):
+        scratch.mkdir(parents=True)
+        (scratch / "pipeline.yaml").write_text("name: ch")
+    run.at("start").begin()
+    assert not (Path(run.root) / ".tmp-killed").exists()
+    assert other.exists()  # another step's own, which may be at work

@@ -24,7 +24,7 @@ from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run.results import Failure, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 R = TypeVar("R", bound=Result)
 
@@ -134,7 +134,8 @@ class RunFolder:
         for path in self._own_files():
             self.filesystem.rm_file(path)
         if self.is_local:
-            _remove_scratch(Path(self.path()))
+            _remove_scratch(Path(self.path()).rglob(".tmp-*"))
+            _remove_scratch(Path(self.root).glob(".tmp-*"))  # of `start` and `report`, which write for the whole run
 
     def finish(self, result: Result) -> None:
         """Make the step done by writing its result."""
@@ -196,7 +197,7 @@ def _replace_durably(file: Path, target: Path) -> None:
     file.replace(target)
 
 
-def _remove_scratch(folder: Path) -> None:
+def _remove_scratch(folders: Iterable[Path]) -> None:
     """Remove what a killed process was still staging."""
-    for scratch in folder.rglob(".tmp-*"):
+    for scratch in folders:
         shutil.rmtree(scratch, ignore_errors=True)
