@@ -89,7 +89,7 @@ def test_each_part_is_scored_and_logged(done: Done) -> None:
     assert list(done.result.metrics) == ["train", "validation", "test"]
     logged = {f"{part}_{name}": value for part, all_ in done.result.metrics.items() for name, value in all_.items()}
     assert run.data.metrics == pytest.approx(logged)
-    assert len(logged) == 3 * 10
+    assert len(logged) == 3 * 11
     assert 0.7 < done.result.metrics["test"]["auc_roc"] < 0.95
 
 
@@ -224,7 +224,7 @@ def test_targets_that_do_not_fit(
         job.run()
     assert raised.value.__notes__ == ["while reading"]
     assert "reading failed: DataValidationError" in caplog.text
-    assert "nightly failed: DataValidationError" in caplog.text
+    assert "nightly failed: Data quality issue detected: DataValidationError" in caplog.text
     (newest, *_) = connect().search_runs([connect().get_experiment_by_name("leavers").experiment_id])
     assert newest.info.status == "FAILED"
 
