@@ -186,3 +186,60 @@ def test_expressions_cannot_read_what_the_model_does_not_get(column: str, tmp_pa
 def test_needs_ingest(tmp_path: Path) -> None:
     with pytest.raises(StepNotDoneError, match="ingest"):
         engineer_features.run(_pipeline(), RunFolder.open(f"file://{tmp_path}/key").at("engineer_features"))
+
+
+AGAINST = {"metric": "auc_roc"}
+MORE_TENURE = {"name": "tenure", "set": {"tenure": "tenure + 1"}, "expect": "does_not_rise"}
+
+
+def _sliced(**slice_values: Any) -> dict[str, Any]:
+    return {"against_production": AGAINST, "slices": [slice_values]}
+
+
+def test_a_listed_segment_that_is_in_no_row_ends_the_run_before_training(tmp_path: Path) -> None:
+    gates = _sliced(column="contract", segments=["month", "yeer"])
+    with pytest.raises(
+        DataValidationError,
+        match=r"gates.slices \(contract\): no row of the table is in the segment 'yeer'; did you mean 'year'",
+    ):
+        _run(tmp_path, gates=gates)
+
+
+@pytest.mark.parametrize("column", ["contract", "dear", "tenure"], ids=["input", "derived", "whole-numbers"])
+def test_inputs_and_derived_columns_make_segments(
+    column: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _run(tmp_path, gates=_sliced(column=column, min_rows=1))
+    assert "segment" not in caplog.text
+
+
+def test_a_segment_with_too_few_test_rows_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _run(tmp_path, gates=_sliced(column="contract", segments=["month"], min_rows=ROWS))
+    assert f"{ROWS} are needed to judge it: the model will be refused" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"set": {"tenur": "1"}}, r"behaviour \(tenure\)\.set\.tenur: the table has no column 'tenur'; did you mean"),
+        ({"set": {"tenure": "contract"}}, r"gives String, the column 'tenure' is Int64"),
+        ({"where": "churn = 'Yes'"}, r"behaviour \(tenure\)\.where: 'churn' cannot be used: it is the target"),
+        ({"set": {"tenure": "tenure"}}, r"`set` changes none of the \d+ rows that it applies to"),
+    ],
+    ids=["unknown", "type", "target", "changes-nothing"],
+)
+def test_an_expectation_that_could_not_be_judged_ends_the_run_before_training(
+    values: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        _run(tmp_path, behaviour=[{**MORE_TENURE, **values}])
+
+
+def test_an_expectation_that_fits_no_validation_row_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _run(tmp_path, behaviour=[{**MORE_TENURE, "where": "tenure > 90"}, {**MORE_TENURE, "name": "other"}])
+    rows = int(_rows().height * 0.15)
+    [record] = [record for record in caplog.records if record.getMessage().startswith("behaviour")]
+    assert record.getMessage().startswith("behaviour (tenure): none of the ")
+    assert abs(int(record.getMessage().split()[5]) - rows) < rows / 4

@@ -22,6 +22,7 @@ from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.results import EvaluateResult, FeaturesResult, RegisterResult, TrainResult, TuneResult
 from trainer.steps.engineer_features import KEYS, PART
+from trainer.steps.evaluate import PREDICTIONS as ANSWERS
 from trainer.steps.evaluate import _compare, _never_seen, _winner, rows_of
 from trainer.steps.train import PREDICTIONS
 
@@ -74,6 +75,50 @@ def test_the_figures_are_those_of_the_test_rows(accepted: Any) -> None:
     assert keys.to_list() == parts.filter(parts[PART] == "test")["__key__"].to_list()
 
 
+SLICES: list[dict[str, Any]] = [
+    {"column": "contract", "segments": ["Month-to-month", "One year"], "limits": {"brier_score": 0.5}},
+    {"column": "tenure_category", "min_rows": 5, "max_loss": 0.05},
+]
+RISES = {"name": "risk rises with tenure", "set": {"tenure": "tenure + 12"}, "expect": "does_not_fall"}
+
+
+def judged_more(runs: Any) -> Pipeline:
+    """The run's pipeline, which asks for segments too, and expects what no model of this data does."""
+    frozen = runs.frozen.model_dump(mode="json")
+    behaviour = [*frozen["behaviour"], RISES]
+    return Pipeline.model_validate({**frozen, "gates": {**frozen["gates"], "slices": SLICES}, "behaviour": behaviour})
+
+
+def test_segments_and_behaviour_are_judged_and_the_answers_are_kept(trained: Any) -> None:
+    trained.step("evaluate", pipeline=judged_more(trained))
+    result = evaluation(trained.folder)
+    pipeline = judged_more(trained)
+    rows, truth, keys = rows_of(pipeline, trained.folder, "test")
+    kept = read_table(trained.folder.at("evaluate"), ANSWERS)
+    assert kept.columns == ["__key__", "truth", "prediction", "probability"]
+    assert result.predictions == trained.folder.at("evaluate").uri_of(ANSWERS)
+    assert (kept["__key__"].to_list(), kept["truth"].to_list()) == (keys.to_list(), truth.to_list())
+    yearly = kept.filter(rows["contract"] == "One year")
+    segments = {(found.column, found.segment): found for found in result.slices}
+    assert [name for column, name in segments if column == "contract"] == ["Month-to-month", "One year"]
+    found = segments["contract", "One year"]
+    error = yearly["probability"] - (yearly["truth"] == "Yes").cast(pl.Float64)
+    assert (found.rows, found.production_metrics, found.comparison) == (yearly.height, {}, None)
+    assert found.metrics["brier_score"] == pytest.approx((error**2).mean())
+    by_tenure = {name: one.rows for (column, name), one in segments.items() if column == "tenure_category"}
+    assert list(by_tenure) == ["Long", "Medium", "New", "Very_Long"]
+    assert sum(by_tenure.values()) == sum(one.rows for one in result.reliability) == result.test_rows
+    longer, monthly, other_id, rises = result.behaviour
+    assert longer.rows == (rows_of(pipeline, trained.folder, "validation")[0]["tenure"] <= 60).sum()
+    assert longer.mean_change < 0 < monthly.mean_change
+    assert (other_id.rows > TEST_ROWS / 2, other_id.largest_change) == (True, 0)
+    assert rises.mean_change < 0
+    with pytest.raises(
+        ModelRefusedError, match="behaviour: risk rises with tenure: expected: does not fall; mean change -"
+    ):
+        trained.step("decide", pipeline=pipeline)
+
+
 def test_production_is_compared_on_rows_that_it_has_not_learned_from(challenged: Any) -> None:
     """Of the test rows, production has trained on every second one."""
     folder = challenged.folder
@@ -81,7 +126,7 @@ def test_production_is_compared_on_rows_that_it_has_not_learned_from(challenged:
     seen = keys.with_columns(pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("train")).otherwise(PART).alias(PART))
     write_table(folder.at("elsewhere"), KEYS, seen)
     tag(challenged, KEYS_TAG, folder.at("elsewhere").uri_of(KEYS))
-    challenged.step("evaluate", key="run-2")
+    challenged.step("evaluate", key="run-2", pipeline=judged_more(challenged))
     result = evaluation(challenged.at("run-2"))
     assert (result.production_version, result.aliases) == ("1", {PRODUCTION: "1"})
     assert result.production_metrics == pytest.approx(result.metrics)  # it is the same model
@@ -91,6 +136,15 @@ def test_production_is_compared_on_rows_that_it_has_not_learned_from(challenged:
     assert compared.rows == (seen[PART] == "test").sum()
     assert compared.rows_left_out == result.test_rows - compared.rows > 50
     assert compared.production == compared.challenger != result.metrics["auc_roc"]
+    contract, *by_tenure = [found for found in result.slices if found.segment != "One year"]
+    assert contract.production_metrics == pytest.approx(contract.metrics)
+    assert (contract.comparison, contract.not_compared) == (None, "")  # it asks for none
+    told = [found.comparison.rows for found in by_tenure if found.comparison]
+    assert 0 < sum(told) <= compared.rows
+    assert [bool(found.comparison) != bool(found.not_compared) for found in by_tenure] == [True] * 4
+    kept = read_table(challenged.at("run-2").at("evaluate"), ANSWERS)
+    assert kept.columns[-2:] == ["production_prediction", "production_probability"]
+    assert kept["production_probability"].equals(kept["probability"])
 
 
 def test_with_too_few_new_rows_there_is_no_comparison(accepted: Any, caplog: pytest.LogCaptureFixture) -> None:

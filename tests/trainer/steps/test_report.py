@@ -10,6 +10,7 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
+from trainer.decision import Decision, GateResult
 from trainer.errors import ModelRefusedError
 from trainer.pipeline import Pipeline
 from trainer.run.results import EvaluateResult, ReportResult, StartResult
@@ -41,7 +42,14 @@ def test_a_promoted_run_ends_well(accepted: Any, tmp_path: Path) -> None:
     assert run.data.tags.items() >= {"outcome": "promoted", "winner": "logistic"}.items()
     assert len(run.data.tags["data.digest"]) == 64
     assert run.data.tags["data.source"].startswith("sample://telco")
-    assert run.data.metrics == pytest.approx({f"test_{name}": value for name, value in evaluation.metrics.items()})
+    figures = {f"test_{name}": value for name, value in evaluation.metrics.items()}
+    behaved = {found.expect: found for found in evaluation.behaviour}
+    assert run.data.metrics == pytest.approx({
+        **figures,
+        "behaviour_a_longer_tenure_does_not_raise_the_risk": behaved["does_not_rise"].mean_change,
+        "behaviour_a_month_to_month_contract_does_not_lower_the_risk": behaved["does_not_fall"].mean_change,
+        "behaviour_another_customer_id_changes_nothing": 0,
+    })
     summary = json.loads(accepted.folder.at("").read_text("summary.json"))
     assert summary["model"] == {"name": accepted.model, "version": "1", "aliases": {"production": "1", "staging": "1"}}
     logged = mlflow.artifacts.download_artifacts(
@@ -54,6 +62,27 @@ def test_a_promoted_run_ends_well(accepted: Any, tmp_path: Path) -> None:
 def test_a_run_that_was_asked_not_to_promote_ends_well(accepted: Any) -> None:
     assert report(accepted).outcome == "registered"
     assert parent(accepted).info.status == "FINISHED"
+
+
+def test_figures_of_segments_are_metrics_of_the_run(accepted: Any) -> None:
+    """Whatever a segment is called, MLflow takes the name."""
+    names = ["One year", "one/Jahr: 50 %", "One-year"]
+    judged = [
+        GateResult(
+            name=f"plan={name}: auc_roc", value=value, limit=0, rows=9, kind="slice", verdict="passed", reason=""
+        )
+        for value, name in enumerate(names, start=1)
+    ]
+    decision = Decision.model_validate_json(accepted.folder.at("decide").read_text("decision.json"))
+    with_segments = decision.model_copy(update={"gates": [*judged, *decision.gates]})
+    accepted.folder.at("decide").write_json("decision.json", with_segments.model_dump(mode="json"))
+    report(accepted)
+    found = {name: value for name, value in parent(accepted).data.metrics.items() if name.startswith("slice")}
+    assert found == {
+        "slice_plan_One_year_auc_roc": 1,
+        "slice_plan_one_Jahr_50_auc_roc": 2,
+        "slice_plan_One_year_auc_roc__2": 3,
+    }
 
 
 def test_a_refused_run_is_a_failed_one(accepted: Any) -> None:
