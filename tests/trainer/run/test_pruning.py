@@ -145,7 +145,7 @@ class Killed(BaseException):
     """What ends a process at once."""
 
 
-class Dying(LocalFileSystem):
+class Dying(LocalFileSystem):  # type: ignore[misc]
     """A file system on which the process dies after so many removals."""
 
     cachable = False
