@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -42,12 +44,17 @@ def mlflow_server(checkout: Checkout, empty_mlflow_store: Path) -> Iterator[str]
         "--backend-store-uri", f"sqlite:///{store}", "--artifacts-destination", f"file://{checkout.home}/served",
         "--workers", "1",
     ]  # fmt: skip
-    with (checkout.home / "server.log").open("w") as log:
-        server = subprocess.Popen(command, env=checkout.environment, cwd=checkout.home, stdout=log, stderr=log)
-    checkout.wait_for(lambda: _answers(f"{address}/health"))
-    yield address
-    server.terminate()
-    server.wait()
+    with checkout.log.open("w") as log:
+        server = subprocess.Popen(
+            command, env={**checkout.environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, cwd=checkout.home,
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        checkout.wait_for(lambda: _answers(f"{address}/health") or server.poll() is not None, seconds=300)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def _answers(address: str) -> bool:

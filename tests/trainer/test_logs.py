@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import sys
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from trainer import logs
+from trainer.run import about
 
 FIELDS = {"model_name": "churn-predictor", "accuracy": 0.79, "training_time_minutes": 1.5, "data_size": 7043}
 
@@ -21,7 +24,9 @@ def _logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     quiet = {name: logging.getLogger(name).level for name in logs.QUIET}
+    streams = sys.stdout, sys.stderr
     yield
+    sys.stdout, sys.stderr = streams
     logging.captureWarnings(capture=False)
     root.handlers[:], root.level = handlers, level
     for name, old in quiet.items():
@@ -109,3 +114,50 @@ def test_setting_up_again_replaces_the_format(capsys: pytest.CaptureFixture[str]
     logging.getLogger("trainer").info("once")
     [line] = written(capsys)
     assert json.loads(line)["message"] == "once"
+
+
+def test_json_says_what_is_worked_on(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("json")
+    with about.noted(pipeline="churn", run_key="r-1", step="tune", algorithm="forest"):
+        logging.getLogger("trainer").info("one")
+    logging.getLogger("trainer").info("two")
+    first, second = map(json.loads, written(capsys))
+    assert first.items() >= {"pipeline": "churn", "run_key": "r-1", "step": "tune", "algorithm": "forest"}.items()
+    assert "step" not in second
+
+
+def test_numbers_that_are_none_and_those_of_numpy_stay_valid_json(capsys: pytest.CaptureFixture[str]) -> None:
+    import numpy as np
+
+    logs.set_up("json")
+    fields = {"accuracy": float("nan"), "loss": np.float32(0.5), "rows": np.int64(3), "by": {("a", 1): [math.inf]}}
+    logging.getLogger("trainer").info("figures", extra=fields)
+    [line] = written(capsys)
+    found = json.loads(line, parse_constant=pytest.fail)
+    assert (found["accuracy"], found["loss"], found["rows"], found["by"]) == (None, 0.5, 3, {"('a', 1)": [None]})
+
+
+def test_what_others_print_becomes_records(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("json")
+    for text in ("[LightGBM] a line\nand ", "its end", "\n"):
+        sys.stdout.write(text)
+    sys.stderr.write(" 10%\r100%\n")
+    found = [json.loads(line) for line in written(capsys)]
+    assert [(record["logger"], record["level"], record["message"]) for record in found] == [
+        ("stdout", "INFO", "[LightGBM] a line"), ("stdout", "INFO", "and its end"), ("stderr", "WARNING", "100%"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_format_shows_a_secret(
+    log_format: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", 'pl"anted-key')
+    logs.set_up(log_format)
+    try:
+        raise ValueError('bad key pl"anted-key for https://a:password@host/')
+    except ValueError:
+        logging.getLogger("trainer").exception("failed", extra={"of": ['pl"anted-key']})
+    text = "\n".join(written(capsys))
+    assert "anted-key" not in text
+    assert "a:***@host" in text
