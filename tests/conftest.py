@@ -124,6 +124,7 @@ def small_churn(churn: Pipeline) -> Pipeline:
                                  "params": {"max_iter": 1000}, "search": {"C": {"low": 0.01, "high": 10.0, "log": True}}}},
         tuning={"enabled": True, "trials": 3, "folds": 3, "metric": "auc_roc", "startup_trials": 2},
         gates={"auc_roc": 0.6, "against_production": {"metric": "auc_roc", "resamples": 200, "min_rows": 30}},
+        behaviour=[],
         acceptance={},
     )  # fmt: skip
 

@@ -79,6 +79,7 @@ def sections(kind: str) -> dict[str, Any]:
         "columns": {"target": "target", "positive": "yes" if kind == "binary_classification" else None},
         "tuning": {"enabled": False, "metric": metric, "folds": 2},
         "gates": {"against_production": {"metric": metric}},
+        "behaviour": [],
     }
 
 

@@ -57,7 +57,7 @@ def promoted(accepted: Any) -> RunFolder:
 def test_the_decision_comes_first_and_the_parts_in_order(promoted: RunFolder, accepted: Any) -> None:
     page = promoted.at("").read_text("report.html")
     assert headings(page) == [
-        "Gates", "Data", "Drift", "Candidates", "What the answers rest on, and how good they are", "Acceptance", "Lineage",
+        "Gates", "Data", "Drift", "Candidates", "Behaviour", "What the answers rest on, and how good they are", "Acceptance", "Lineage",
         "Times",
     ]  # fmt: skip
     assert page.index('class="verdict good"') < page.index("<h2>Gates")
