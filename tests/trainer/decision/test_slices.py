@@ -44,14 +44,19 @@ def segment(name: str, auc: float | None = 0.75, rows: int = 100, **values: Any)
 
 def decided(rules: Gates, *segments: Segment, production: bool = False) -> Decision:
     """The decision on a model that is good, and with a production better, on the whole."""
-    values: dict[str, Any] = {"production_version": "7", "comparison": compared()} if production else {}
-    return decide(
-        rules,
-        EvaluateResult.model_construct(
-            winner="logistic", metrics={"auc_roc": 0.9}, slices=list(segments), behaviour=[],
-            **{"production_version": "", "production_metrics": {}, "comparison": None, **values},
-        ),
-    )  # fmt: skip
+    evaluation = EvaluateResult.model_construct(
+        winner="logistic",
+        candidates=[],
+        model_uri="",
+        model_id="",
+        run_id="",
+        test_rows=1000,
+        metrics={"auc_roc": 0.9},
+        slices=list(segments),
+        production_version="7" if production else "",
+        comparison=compared() if production else None,
+    )
+    return decide(rules, evaluation)
 
 
 def verdicts(decision: Decision) -> dict[str, str]:

@@ -25,7 +25,8 @@ def test_a_bin_tells_what_was_predicted_and_what_came_true() -> None:
     assert all(found.lower <= found.predicted <= found.upper for found in bins)
     assert sum(found.predicted * found.rows for found in bins) == pytest.approx(probability.sum())
     assert sum(found.observed * found.rows for found in bins) == pytest.approx(25)
-    assert [bins[0].predicted, bins[0].observed] == pytest.approx([0.045, 0.3])
+    assert bins[0].predicted == pytest.approx(0.045)
+    assert bins[0].observed == 0.3
 
 
 def test_calibrated_probabilities_lie_on_the_diagonal_and_others_do_not() -> None:

@@ -63,7 +63,12 @@ def test_a_refusal_is_final_and_its_reasons_are_kept(accepted: Any) -> None:
         accepted.step("decide", pipeline=strict)
     kept = read_decision(accepted.folder)
     assert kept is not None
-    assert (kept.outcome, [gate.verdict for gate in kept.gates]) == ("refuse", ["failed", "passed"])
+    failed = [gate.name for gate in kept.gates if gate.verdict == "failed"]
+    assert (kept.outcome, failed, {gate.kind for gate in kept.gates}) == (
+        "refuse",
+        ["auc_roc"],
+        {"figure", "behaviour", "comparison"},
+    )
     failure = accepted.folder.at("decide").failure()
     assert failure is not None
     assert failure.exit_code == 4
