@@ -170,29 +170,40 @@ def test_an_answer_that_comes_too_late_makes_no_second_version(
 # --- stores ---
 
 
+@pytest.fixture(scope="module")
+def before_s3(s3_endpoint: str) -> Iterator[Proxy]:
+    """A proxy before the object store; one for all, since Airflow keeps its file systems."""
+    import boto3
+
+    boto3.client(
+        "s3", endpoint_url=s3_endpoint, region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="p"
+    ).create_bucket(Bucket="ml-staging")
+    with Proxy(s3_endpoint) as proxy:
+        yield proxy
+
+
 @pytest.fixture
 def in_s3(
-    world_after: Stage, s3_endpoint: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+    world_after: Stage, before_s3: Proxy, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[World, RunFolder, Proxy]]:
     """A started run whose folder is in an object store, behind a proxy."""
-    import boto3
     import fsspec
 
-    world = world_after("decide")
-    boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket="ml-staging")
-    with Proxy(s3_endpoint) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-        connection = {"conn_type": "aws", "login": "k", "password": "p", "extra": {"endpoint_url": proxy.address, "region_name": "us-east-1"}}  # fmt: skip
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-        monkeypatch.setenv("PIPELINES_ENVIRONMENT", "staging")
-        load_settings.cache_clear()
-        fsspec.filesystem("s3").clear_instance_cache()
-        run = RunFolder.open(f"s3://ml-staging/runs/churn/{KEY}")
-        run.at("").write_text("pipeline.yaml", world.folder.at("").read_text("pipeline.yaml"))
-        run.at("start").write_text("result.json", world.folder.at("start").read_text("result.json"))
-        yield world, run, proxy
-        proxy.rule = lambda _method, _path: None
-        run.filesystem.rm("ml-staging", recursive=True)
+    world, proxy = world_after("decide"), before_s3
+    proxy.rule = lambda _method, _path: None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+    extra = {"endpoint_url": proxy.address, "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "k", "password": "p", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("PIPELINES_ENVIRONMENT", "staging")
+    load_settings.cache_clear()
+    fsspec.filesystem("s3").clear_instance_cache()
+    run = RunFolder.open(f"s3://ml-staging/runs/churn/{KEY}")
+    run.at("").write_text("pipeline.yaml", world.folder.at("").read_text("pipeline.yaml"))
+    run.at("start").write_text("result.json", world.folder.at("start").read_text("result.json"))
+    yield world, run, proxy
+    proxy.rule = lambda _method, _path: None
+    run.filesystem.rm(f"ml-staging/runs/churn/{KEY}", recursive=True)
 
 
 @pytest.mark.parametrize(
