@@ -39,7 +39,7 @@ def test_the_headline_says_what_kind_of_failure_it_is(
 
 def test_only_gates_that_were_not_passed_are_shown(summary: Summary, kept_run: RunFolder) -> None:
     gates = [
-        GateResult(name=name, value=0.5, limit=0.7, verdict=verdict, reason="")  # type: ignore[arg-type]
+        GateResult(name=name, value=0.5, limit=0.7, verdict=verdict, reason="")
         for name, verdict in (("accuracy", "passed"), ("auc_roc", "failed"), ("against_production", "not_better"))
     ]
     mail = mail_of(summary.model_copy(update={"gates": gates}), kept_run)
