@@ -29,7 +29,7 @@ HEADLINES: dict[str, tuple[Tone, str]] = {
 }
 OF_EXIT_CODE = {CONFIGURATION_WRONG: "The configuration is wrong", DATA_REFUSED: DATA_ISSUE}
 NEXT = {
-    "promoted": "Nothing has to be done. The version before is under the alias `previous_production`.",
+    "promoted": "Nothing has to be done. A version that was production before is under `previous_production`.",
     "registered": "Promote it when you want it: start a run with `promote_to: production`.",
     "kept": "Nothing has to be done: production goes on as it was, and the next run tries again.",
     "refused": "See which gate it does not pass; more or other data, features or trials may help. Limits are in the "

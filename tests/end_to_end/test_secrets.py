@@ -170,6 +170,10 @@ def leaks(found: dict[str, bytes]) -> list[tuple[str, str]]:
     return [(place, secret) for place, content in found.items() for secret in PLANTED if secret.encode() in content]
 
 
+def test_a_leak_would_be_found() -> None:
+    assert leaks({"a log": f"signed with {AWS_SECRET}".encode()}) == [("a log", AWS_SECRET)]
+
+
 def xcoms(checkout: Checkout) -> int:
     with sqlite3.connect(checkout.home / ".airflow" / "airflow.db") as database:
         return int(database.execute("select count(*) from xcom").fetchone()[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -87,6 +88,20 @@ def test_success_returns_the_result(evaluated: RunFolder) -> None:
 def test_the_output_of_a_step_is_in_the_tasks_log(evaluated: RunFolder, capfd: pytest.CaptureFixture[str]) -> None:
     operator("decide", evaluated).execute(CONTEXT)
     assert "[info     ] trainer.decision.step: passed: auc_roc: 0.81 is at least 0.6" in capfd.readouterr().out
+
+
+def test_a_json_record_keeps_its_level_and_an_others_secret_is_hidden(
+    run: RunFolder, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [{"level": level, "message": "line\nline"} for level in ("ERROR", "WARNING", "INFO")]
+    lines = [*map(json.dumps, records), "{not JSON", '{"level": "no level"}', "said by printf: planted-secret"]
+    program = f"print(*{lines!r}, sep=chr(10))"
+    monkeypatch.setattr(LocalStepOperator, "command", [sys.executable, "-c", program])
+    assert operator("decide", run)._run_to_end({"AWS_SECRET_ACCESS_KEY": "planted-secret"}) == 0
+    shown = capfd.readouterr().out
+    for level, line in zip(("error", "warning", "info", "info", "info"), lines, strict=False):
+        assert f"[{level:<9}] {line}" in shown
+    assert "said by printf: ***" in shown
 
 
 def test_the_first_step_is_given_pipeline_parameters_and_run_id(

@@ -197,6 +197,43 @@ def test_credentials_come_from_the_aws_connection(
     assert credentials(read_settings("production", Path("/x"))) == expected
 
 
+def test_logins_of_mlflow_and_of_the_studies_come_from_connections(
+    environments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = environments / "staging.yaml"
+    text = file.read_text().replace("aws_connection: aws_default", "study_connection: studies")
+    file.write_text(text.replace("mlflow:\n", "mlflow:\n  connection: tracking\n"))
+    monkeypatch.setenv("AIRFLOW_CONN_TRACKING", "http://anna:p%40ss@")
+    monkeypatch.setenv("AIRFLOW_CONN_STUDIES", "postgres://bert:w%2Frd@db:5432/studies")
+    monkeypatch.setenv("ENVIRONMENTS_FOLDER", str(environments))
+    monkeypatch.setenv("PIPELINES_ENVIRONMENT", "staging")
+    load_settings.cache_clear()
+    settings = load_settings().model_copy(update={"aws_connection": None})
+    assert credentials(settings) == {
+        "MLFLOW_TRACKING_USERNAME": "anna",
+        "MLFLOW_TRACKING_PASSWORD": "p@ss",
+        "TRAINER_STUDY_STORAGE": "postgresql://bert:w%2Frd@db:5432/studies",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("artifact_store: s3://", "artifact_store: s3://key:planted@", "artifact_store"),
+        ("tracking_uri: http://", "tracking_uri: http://anna:planted@", "mlflow"),
+        ("data_store: s3://ml-staging", "data_store: https://h/?sig=planted#", "data_store"),
+    ],
+)
+def test_a_secret_in_an_address_is_refused_without_saying_it(
+    old: str, new: str, where: str, environments: Path
+) -> None:
+    file = environments / "staging.yaml"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(ConfigurationError, match=f"{where}: an address holds a .*Airflow connection") as raised:
+        read_settings("staging", Path("/x"), environments)
+    assert "planted" not in str(raised.value)
+
+
 def test_where_no_connection_is_named_there_are_no_credentials() -> None:
     assert credentials(load_settings()) == {}
 

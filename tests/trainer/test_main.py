@@ -202,6 +202,8 @@ def test_a_step_logs_json_if_asked(run: RunFolder, pipeline: Pipeline, tmp_path:
     done = trainer("step", "decide", "--run", run.uri, cwd=tmp_path, TRAINER_LOG_FORMAT="json")
     records: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     assert (records[-1]["level"], records[-1]["logger"]) == ("ERROR", "trainer")
+    own = {"pipeline": "churn", "run_key": run.key, "step": "decide", "error": "ModelRefusedError", "exit_code": 4}
+    assert records[-1].items() >= own.items()
 
 
 def test_an_unexpected_error_exits_with_1_and_its_trace(run: RunFolder, pipeline: Pipeline, tmp_path: Path) -> None:
