@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
@@ -29,7 +30,7 @@ class Share:
     @property
     def error(self) -> float:
         """The Monte-Carlo standard error."""
-        return (self.value * (1 - self.value) / self.trials) ** 0.5
+        return math.sqrt(self.value * (1 - self.value) / self.trials)
 
     def __add__(self, other: Share) -> Share:
         return Share(self.hits + other.hits, self.trials + other.trials)

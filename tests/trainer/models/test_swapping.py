@@ -43,7 +43,7 @@ def test_areas_are_those_of_every_way_to_hand_out_the_answers() -> None:
     for coins in product([0, 1], repeat=5):
         at = np.array(coins)
         every.add(round(area(ranks[at, range(5)]) - area(ranks[1 - at, range(5)]), 9))
-    found = swapped_gains("auc_roc", *sides, 2000, 0, 64)
+    found = swapped_gains("auc_roc", sides[0], sides[1], 2000, 0, 64)
     assert {round(float(gain), 9) for gain in found} == every
 
 
