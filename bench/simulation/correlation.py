@@ -54,5 +54,5 @@ def _compare(truth: Any, first: Any, second: Any) -> Measured:
 
     scores = [norm.ppf(rankdata(side) / (side.size + 1)) for side in (first, second)]
     within = [np.corrcoef(scores[0][truth == kind], scores[1][truth == kind])[0, 1] for kind in (False, True)]
-    ours, theirs = (float(roc_auc_score(truth, side)) for side in (first, second))
-    return Measured(ours, theirs, float(np.mean(within)), truth.size)
+    first_auc, second_auc = (float(roc_auc_score(truth, side)) for side in (first, second))
+    return Measured(first_auc, second_auc, float(np.mean(within)), truth.size)

@@ -96,9 +96,11 @@ def test_the_command_writes_its_tables(tmp_path: Path, monkeypatch: pytest.Monke
     cells = [Promotion("+0.000", 500, 2, Rival())]
     monkeypatch.setattr(command, "promotions", lambda **_: cells)
     monkeypatch.setattr(command, "driftings", lambda **_: [Drifting(200, 200, 2)])
+    monkeypatch.setattr(command, "TELCO", tmp_path / "not there")
     output = tmp_path / "simulation.md"
     code = command.main(["--quick", "--processes", "1", "--output", str(output)])
     text = output.read_text()
     assert code == 1, "two challengers bound nothing"
     assert "with seed 42" in text
+    assert "not measured in this run" in text
     assert "| 500 | 2 | 0 | 0.0% | 0.0% | 77.6% |" in text

@@ -23,7 +23,7 @@ from trainer.models.fitted import FittedPipeline
 from trainer.models.fitting import fit_pipeline
 from trainer.pipeline import Features, Preprocess
 
-ROWS = pl.DataFrame({"n": [1.0, 2.0, None, 4.0] * 10, "t": ["a", "b", "a", "c"] * 10})
+ROWS = pl.DataFrame({"n": [1.0, 2.0, None, 4.0] * 10, "whole": [1, 2, 3, None] * 10, "t": ["a", "b", "a", "c"] * 10})
 TARGETS = pl.Series("y", ["no", "yes", "no", "yes"] * 10)
 
 
@@ -91,7 +91,11 @@ def test_only_the_estimators_own_package_is_required(model: Any, package: str | 
 
 def test_signature_and_metadata_are_kept(saved: Saved) -> None:
     signature = saved.info.signature
-    assert {column.name: column.required for column in signature.inputs.inputs} == {"n": False, "t": True}
+    assert {column.name: column.required for column in signature.inputs.inputs} == {
+        "n": False,
+        "whole": False,
+        "t": True,
+    }
     assert signature.outputs.input_names() == ["prediction", "probability"]
     assert saved.described["metadata"] == {"algorithm": "logistic"}
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 MARGIN = 0.5
 """How far beyond the range that was seen a value may lie, as a share of that range."""
-FEWER_ROWS = 0.5
+LEAST_SHARE, USUAL_SHARE = 0.1, 0.5
+"""Of the rows that were seen: with fewer a run stops (so a run may sample a tenth), with fewer it warns."""
 TEST_SHARE, USED = 0.15, 0.8
 LEAST_ROWS, USUAL_ROWS = 30, 200
 POSITIVES = ("yes", "true", "1", "y", "positive", "churned", "fraud")
@@ -71,7 +72,7 @@ def _head(draft: Draft) -> str:
         f"name: {draft.name}",
         f"description: {_text(f'Predicts {draft.target}')}",
         'schedule: null   # by hand; a cron line such as "0 2 * * 0" runs it weekly',
-        f"problem: {draft.problem}   # inferred from {draft.frame[draft.target].n_unique():,} different target values",
+        f"problem: {draft.problem}   # {draft.frame[draft.target].n_unique():,} different target values",
     ]
     return "\n".join(lines)
 
@@ -87,7 +88,7 @@ def _source(draft: Draft) -> str:
 
 
 def _columns(draft: Draft) -> str:
-    why = {column.name: column.why for column in draft.columns}
+    why = {column.name: " ".join(column.why.split()) for column in draft.columns}
     lines = ["columns:", f"  target: {_text(draft.target)}"]
     if draft.problem == "binary_classification":
         lines.append(f"  positive: {_text(positive_label(draft.frame[draft.target]))}   # the class that is looked for")
@@ -96,15 +97,18 @@ def _columns(draft: Draft) -> str:
     ]
     if draft.excluded:
         lines.append("  exclude:")
-        lines += [f"    - {_text(column.name)}   # {column.suspicion}: {column.why}" for column in draft.excluded]
+        lines += [f"    - {_text(column.name)}   # {column.suspicion}: {why[column.name]}" for column in draft.excluded]
     return "\n".join(lines)
 
 
 def _validation(draft: Draft) -> str:
     rows = draft.frame.height
-    floor = math.floor(rows * FEWER_ROWS)
-    checks = [_check("expect_table_row_count_to_be_between", "completeness", {"min_value": floor})]
-    needed = [name for name in (draft.id, draft.target) if name]
+    counts = "expect_table_row_count_to_be_between"
+    checks = [
+        _check(counts, "completeness", {"min_value": math.floor(rows * LEAST_SHARE)}),
+        _check(counts, "completeness", {"min_value": math.floor(rows * USUAL_SHARE)}, "warning"),
+    ]
+    needed = [name for name in (draft.id, draft.target) if name and (name == draft.id or draft.problem != "regression")]
     checks += [_check("expect_column_values_to_not_be_null", "completeness", {"column": name}) for name in needed]
     if draft.id:
         checks.append(_check("expect_column_values_to_be_unique", "uniqueness", {"column": draft.id}))
