@@ -15,14 +15,13 @@ from airflow.sdk import Connection
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.mail import mail_of, subject_of
+from include.mail import mail_of, start_of, subject_of
 from include.mail_html import as_html
 from include.mail_text import as_text
 from include.operators import open_run
 from include.settings import load_settings
 from trainer.errors import ConfigurationError
 from trainer.run import run_key
-from trainer.run.results import StartResult
 from trainer.run.summary import build_summary, unreadable_summary, write_summary
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def _deliver(connection: str, message: EmailMessage) -> None:
 def _airflow_page(summary: Summary, run: RunFolder) -> str:
     """The run's page in Airflow's UI, where Airflow has been told its own address."""
     base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
-    start = run.at("start").result_or_none(StartResult)
+    start = start_of(run)
     if not base or start is None or not start.airflow_run_id:
         return ""
     return f"{base}/dags/{summary.pipeline}_training/runs/{quote(start.airflow_run_id)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from trainer.run import RunFolder
     from trainer.run.results import Failure
     from trainer.run.summary import Summary
+
+logger = logging.getLogger(__name__)
 
 Tone = Literal["good", "neutral", "bad"]
 
@@ -110,7 +113,7 @@ def _failure_line(failure: Failure) -> str:
 
 def _facts(summary: Summary, run: RunFolder) -> Iterator[tuple[str, str]]:
     if summary.outcome in {"refused", "failed", "unfinished"}:
-        yield "Fall back", fall_back(run)
+        yield "Fall back", _fall_back(run)
     if summary.model.name and summary.model.version:
         aliases = ", ".join(f"{alias} → {version}" for alias, version in sorted(summary.model.aliases.items()))
         yield "Model", f"{summary.model.name} version {summary.model.version} ({aliases or 'no aliases'})"
@@ -123,6 +126,31 @@ def _facts(summary: Summary, run: RunFolder) -> Iterator[tuple[str, str]]:
         yield "Drift", f"{summary.drift['share']:.0%} of the columns: {', '.join(summary.drift['drifted'])}"
     if summary.note:
         yield "Note", summary.note
+
+
+def _fall_back(run: RunFolder) -> str:
+    try:
+        return fall_back(run)
+    except Exception:
+        logger.exception("the run folder %s cannot be read", run.uri)
+        return "no alias moves before `promote`, and the run folder, which tells the version, cannot be read"
+
+
+def start_of(run: RunFolder) -> StartResult | None:
+    """What `start` handed over, or None; a store that is away must not keep a mail back."""
+    try:
+        return run.at("start").result_or_none(StartResult)
+    except Exception:
+        logger.exception("the run folder %s cannot be read", run.uri)
+        return None
+
+
+def _page_of(run: RunFolder) -> str:
+    try:
+        return str(getattr(run.at("report").result_or_none(_AnyResult), "page", ""))
+    except Exception:
+        logger.exception("the run folder %s cannot be read", run.uri)
+        return ""
 
 
 def _gate(gate: object) -> dict[str, str]:
@@ -138,10 +166,9 @@ def _short(value: object) -> str:
 
 
 def _links(summary: Summary, run: RunFolder, tracking_uri: str, airflow_url: str) -> Iterator[tuple[str, str]]:
-    report = run.at("report").result_or_none(_AnyResult)
-    if page := getattr(report, "page", ""):
-        yield "Report", str(page)
-    start = run.at("start").result_or_none(StartResult)
+    if page := _page_of(run):
+        yield "Report", page
+    start = start_of(run)
     if start is not None and tracking_uri.startswith(("http://", "https://")):
         yield "MLflow run", f"{tracking_uri.rstrip('/')}/#/experiments/{start.experiment_id}/runs/{start.run_id}"
     if airflow_url:
