@@ -114,7 +114,12 @@ def _refuse_unusable(pipeline: Pipeline, rows: pl.DataFrame, source: str) -> Non
     """What no pipeline can do without, whatever its checks say."""
     from trainer.data.inputs import unusable_inputs
 
-    mistakes = [*_id_mistakes(pipeline, rows), *_target_mistakes(pipeline, rows), *unusable_inputs(pipeline, rows)]
+    mistakes = [
+        *_id_mistakes(pipeline, rows),
+        *_exclude_mistakes(pipeline, rows),
+        *_target_mistakes(pipeline, rows),
+        *unusable_inputs(pipeline, rows),
+    ]
     if mistakes:
         raise DataValidationError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
 
@@ -124,6 +129,12 @@ def _id_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
     if name is None or name in rows.columns:
         return []
     return [f"columns.id: there is no column {name!r}{did_you_mean(name, rows.columns)}"]
+
+
+def _exclude_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
+    """A slip of the pen in here would let in what must not be an input."""
+    absent = [name for name in pipeline.columns.exclude if name not in rows.columns]
+    return [f"columns.exclude: there is no column {name!r}{did_you_mean(name, rows.columns)}" for name in absent]
 
 
 def _target_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
