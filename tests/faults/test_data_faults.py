@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from tests.faults.harness import DATA, ROWS, World, assert_refused, nothing_moves
+from tests.faults.harness import ROWS, World, assert_refused, nothing_moves
 from trainer.isolated.scoring import score_in_isolation
 from trainer.run.results import IngestResult, ValidateResult
 from trainer.run.summary import build_summary
