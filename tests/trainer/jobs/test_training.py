@@ -224,7 +224,7 @@ def test_targets_that_do_not_fit(
         job.run()
     assert raised.value.__notes__ == ["while reading"]
     assert "reading failed: DataValidationError" in caplog.text
-    assert "nightly failed: DataValidationError" in caplog.text
+    assert "nightly failed: Data quality issue detected: DataValidationError" in caplog.text
     (newest, *_) = connect().search_runs([connect().get_experiment_by_name("leavers").experiment_id])
     assert newest.info.status == "FAILED"
 
