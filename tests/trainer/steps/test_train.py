@@ -105,5 +105,5 @@ def test_parameters_that_do_not_fit_fail_the_step_and_its_run(trained: Any) -> N
     failure = trained.folder.at("train", "logistic").failure()
     assert failure is not None
     assert (failure.error, failure.exit_code) == ("ModelTrainingError", 1)
-    assert "\nwhile training" in failure.message
+    assert "while training" in failure.message.splitlines()
     assert children(trained)[0].info.status == "FAILED"

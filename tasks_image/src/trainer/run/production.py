@@ -9,7 +9,7 @@ from trainer.run.results import DriftResult, EvaluateResult
 if TYPE_CHECKING:
     from trainer.run.folder import RunFolder
 
-FALLS_BACK = ("engineer_features", "tune", "train", "evaluate", "register", "accept", "promote")
+FALLS_BACK = ("tune", "train", "register", "accept", "promote")
 """Steps whose failure leaves people asking which model is served."""
 
 
