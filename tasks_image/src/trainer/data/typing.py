@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
 from trainer.pipeline import did_you_mean
@@ -24,10 +23,7 @@ def apply_types(frame: pl.DataFrame, types: dict[str, ColumnType], name: str) ->
     """
     for column, kind in types.items():
         if column not in frame.columns:
-            raise DataValidationError(
-                f"{name}: the column {column!r} is missing{did_you_mean(column, frame.columns)}; "
-                "mend the data or `source.types`"
-            )
+            raise DataValidationError(f"{name}: the column {column!r} is missing{did_you_mean(column, frame.columns)}")
         frame = frame.with_columns(_cast(frame[column], kind, name))
     return frame
 
@@ -36,18 +32,12 @@ def _cast(values: pl.Series, kind: ColumnType, name: str) -> pl.Series:
     cast = _to_boolean(values) if kind == "boolean" else _plain_cast(values, kind)
     lost = values.is_not_null() & cast.is_null()
     if lost.any():
-        found = values.filter(lost).unique(maintain_order=True).head(EXAMPLES).to_list()
-        comma = "the decimal sign has to be a point; " if all(map(_has_decimal_comma, found)) else ""
+        examples = ", ".join(repr(value) for value in values.filter(lost).unique(maintain_order=True).head(EXAMPLES))
         raise DataValidationError(
             f"{name}: column {values.name!r} is declared {kind}, and {lost.sum()} of {len(values)} values are not: "
-            f"{', '.join(map(repr, found))}; {comma}mend the data, change `source.types`, or list the text under "
-            "`source.missing`"
+            f"{examples}; mend the data, change `source.types`, or list the text under `source.missing`"
         )
     return cast
-
-
-def _has_decimal_comma(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", value) is not None
 
 
 def _plain_cast(values: pl.Series, kind: ColumnType) -> pl.Series:
