@@ -166,9 +166,19 @@ def test_a_new_column_is_not_compared(
 ) -> None:
     publish(rows(1))
     ingest(folder, rows(2).with_columns(region=pl.lit("north")))
-    result = detect_drift.run(pipeline, folder)
+    source = pipeline.source.model_copy(update={"types": {"region": "string"}})
+    result = detect_drift.run(pipeline.model_copy(update={"source": source}), folder)
     assert [drift.column for drift in result.columns] == ["charges", "plan"]
     assert "new since production was trained, and not compared: region" in caplog.text
+
+
+def test_a_new_column_that_nobody_named_is_refused(pipeline: Pipeline, folder: RunFolder, publish: Publish) -> None:
+    publish(rows(1))
+    ingest(folder, rows(2).with_columns(region=pl.lit("north"), reason=pl.lit("price")))
+    with pytest.raises(DataValidationError, match=r"2 columns are new since .*: 'region', 'reason'; .*source.types"):
+        detect_drift.run(pipeline, folder)
+    columns = pipeline.columns.model_copy(update={"exclude": ["region", "reason"]})
+    assert detect_drift.run(pipeline.model_copy(update={"columns": columns}), folder).status == "stable"
 
 
 @pytest.mark.parametrize("gone", ["plan", "churn"])

@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_parts(pipeline: Pipeline) -> None:
     """What needs the libraries: expectations, expressions, estimators."""
     from trainer.data.expectations import check_checks
+    from trainer.jobs.model_checks import check_model
     from trainer.jobs.models import model_for
     from trainer.models.behaviour import check_behaviours
     from trainer.models.features import check_expressions
@@ -52,7 +53,4 @@ def _check_parts(pipeline: Pipeline) -> None:
     check_expressions(pipeline.features)
     check_behaviours(pipeline.behaviour, pipeline.columns.target)
     for name, algorithm in pipeline.algorithms.items():
-        try:
-            model_for(algorithm).build(pipeline.problem, seed=0, threads=1)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"algorithms.{name}: {error}") from error
+        check_model(model_for(algorithm), pipeline.problem, f"algorithms.{name}")

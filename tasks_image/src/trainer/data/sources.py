@@ -79,7 +79,7 @@ def refuse_folder(uri: str, info: dict[str, Any]) -> None:
 def _exists(uri: str) -> bool:
     try:
         filesystem, path = fsspec.core.url_to_fs(uri)
-        refuse_folder(uri, filesystem.info(path))
+        info = filesystem.info(path)
     except FileNotFoundError as error:
         if not is_absent(uri, error):
             raise TrainerError(f"{uri}: cannot be reached: {error.__cause__}") from error
@@ -88,4 +88,5 @@ def _exists(uri: str) -> bool:
         raise ConfigurationError(f"source.uri {uri!r}: {error}") from error
     except OSError as error:
         raise DataValidationError(f"{uri}: cannot be reached: {error}") from error
+    refuse_folder(uri, info)
     return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from trainer.errors import DataValidationError
 from trainer.pipeline import did_you_mean
@@ -23,7 +24,10 @@ def apply_types(frame: pl.DataFrame, types: dict[str, ColumnType], name: str) ->
     """
     for column, kind in types.items():
         if column not in frame.columns:
-            raise DataValidationError(f"{name}: the column {column!r} is missing{did_you_mean(column, frame.columns)}")
+            raise DataValidationError(
+                f"{name}: the column {column!r} is missing{did_you_mean(column, frame.columns)}; "
+                "mend the data or `source.types`"
+            )
         frame = frame.with_columns(_cast(frame[column], kind, name))
     return frame
 
@@ -32,12 +36,18 @@ def _cast(values: pl.Series, kind: ColumnType, name: str) -> pl.Series:
     cast = _to_boolean(values) if kind == "boolean" else _plain_cast(values, kind)
     lost = values.is_not_null() & cast.is_null()
     if lost.any():
-        examples = ", ".join(repr(value) for value in values.filter(lost).unique(maintain_order=True).head(EXAMPLES))
+        found = values.filter(lost).unique(maintain_order=True).head(EXAMPLES).to_list()
+        comma = "the decimal sign has to be a point; " if all(map(_has_decimal_comma, found)) else ""
         raise DataValidationError(
             f"{name}: column {values.name!r} is declared {kind}, and {lost.sum()} of {len(values)} values are not: "
-            f"{examples}; mend the data, change `source.types`, or list the text under `source.missing`"
+            f"{', '.join(map(repr, found))}; {comma}mend the data, change `source.types`, or list the text under "
+            "`source.missing`"
         )
     return cast
+
+
+def _has_decimal_comma(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", value) is not None
 
 
 def _plain_cast(values: pl.Series, kind: ColumnType) -> pl.Series:

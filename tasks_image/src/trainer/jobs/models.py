@@ -127,7 +127,7 @@ class SklearnModel(Sklearn, Model):
     """
 
     def build(self, problem: str, seed: int, threads: int) -> Any:  # noqa: ARG002  (the estimator knows its problem)
-        kind = _import(self.estimator)
+        kind = import_estimator(self.estimator)
         known = {"n_jobs": threads, "random_state": seed}
         if kind.__name__ in WITHOUT_JOBS:
             del known["n_jobs"]
@@ -162,7 +162,8 @@ def boosting_rounds(estimator: Any) -> int | None:
     return None if last is None else int(last) + 1
 
 
-def _import(path: str) -> Any:
+def import_estimator(path: str) -> Any:
+    """The class at an import path. Raises ConfigurationError."""
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)

@@ -101,7 +101,12 @@ class Columns(Spec):
     @property
     def not_inputs(self) -> set[str]:
         """Names of all columns that the model must not see."""
-        return {self.target, *self.exclude, *(name for name in (self.id, self.time) if name)}
+        return {*self.named}
+
+    @property
+    def named(self) -> list[str]:
+        """Names of all columns that have a role."""
+        return [self.target, *self.exclude, *(name for name in (self.id, self.time) if name)]
 
 
 Dimension = Literal["completeness", "validity", "distribution", "consistency", "uniqueness", "freshness"]

@@ -69,9 +69,11 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
     try:
         document = yaml.load(text, _UniqueKeyLoader)  # noqa: S506  (a safe loader)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01
-        raise ConfigurationError(f"{name}: this is no YAML: {error}") from error
+        tabs = "; indent with spaces, not with tabs" if "'\\t'" in str(error) else ""
+        raise ConfigurationError(f"{name}: this is no YAML: {error}{tabs}") from error
     if not isinstance(document, dict):
-        raise ConfigurationError(f"{name}: a mapping of keys is needed, this is {type(document).__name__}")
+        found = "the file is empty" if document is None else f"this is {type(document).__name__}"
+        raise ConfigurationError(f"{name}: a mapping of keys is needed, {found}")
     return document
 
 
@@ -84,9 +86,17 @@ def dump_yaml(document: dict[str, Any]) -> str:
 def read_text(path: str | Path) -> str:
     """The text of a local file; raises ConfigurationError if it cannot be read."""
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = Path(path).read_bytes()
+    except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        wrong = content[max(0, error.start - 10) : error.start + 10]
+        raise ConfigurationError(
+            f"{path}: cannot be read: line {line} is no UTF-8 ({wrong!r}); save the file as UTF-8"
+        ) from error
 
 
 def validate(model: type[T], document: dict[str, Any], name: str) -> T:

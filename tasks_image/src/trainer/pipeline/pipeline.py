@@ -60,6 +60,22 @@ class Pipeline(Spec):
             raise ValueError("\n".join(mistakes))
         return self
 
+    def _role_mistakes(self) -> list[str]:
+        columns = self.columns
+        mistakes = [
+            f"columns.{role}: {name!r} is the target; a column has one role"
+            for role, name in (("id", columns.id), ("time", columns.time))
+            if name == columns.target
+        ]
+        if columns.target in columns.exclude:
+            mistakes.append(f"columns.exclude: {columns.target!r} is the target, which is never an input; leave it out")
+        published = [name for name in columns.named if name in self.source.rename]
+        return mistakes + [
+            f"columns: {name!r} is called {self.source.rename[name]!r} by source.rename; use that name"
+            for name in published
+            if name not in self.source.rename.values()
+        ]
+
     def _metric_mistakes(self) -> list[str]:
         named = {
             "tuning.metric": self.tuning.metric,
@@ -87,6 +103,7 @@ class Pipeline(Spec):
             mistakes.append("split.stratify: only classes can be stratified")
         if self.split.validation + self.split.test >= 1:
             mistakes.append("split: validation and test together leave no rows to train on")
+        mistakes += self._role_mistakes()
         derived = {*self.features.fit} & {*self.features.derive}
         mistakes += [f"features: {name!r} stands under fit and under derive" for name in sorted(derived)]
         return mistakes

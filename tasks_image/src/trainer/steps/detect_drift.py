@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 VERDICT_FILE = "drift.json"
 REPORT_FILE = "drift.html"
+EXAMPLES = 5
 TO_MEND = (
     "bring the file back, or move the alias `production` to a version whose snapshot is there; "
     "a production without its reference is not taken for none"
@@ -80,19 +81,33 @@ def _compare(pipeline: Pipeline, run: RunFolder, reference: pl.DataFrame) -> _Co
 def _columns(pipeline: Pipeline, reference: pl.DataFrame, current: pl.DataFrame) -> list[str]:
     """The columns to compare: the inputs that the reference has; one that is new has nothing to be compared with.
 
-    Else no version with a new column could ever become production. A column that has gone is compared, and so refused.
+    Else no version with a new column could ever become production; but one that the pipeline does not name would become
+    an input that nobody asked for, and is refused. A column that has gone is compared, and so refused.
     """
     inputs = [name for name in current.columns if name not in pipeline.columns.not_inputs]
     new = [name for name in inputs if name not in reference.columns]
-    if new:
-        logger.warning("new since production was trained, and not compared: %s", ", ".join(new))
     columns = [name for name in reference.columns if name not in pipeline.columns.not_inputs]
     if not columns:
         raise DataValidationError(
             "drift: the reference has no column to compare: all are the id, the time, the target or excluded; "
             "name inputs under `columns`"
         )
+    named = {*pipeline.source.types, *pipeline.source.rename.values()}
+    _refuse_unnamed([name for name in new if name not in named])
+    if new:
+        logger.warning("new since production was trained, and not compared: %s", ", ".join(new))
     return columns
+
+
+def _refuse_unnamed(new: list[str]) -> None:
+    if new:
+        shown = ", ".join(map(repr, new[:EXAMPLES]))
+        raise DataValidationError(
+            f"{len(new)} {'column is' if len(new) == 1 else 'columns are'} new since production was trained, and the "
+            f"pipeline does not name {'it' if len(new) == 1 else 'them'}: {shown}; a model that takes what nobody "
+            "expected cannot be served. Give a type under `source.types` to make a new column an input, or list it "
+            "under `columns.exclude`"
+        )
 
 
 def _read(reference: Reference) -> pl.DataFrame:

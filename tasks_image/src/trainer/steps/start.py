@@ -30,6 +30,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
     from trainer.tracking import connect, ensure_experiment
 
     environment = read_environment()
+    _refuse_mistakes(pipeline)
     settled = settle_source(pipeline, environment)
     run.at("").write_text(PIPELINE_FILE, settled.to_yaml())
     mark_latest(run)
@@ -49,6 +50,20 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
         source=reader_for(settled.source).lineage().source,
         sample=settled.source.KIND == "sample",
     )
+
+
+def _refuse_mistakes(pipeline: Pipeline) -> None:
+    """Raise ConfigurationError for what only the libraries know to be wrong, before hours go by.
+
+    Expectations are left to `validate`, which is the next to come but one: their library takes seconds to import.
+    """
+    from trainer.jobs.model_checks import check_model
+    from trainer.jobs.models import model_for
+    from trainer.models.features import check_expressions
+
+    check_expressions(pipeline.features)
+    for name in pipeline.selected_algorithms:
+        check_model(model_for(pipeline.algorithms[name]), pipeline.problem, f"algorithms.{name}")
 
 
 def _parent_run(

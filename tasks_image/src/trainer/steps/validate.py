@@ -23,6 +23,7 @@ RESULTS = "validation.json"
 REPORT = "validation.html"
 EXAMPLES = 5
 BOTH = 2
+UNQUOTED = '; YAML reads Yes and No without quotes as true and false: write "Yes"'
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
@@ -31,6 +32,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
     Raises DataValidationError where the target or the id cannot be used, or a critical check has failed.
     """
     from trainer.data.expectations import run_checks
+    from trainer.data.inputs import constant_inputs
     from trainer.data.tables import read_table
     from trainer.data.validation_report import render_validation_report
 
@@ -42,6 +44,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
             "no checks: pipeline %s lists none under `validation`, so nothing is known of its data", pipeline.name
         )
     results, own = run_checks(pipeline.validation, {"rows": rows, "source": _source_facts(ingest)})
+    results += constant_inputs(pipeline, rows)
     checks = [result.model_dump(mode="json") for result in results]
     run.write_json(RESULTS, {"checks": checks, "great_expectations": own})
     report = run.write_text(REPORT, render_validation_report(pipeline.name, results, _facts(ingest)))
@@ -109,7 +112,14 @@ def _line(result: CheckResult) -> str:
 
 def _refuse_unusable(pipeline: Pipeline, rows: pl.DataFrame, source: str) -> None:
     """What no pipeline can do without, whatever its checks say."""
-    mistakes = [*_id_mistakes(pipeline, rows), *_target_mistakes(pipeline, rows)]
+    from trainer.data.inputs import unusable_inputs
+
+    mistakes = [
+        *_id_mistakes(pipeline, rows),
+        *_exclude_mistakes(pipeline, rows),
+        *_target_mistakes(pipeline, rows),
+        *unusable_inputs(pipeline, rows),
+    ]
     if mistakes:
         raise DataValidationError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
 
@@ -119,6 +129,12 @@ def _id_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
     if name is None or name in rows.columns:
         return []
     return [f"columns.id: there is no column {name!r}{did_you_mean(name, rows.columns)}"]
+
+
+def _exclude_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
+    """A slip of the pen in here would let in what must not be an input."""
+    absent = [name for name in pipeline.columns.exclude if name not in rows.columns]
+    return [f"columns.exclude: there is no column {name!r}{did_you_mean(name, rows.columns)}" for name in absent]
 
 
 def _target_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
@@ -133,7 +149,20 @@ def _target_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
             f"({target.null_count() / len(target):.2%}), such as {_rows_where_missing(target)}; "
             "a row without a target can neither train nor judge a model: mend or leave out these rows"
         )
-    return mistakes + ([] if pipeline.problem == "regression" else _class_mistakes(pipeline, target.drop_nulls()))
+    if pipeline.problem == "regression":
+        return mistakes + _number_mistakes(target)
+    return mistakes + _class_mistakes(pipeline, target.drop_nulls())
+
+
+def _number_mistakes(target: pl.Series) -> list[str]:
+    where = f"columns.target: {target.name!r}"
+    if not target.dtype.is_numeric():
+        return [f"{where} is {target.dtype}, and a regression predicts numbers; give it a type under source.types"]
+    infinite = target.is_infinite()
+    if not infinite.any():
+        return []
+    rows = ", ".join(f"row {index + 1}" for index in infinite.arg_true().head(EXAMPLES))
+    return [f"{where} is infinite in {infinite.sum()} of {len(target)} rows, such as {rows}; mend or leave out these"]
 
 
 def _rows_where_missing(target: pl.Series) -> str:
@@ -154,5 +183,6 @@ def _class_mistakes(pipeline: Pipeline, target: pl.Series) -> list[str]:
     if positive not in labels:
         return [
             f"columns.positive: {positive!r} is none of the values of {target.name!r}{did_you_mean(positive, labels)}"
+            + (UNQUOTED if isinstance(pipeline.columns.positive, bool) else "")
         ]
     return []

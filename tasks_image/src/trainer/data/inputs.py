@@ -1,0 +1,58 @@
+"""What is seen of the inputs before anything is trained: what no model can use, and what tells nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainer.run.results import CheckResult
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trainer.pipeline import Pipeline
+
+EXAMPLES = 5
+CONSTANT = "input_is_not_constant"
+
+
+def unusable_inputs(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
+    """Inputs without any value, and inputs with infinite ones, as lines for a person."""
+    mistakes = []
+    for values in _inputs(pipeline, rows):
+        if not len(values.drop_nulls()):
+            mistakes.append(
+                f"the input {values.name!r} has no value in any of {len(values)} rows; mend the source, or list it "
+                "under columns.exclude"
+            )
+        elif values.dtype.is_float() and (infinite := values.is_infinite()).any():
+            found = ", ".join(f"row {index + 1}" for index in infinite.arg_true().head(EXAMPLES))
+            mistakes.append(
+                f"the input {values.name!r} is infinite in {infinite.sum()} of {len(values)} rows, such as {found}; "
+                "mend the source, or compute it under features.derive, where a division by zero becomes missing"
+            )
+    return mistakes
+
+
+def constant_inputs(pipeline: Pipeline, rows: pl.DataFrame) -> list[CheckResult]:
+    """A warning for each input that has one value only: a model learns nothing from it."""
+    found = []
+    for values in _inputs(pipeline, rows):
+        known = values.drop_nulls()
+        # A missing text is a category of its own; a missing number becomes the one value that there is.
+        one = len(known) == len(values) or values.dtype.is_numeric()
+        if one and len(known) and (known == known[0]).all():
+            found.append(
+                CheckResult(
+                    check=CONSTANT, column=values.name, dimension="distribution", severity="warning", passed=False,
+                    unexpected=0, share=0.0, examples=[str(known[0])],
+                    message=f"all {len(values)} rows have one value, and a model learns nothing from it; mend the "
+                    "source, or list it under columns.exclude",
+                )
+            )  # fmt: skip
+    return found
+
+
+def _inputs(pipeline: Pipeline, rows: pl.DataFrame) -> list[pl.Series]:
+    """The columns that the model gets; what is no number counts as missing."""
+    columns = [rows[name] for name in rows.columns if name not in pipeline.columns.not_inputs]
+    return [values.fill_nan(None) if values.dtype.is_float() else values for values in columns]
