@@ -52,7 +52,7 @@ IN_THE_FILE = {
                        r"tuning.metric: 'rmse' is no metric of a binary_classification pipeline.* allowed: accuracy, "),
     "trials_zero": (having(tuning={"trials": 0}), r"tuning.trials: .*greater than or equal to 1, not 0"),
     "share_above_one": (having(split={"test": 1.5}), r"split.test: .*less than 1, not 1.5"),
-    "no_yaml": (lambda _: "name: [churn\n", r"this is no YAML: .*line 2"),
+    "no_yaml": (lambda _: "name: [churn\n", r"this is no YAML: (.|\n)*line 2, column 1"),
     "tabs": (lambda text: text.replace("\nsource:\n  ", "\nsource:\n\t"),
              r"this is no YAML: (.|\n)*line \d+(.|\n)*indent with spaces, not with tabs"),
     "empty": (lambda _: "", r"a mapping of keys is needed, the file is empty"),
@@ -81,8 +81,8 @@ IN_THE_LIBRARIES = {
                           r"algorithms.logistic: estimator 'sklearn.ensemble.Forest' cannot be imported"),
     "expectation": (check("expect_column_values_to_be_betwen", column="tenure"), "validate",
                     r"check 1 .*there is no such expectation; did you mean 'expect_column_values_to_be_between'\?"),
-    "kwargs": (check("expect_column_values_to_be_between", column="tenure", max=3), "validate",
-               r"check 1 .*kwargs: unknown 'max'; did you mean 'max_value'\?"),
+    "kwargs": (check("expect_column_values_to_be_between", column="tenure", max_valu=3), "validate",
+               r"check 1 .*kwargs: unknown 'max_valu'; did you mean 'max_value'\?"),
 }  # fmt: skip
 """What only the libraries know: the run ends at `start`, or at `validate`."""
 
@@ -214,6 +214,8 @@ def test_an_unknown_environment(world: World, monkeypatch: Any, project: Path, c
     message = r"PIPELINES_ENVIRONMENT: no environment 'prodution'; did you mean 'production'\?"
     assert settings.main() == 2
     assert re.match(message, capsys.readouterr().err)
-    (dag,) = DagBag(project / "dags").dags.values()
-    assert dag.dag_id == "churn_broken"
-    assert re.search(message, dag.doc_md)
+    monkeypatch.setenv("PIPELINES_FOLDER", str(project / "include" / "pipelines"))
+    dags = DagBag(project / "dags").dags
+    assert {name for name in dags if not name.endswith("_broken")} == set()
+    assert all(re.search(message, str(dag.doc_md)) for dag in dags.values())
+    assert "churn_broken" in dags

@@ -69,12 +69,17 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
     try:
         document = yaml.load(text, _UniqueKeyLoader)  # noqa: S506  (a safe loader)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01
-        tabs = "; indent with spaces, not with tabs" if "'\\t'" in str(error) else ""
-        raise ConfigurationError(f"{name}: this is no YAML: {error}{tabs}") from error
+        raise ConfigurationError(f"{name}: this is no YAML: {error}{_about_tabs(text, error)}") from error
     if not isinstance(document, dict):
         found = "the file is empty" if document is None else f"this is {type(document).__name__}"
         raise ConfigurationError(f"{name}: a mapping of keys is needed, {found}")
     return document
+
+
+def _about_tabs(text: str, error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = text.splitlines()[mark.line : mark.line + 1] if mark else []
+    return "; indent with spaces, not with tabs" if any(re.match(r" *\t", one) for one in line) else ""
 
 
 def dump_yaml(document: dict[str, Any]) -> str:

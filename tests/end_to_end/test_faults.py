@@ -1,0 +1,91 @@
+"""Faults through the whole DAG, in real processes: one task fails, once, and one mail says why."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.end_to_end.conftest import Checkout
+
+pytestmark = pytest.mark.end_to_end
+
+QUICK = {"KIND": "lightgbm", "params": {"n_estimators": 20}}
+UNREACHED = {"upstream_failed", "skipped"}
+
+
+def tasks(checkout: Checkout) -> dict[str, tuple[str, int]]:
+    """Each task's state, and how many times it was tried."""
+    with sqlite3.connect(checkout.home / ".airflow" / "airflow.db") as database:
+        found = database.execute("select task_id, state, try_number from task_instance").fetchall()
+    return {task: (state, tries) for task, state, tries in found}
+
+
+def truncated(checkout: Checkout) -> dict[str, Any]:
+    """A CSV file that ends in the middle of a row."""
+    from trainer.data.telco import generate_telco
+
+    file = checkout.home / ".data" / "customers.csv"
+    file.parent.mkdir()
+    generate_telco(500, 42, 0.0).frame.write_csv(file)
+    file.write_bytes(file.read_bytes()[:-30])
+    return {"algorithms": {"quick": QUICK}}
+
+
+def refused_by_the_library(_: Checkout) -> dict[str, Any]:
+    """A parameter that only LightGBM knows to be wrong."""
+    return {"algorithms": {"quick": {**QUICK, "params": {"learning_rate": "fast"}}}}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "parameters", "step", "code", "error", "reason"),
+    [
+        (
+            truncated,
+            {},
+            "ingest",
+            3,
+            "DataValidationError",
+            "customers.csv: the header has 21 fields, and 1 of 500 rows",
+        ),
+        (refused_by_the_library, {}, "start", 2, "ConfigurationError", "algorithms.quick.params.learning_rate: "),
+    ],
+    ids=["data", "configuration"],
+)
+def test_a_fault_fails_one_task_once_and_is_told_once(
+    checkout: Checkout,
+    project: Path,
+    spoil: Any,
+    parameters: dict[str, Any],
+    step: str,
+    code: int,
+    error: str,
+    reason: str,
+) -> None:
+    sections = spoil(checkout)
+    checkout.pipeline("faulty", **sections, source=csv_source(project))
+    assert checkout.run("faulty", parameters) == 1
+    log = checkout.log.read_text()
+    found = tasks(checkout)
+    assert [task for task, (state, _) in found.items() if state == "failed"] == [step], log[-3000:]
+    assert found[step][1] <= 1, "a failure that no retry can change was retried"
+    assert log.count("no retry can change that") >= 1
+    failure = next(checkout.home.glob(f".runs/faulty/*/{step}/failure.json")).read_text()
+    assert f'"exit_code": {code}' in failure
+    assert f'"error": "{error}"' in failure
+    assert reason in failure
+    (mail,) = checkout.mails()
+    assert mail["Subject"].startswith("Training Pipeline - Failure: faulty")
+    assert reason in " ".join(mail.get_body(("plain",)).get_content().split())
+    assert checkout.mlflow().search_model_versions() == []
+
+
+def csv_source(project: Path) -> dict[str, Any]:
+    """The churn pipeline's source on another file, which no sample may stand in for."""
+    from trainer.pipeline import load_pipeline
+
+    source = load_pipeline(project / "include" / "pipelines" / "churn.yaml").source
+    return {**source.model_dump(mode="json", exclude_none=True, exclude={"sample"}), "uri": "customers.csv"}
