@@ -43,7 +43,7 @@ def check(name: str, **kwargs: Any) -> Edit:
 
 
 FOREST = "sklearn.ensemble.RandomForestClassifier"
-IN_THE_FILE = {
+IN_THE_FILE: dict[str, tuple[Edit, str]] = {
     "unknown_key": (lambda text: text.replace("drift:", "drfit:"), r"drfit: unknown key; did you mean 'drift'\?"),
     "unknown_kind": (algorithm("xgbost"), r"algorithms.logistic.KIND: there is no kind 'xgbost'; did you mean 'xgboost'"),
     "limit_no_number": (having(gates={"auc_roc": "high"}), r"gates.auc_roc: .*number.*, not 'high'"),
@@ -65,7 +65,7 @@ IN_THE_FILE = {
 }  # fmt: skip
 """What the file alone shows: its DAG is broken."""
 
-IN_THE_LIBRARIES = {
+IN_THE_LIBRARIES: dict[str, tuple[Edit, str, str]] = {
     "bad_sql": (having(features={"derive": {"x": "tenure +* 2"}}), "start",
                 r"features.derive.x: 'tenure \+\* 2' is no SQL expression"),
     "aggregate": (having(features={"derive": {"x": "tenure - avg(tenure)"}}), "start", r"features.derive.x: .*features.fit"),

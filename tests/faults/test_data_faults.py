@@ -185,7 +185,7 @@ def test_a_file_that_goes_away_after_the_start(world: World) -> None:
         assert_refused(world, ended, "ingest", "DataValidationError", 3, "customers.csv: there is no such file")
 
 
-class WrittenMeanwhile(LocalFileSystem):
+class WrittenMeanwhile(LocalFileSystem):  # type: ignore[misc]
     """Local files that somebody else appends to as soon as they are opened."""
 
     protocol = "meanwhile"

@@ -100,12 +100,14 @@ def test_a_file_that_disappears_after_the_start(folder: RunFolder, rows: Path) -
         run_step("ingest", folder, folder.pipeline())
 
 
-@pytest.mark.parametrize("source", ["{KIND: csv, uri: rows.csv, types: {seen: string}}", "{KIND: csv, uri: rows.csv, rename: {seen: at}}"],
-                         ids=["no-date", "no-column"])  # fmt: skip
-def test_the_time_must_be_a_date(folder: RunFolder, rows: Path, source: str) -> None:
-    text = PIPELINE.replace("{KIND: csv, uri: rows.csv, types: {seen: datetime}}", source)
-    run_step("start", folder, parse_pipeline(text, "leavers.yaml"))
-    with pytest.raises(DataValidationError, match=r"columns.time: 'seen' must be a date or datetime column"):
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [("types: {seen: datetime}", "types: {seen: string}", "seen"), ("time: seen", "time: day", "day")],
+    ids=["no-date", "no-column"],
+)
+def test_the_time_must_be_a_date(folder: RunFolder, rows: Path, old: str, new: str, name: str) -> None:
+    run_step("start", folder, parse_pipeline(PIPELINE.replace(old, new), "leavers.yaml"))
+    with pytest.raises(DataValidationError, match=rf"columns.time: '{name}' must be a date or datetime column"):
         run_step("ingest", folder, folder.pipeline())
 
 

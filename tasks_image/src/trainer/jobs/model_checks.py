@@ -11,15 +11,17 @@ from trainer.pipeline import Choice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trainer.jobs.models import Model
+    from trainer.jobs.models import LightGBMModel, XGBoostModel
     from trainer.pipeline import Range
+
+    AnyModel = XGBoostModel | LightGBMModel | SklearnModel
 
 ROWS = 60
 ROUNDS = 2
 """Of boosting, however many are asked for: a wrong parameter is refused in the first."""
 
 
-def check_model(model: Model, problem: str, where: str) -> None:
+def check_model(model: AnyModel, problem: str, where: str) -> None:
     """Raise ConfigurationError, with the place below `where`, for a parameter or its search that the library refuses.
 
     Estimators of scikit-learn know which values they take; the boosting libraries say so when they fit, which they do
@@ -47,7 +49,7 @@ def _ends(space: Range | Choice) -> Iterator[Any]:
     yield from (space.low, space.high) if whole else (float(space.low), float(space.high))
 
 
-def _why_refused(model: Model, problem: str, params: dict[str, Any]) -> str:
+def _why_refused(model: AnyModel, problem: str, params: dict[str, Any]) -> str:
     """The library's own words, in one line; empty where it takes the parameters."""
     rounds = params.get("n_estimators")
     if isinstance(rounds, int) and rounds < 1:

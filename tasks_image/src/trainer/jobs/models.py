@@ -148,7 +148,9 @@ MODELS: dict[str, type[XGBoostModel | LightGBMModel | SklearnModel]] = {
 }
 
 
-def model_for(algorithm: AnyAlgorithm, params: dict[str, Any] | None = None) -> Model:
+def model_for(
+    algorithm: AnyAlgorithm, params: dict[str, Any] | None = None
+) -> XGBoostModel | LightGBMModel | SklearnModel:
     """The model that an algorithm's KIND names, with other parameters where they are given."""
     document = algorithm.model_dump()
     return MODELS[algorithm.KIND].model_validate(document if params is None else {**document, "params": params})
