@@ -149,6 +149,16 @@ def s3_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
+def fresh_stores() -> Iterator[None]:
+    """Airflow keeps a connection's file system for the life of the process: none from another test, none to another."""
+    from airflow.sdk.io import store
+
+    store._STORE_CACHE.clear()
+    yield
+    store._STORE_CACHE.clear()
+
+
+@pytest.fixture
 def s3_bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """A fresh bucket, and the credentials to reach it in the environment."""
     import boto3

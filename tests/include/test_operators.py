@@ -407,7 +407,7 @@ SECRET = "a-secret-that-must-not-be-seen"
 
 @pytest.fixture
 def production(
-    s3_endpoint: str, enter: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    s3_endpoint: str, fresh_stores: None, enter: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[fsspec.AbstractFileSystem]:
     """The environment `production` on a real S3 server, reached by an Airflow connection alone; its file system."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:

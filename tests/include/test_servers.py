@@ -41,14 +41,23 @@ def start(tmp_path: Path) -> Callable[..., Path]:
     return start
 
 
+@pytest.fixture
+def left() -> Callable[[], list[int]]:
+    """The processes below this one that were not there before the test."""
+    others = set(servers._below(os.getpid()))
+    return lambda: [process for process in servers._below(os.getpid()) if process not in others]
+
+
 @pytest.mark.parametrize("sign", servers.SIGNALS, ids=lambda sign: sign.name)
-def test_a_signal_ends_the_block_and_the_servers(sign: signal.Signals, start: Callable[..., Path]) -> None:
+def test_a_signal_ends_the_block_and_the_servers(
+    sign: signal.Signals, start: Callable[..., Path], left: Callable[[], list[int]]
+) -> None:
     before = signal.getsignal(sign)
     with pytest.raises(KeyboardInterrupt), Servers() as running:  # noqa: PT012  (the block is what is looked at)
         start(running, SERVE.format(before=""))
         os.kill(os.getpid(), sign)
         running.wait_for_an_end()
-    assert servers._below(os.getpid()) == []
+    assert left() == []
     assert signal.getsignal(sign) is before
 
 
@@ -65,7 +74,7 @@ def test_an_orphan_in_a_session_of_its_own_is_ended_too(
 
 
 def test_a_second_signal_does_not_wait_for_a_server_that_takes_its_time(
-    start: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., Path], left: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "SECONDS_TO_END", 600)
     asked: list[int] = []
@@ -81,7 +90,8 @@ def test_a_second_signal_does_not_wait_for_a_server_that_takes_its_time(
         start(running, SERVE.format(before=DEAF))
         monkeypatch.setattr(servers, "_below", looked)
     assert len(asked) > 1
-    assert look(os.getpid()) == []
+    monkeypatch.undo()
+    assert left() == []
 
 
 def test_a_server_that_dies_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:

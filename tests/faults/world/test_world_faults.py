@@ -172,7 +172,7 @@ def test_an_answer_that_comes_too_late_makes_no_second_version(
 
 @pytest.fixture(scope="module")
 def before_s3(s3_endpoint: str) -> Iterator[Proxy]:
-    """A proxy before the object store; one for all, since Airflow keeps its file systems."""
+    """A proxy before the object store."""
     import boto3
 
     boto3.client(
@@ -184,7 +184,7 @@ def before_s3(s3_endpoint: str) -> Iterator[Proxy]:
 
 @pytest.fixture
 def in_s3(
-    world_after: Stage, before_s3: Proxy, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+    world_after: Stage, before_s3: Proxy, s3_bucket: str, fresh_stores: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[World, RunFolder, Proxy]]:
     """A started run whose folder is in an object store, behind a proxy."""
     import fsspec
