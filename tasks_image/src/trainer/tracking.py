@@ -137,6 +137,20 @@ def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float])
     client.log_batch(run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
 
 
+def log_training_metrics(
+    model_name: str, epoch: int, train_loss: float, val_loss: float | None = None, accuracy: float | None = None
+) -> None:
+    """Log how a training goes to the active MLflow run, at the time it happens; `epoch` counts from 1."""
+    import mlflow
+
+    figures = {"train_loss": train_loss, "val_loss": val_loss, "accuracy": accuracy}
+    known = {name: value for name, value in figures.items() if value is not None}
+    mlflow.log_metrics(known, step=epoch)
+    logger.info(
+        "%s, epoch %d: %s", model_name, epoch, ", ".join(f"{name} {value:.4g}" for name, value in known.items())
+    )
+
+
 def metric_names(texts: Iterable[str]) -> list[str]:
     """Names for MLflow from texts, in order: one word of what it allows, not too long, and no two the same."""
     names: list[str] = []

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
 from trainer.errors import ConfigurationError, ModelTrainingError
-from trainer.jobs.models import LightGBMModel, Model, SklearnModel, XGBoostModel, boosting_rounds, model_for
+from trainer.gpu import visible_gpus
+from trainer.jobs.models import (
+    LightGBMModel,
+    Model,
+    SklearnModel,
+    XGBoostModel,
+    boosting_device,
+    boosting_rounds,
+    model_for,
+)
+from trainer.models.curve import TrainingCurve
 from trainer.pipeline import EarlyStopping, LightGBM, Sklearn, XGBoost
 
 ROWS = 400
@@ -30,6 +41,10 @@ BOOSTED = {name: MODELS[name].model_copy(update={"params": {"n_estimators": 400}
 def fit(model: Model, problem: str = "binary_classification", **options: Any) -> Any:
     targets = NUMBERS if problem == "regression" else CODES
     return model.fit(FEATURES, targets, problem, **{"seed": 7, "threads": 1, **options})
+
+
+def follow(model: Model, curve: TrainingCurve) -> Any:
+    return model.fit_followed((FEATURES, CODES), "binary_classification", curve, seed=7, threads=1)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -155,3 +170,88 @@ def test_early_stopping_looks_at_the_given_rows_alone(kind: Any, monkeypatch: py
     together = np.concatenate([kept, held])
     assert sorted(together[:, 0]) == sorted(FEATURES[:, 0])  # each row once, and no other row
     assert abs(kept_targets.mean() - held_targets.mean()) < 0.01
+
+
+@pytest.mark.parametrize("problem", ["binary_classification", "regression"])
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
+def test_boosting_is_followed_round_by_round_and_stays_the_same(name: str, problem: str) -> None:
+    targets = (NUMBERS if problem == "regression" else CODES).astype(float)
+    half = ROWS // 2
+    training, validation = (FEATURES[:half], targets[:half]), (FEATURES[half:], targets[half:])
+    points: list[Any] = []
+    curve = TrainingCurve(
+        training, validation, classes=problem != "regression", log=lambda *point: points.append(point)
+    )
+    model = MODELS[name]
+    followed = model.fit_followed(training, problem, curve, seed=7, threads=1)
+    alone = model.fit(*training, problem, seed=7, threads=1)
+    assert np.array_equal(followed.predict(FEATURES), alone.predict(FEATURES))
+    assert [point[0] for point in points] == list(range(1, 16))
+    train_losses, validation_losses = [point[1] for point in points], [point[2] for point in points]
+    assert train_losses == sorted(train_losses, reverse=True)
+    assert validation_losses[0] > validation_losses[-1]
+    answers = followed.predict_proba(FEATURES[half:])[:, 1] if problem != "regression" else None
+    if answers is None:
+        assert validation_losses[-1] == pytest.approx(
+            np.mean((followed.predict(FEATURES[half:]) - targets[half:]) ** 2)
+        )
+        assert {point[3] for point in points} == {None}
+    else:
+        assert points[-1][3] == np.mean((answers > 0.5) == targets[half:])
+    assert pickle.loads(pickle.dumps(followed)).get_params().get("callbacks") is None
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
+def test_each_point_is_told_while_the_fit_goes_on(name: str) -> None:
+    class StopError(Exception):
+        """Raised in the middle."""
+
+    def log(epoch: int, train_loss: float, val_loss: float | None, accuracy: float | None) -> None:
+        if epoch == 8:
+            raise StopError
+
+    curve = TrainingCurve((FEATURES, CODES), (FEATURES, CODES), classes=True, log=log)
+    with pytest.raises(StopError):
+        follow(MODELS[name], curve)
+
+
+@pytest.mark.parametrize("name", ["forest", "logistic"])
+def test_what_has_no_rounds_has_one_point(name: str) -> None:
+    points: list[Any] = []
+    curve = TrainingCurve((FEATURES, CODES), (FEATURES, CODES), classes=True, log=lambda *point: points.append(point))
+    answers = follow(MODELS[name], curve).predict_proba(FEATURES)
+    [(epoch, train_loss, val_loss, accuracy)] = points
+    assert (epoch, train_loss) == (1, pytest.approx(val_loss))
+    assert accuracy == np.mean(answers.argmax(axis=1) == CODES)
+
+
+def test_memory_that_runs_out_while_fitting() -> None:
+    class Greedy:
+        def fit(self, *_: Any) -> None:
+            raise MemoryError
+
+    class GreedyModel(SklearnModel):
+        def build(self, *_: Any) -> Any:
+            return Greedy()
+
+    with pytest.raises(ModelTrainingError, match="Greedy: memory ran out; lower the run parameters `sample_ratio`"):
+        fit(GreedyModel(estimator="any.Greedy"))
+
+
+def test_a_device_can_be_named() -> None:
+    assert XGBoostModel(params={"device": "cuda:1"}).device == "cuda:1"
+    assert LightGBMModel().device == "cpu"
+
+
+@pytest.mark.skipif(boosting_device() == "cpu", reason="XGBoost is not built for GPUs here, or none is visible")
+def test_a_gpu_is_used_for_training_and_not_asked_for_when_serving() -> None:
+    estimator = fit(XGBoostModel(params=TREES))
+    assert estimator.get_params()["device"] == "cpu"
+    assert XGBoostModel().device == "cuda"
+
+
+def test_without_a_gpu_boosting_is_on_the_cpu() -> None:
+    import xgboost
+
+    expected = "cuda" if xgboost.build_info()["USE_CUDA"] and visible_gpus() else "cpu"
+    assert XGBoostModel().build("regression", 1, 1).get_params()["device"] == expected

@@ -88,14 +88,39 @@ def test_each_part_is_scored_and_logged(done: Done) -> None:
     assert (run.info.status, run.info.run_name) == ("FINISHED", "nightly")
     assert list(done.result.metrics) == ["train", "validation", "test"]
     logged = {f"{part}_{name}": value for part, all_ in done.result.metrics.items() for name, value in all_.items()}
-    assert run.data.metrics == pytest.approx(logged)
+    last = {
+        "train_loss": done.result.metrics["train"]["log_loss"],
+        "val_loss": done.result.metrics["validation"]["log_loss"],
+    }
+    curve = {**last, "accuracy": run.data.metrics["accuracy"]}
+    assert run.data.metrics == pytest.approx({**logged, **curve})
     assert len(logged) == 3 * 11
     assert 0.7 < done.result.metrics["test"]["auc_roc"] < 0.95
 
 
+def test_the_curve_of_a_boosted_model_is_in_mlflow_epoch_by_epoch(home: Path, rows: Path) -> None:
+    model = {"KIND": "xgboost", "params": {"n_estimators": 40, "max_depth": 3}}
+    result = load_job(document(rows, model=model, registry=None), "job.yaml").run()
+    client = connect()
+    histories = {
+        name: client.get_metric_history(result.run_id, name) for name in ("train_loss", "val_loss", "accuracy")
+    }
+    for points in histories.values():
+        assert [point.step for point in points] == list(range(2, 41, 2))
+    assert histories["train_loss"][0].value > histories["train_loss"][-1].value
+    assert histories["train_loss"][-1].value == pytest.approx(result.metrics["train"]["log_loss"])
+    assert histories["val_loss"][-1].value == pytest.approx(result.metrics["validation"]["log_loss"])
+
+
 def test_parameters_and_tags_are_logged(done: Done) -> None:
     data = connect().get_run(done.result.run_id).data
-    assert data.params == {"algorithm": "sklearn", "seed": "42", "solver": "newton-cholesky", "C": "0.5"}
+    assert data.params == {
+        "algorithm": "sklearn",
+        "seed": "42",
+        "device": "cpu",
+        "solver": "newton-cholesky",
+        "C": "0.5",
+    }
     assert data.tags["team"] == "mlops"
     assert data.tags["model_uri"] == done.result.model_uri
     assert data.tags["model_version"] == "1"

@@ -96,6 +96,20 @@ def test_a_failure_while_promoting_does_not_claim_that_nothing_moved(step: RunFo
     assert "before it production was version 7. Clear the task `promote`" in note
 
 
+def test_where_memory_runs_out_it_is_said_what_to_do(step: RunFolder, churn: Pipeline) -> None:
+    def work(_pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        raise MemoryError("Unable to allocate 80 GiB")
+
+    with pytest.raises(MemoryError):
+        execute(work, churn, step)
+    failure = step.failure()
+    assert failure is not None
+    assert failure.message.startswith(
+        "Unable to allocate 80 GiB\nmemory ran out; lower the run parameters `sample_ratio`"
+    )
+    assert failure.exit_code == 1
+
+
 def test_an_interrupted_step_is_neither_done_nor_failed(step: RunFolder, churn: Pipeline) -> None:
     step.finish(RESULT)
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import ConfigurationError, ModelTrainingError
+from trainer.errors import LESS_MEMORY, ConfigurationError, ModelTrainingError
+from trainer.gpu import visible_gpus
 from trainer.pipeline import AnyAlgorithm, LightGBM, Sklearn, Spec, XGBoost, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
+    from trainer.models.curve import TrainingCurve
     from trainer.pipeline import EarlyStopping
 
     Rows = tuple[np.ndarray, np.ndarray]
@@ -50,13 +56,22 @@ class Model(Spec, ABC):
                 f"tuning.early_stopping: {type(estimator).__name__} is not boosted round by round; only the kinds "
                 "xgboost and lightgbm can stop early"
             )
-        try:
+        with _told(estimator):
             if early_stopping is None:
-                return estimator.fit(features, targets)
+                return self._served(estimator.fit(features, targets))
             kept, held_out = _hold_out(features, targets, problem, seed, early_stopping)
-            return self._fit_until_flat(estimator, kept, held_out, early_stopping.rounds)
-        except (ValueError, TypeError, RuntimeError, MemoryError) as error:
-            raise ModelTrainingError(f"{type(estimator).__name__} could not be fitted: {error}") from error
+            return self._served(self._fit_until_flat(estimator, kept, held_out, early_stopping.rounds))
+
+    def fit_followed(self, rows: Rows, problem: str, curve: TrainingCurve, *, seed: int, threads: int) -> Any:
+        """The estimator that `fit` gives, with its curve: boosting every few rounds, any other one point at its end."""
+        estimator = self.build(problem, seed, threads)
+        with _told(estimator):
+            return self._served(self._fit_followed(estimator, rows, curve))
+
+    @property
+    def device(self) -> str:
+        """What the estimator is fitted on: `cpu` or `cuda`."""
+        return "cpu"
 
     @property
     def stops_early(self) -> bool:
@@ -65,6 +80,16 @@ class Model(Spec, ABC):
 
     def _fit_until_flat(self, estimator: Any, kept: Rows, held_out: Rows, rounds: int) -> Any:
         raise NotImplementedError
+
+    def _served(self, estimator: Any) -> Any:
+        """A fitted estimator as it is saved: set up for the place where it serves."""
+        return estimator
+
+    def _fit_followed(self, estimator: Any, rows: Rows, curve: TrainingCurve) -> Any:
+        estimator.fit(*rows)
+        answer = getattr(estimator, "predict_proba", estimator.predict)
+        curve.add(1, [answer(features) for features in curve.features])
+        return estimator
 
 
 class XGBoostModel(XGBoost, Model):
@@ -79,8 +104,17 @@ class XGBoostModel(XGBoost, Model):
 
         kind = xgboost.XGBRegressor if problem == "regression" else xgboost.XGBClassifier
         _check_names("xgboost", self.params, {*kind().get_params()})
-        known = {"n_jobs": threads, "random_state": seed, "tree_method": "hist", "verbosity": 0}
+        known = {
+            "n_jobs": threads, "random_state": seed, "tree_method": "hist", "verbosity": 0, "device": self.device
+        }  # fmt: skip
         return _construct(kind, {**known, **self.params})
+
+    def _served(self, estimator: Any) -> Any:
+        return estimator.set_params(device="cpu")  # there may be no GPU
+
+    @property
+    def device(self) -> str:
+        return str(self.params.get("device", boosting_device()))
 
     @property
     def stops_early(self) -> bool:
@@ -88,6 +122,21 @@ class XGBoostModel(XGBoost, Model):
 
     def _fit_until_flat(self, estimator: Any, kept: Rows, held_out: Rows, rounds: int) -> Any:
         return estimator.set_params(early_stopping_rounds=rounds).fit(*kept, eval_set=[held_out], verbose=False)
+
+    def _fit_followed(self, estimator: Any, rows: Rows, curve: TrainingCurve) -> Any:
+        import xgboost
+
+        tables = [xgboost.DMatrix(features, nthread=estimator.n_jobs) for features in curve.features]
+        rounds = estimator.get_num_boosting_rounds()
+
+        class Follow(xgboost.callback.TrainingCallback):  # type: ignore[misc]
+            def after_iteration(self, model: Any, epoch: int, _evals_log: Any) -> bool:
+                if curve.is_due(epoch + 1, rounds):
+                    curve.add(epoch + 1, [model.predict(table) for table in tables])
+                return False
+
+        estimator.set_params(callbacks=[Follow()]).fit(*rows)
+        return estimator.set_params(callbacks=None)  # it would be saved with the model
 
 
 class LightGBMModel(LightGBM, Model):
@@ -118,6 +167,13 @@ class LightGBMModel(LightGBM, Model):
         callbacks = [lightgbm.early_stopping(rounds, verbose=False)]
         return estimator.fit(*kept, eval_X=held_out[0], eval_y=held_out[1], callbacks=callbacks)
 
+    def _fit_followed(self, estimator: Any, rows: Rows, curve: TrainingCurve) -> Any:
+        def follow(env: Any) -> None:
+            if curve.is_due(env.iteration + 1, env.end_iteration):
+                curve.add(env.iteration + 1, [env.model.predict(features) for features in curve.features])
+
+        return estimator.fit(*rows, callbacks=[follow])
+
 
 class SklearnModel(Sklearn, Model):
     """Any estimator with scikit-learn's interface, by its import path.
@@ -134,8 +190,7 @@ class SklearnModel(Sklearn, Model):
         accepted = {key: value for key, value in known.items() if key in _construct(kind, {}).get_params()}
         return _construct(kind, {**accepted, **self.params})
 
-    def fit(self, *data: Any, **options: Any) -> Any:
-        estimator = super().fit(*data, **options)
+    def _served(self, estimator: Any) -> Any:
         if "n_jobs" in estimator.get_params() and "n_jobs" not in self.params:
             estimator.set_params(n_jobs=None)  # threads of its own only delay the answer to a single row
         return estimator
@@ -162,6 +217,26 @@ def boosting_rounds(estimator: Any) -> int | None:
         return int(stopped) or None
     last = getattr(estimator, "best_iteration", None)
     return None if last is None else int(last) + 1
+
+
+@contextlib.contextmanager
+def _told(estimator: Any) -> Iterator[None]:
+    """What a library says of a fit that fails, as a ModelTrainingError."""
+    name = type(estimator).__name__
+    try:
+        yield
+    except MemoryError as error:
+        raise ModelTrainingError(f"{name}: memory ran out; {LESS_MEMORY}") from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ModelTrainingError(f"{name} could not be fitted: {error}") from error
+
+
+@functools.cache
+def boosting_device() -> str:
+    """Where XGBoost trains: on a GPU where it was built for one and one is visible."""
+    import xgboost
+
+    return "cuda" if xgboost.build_info()["USE_CUDA"] and visible_gpus() else "cpu"
 
 
 def import_estimator(path: str) -> Any:

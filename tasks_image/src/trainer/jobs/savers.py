@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import tempfile
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "PyYAML", "fsspec", "scikit-learn")
-ESTIMATOR_PACKAGES = {"xgboost": "xgboost-cpu", "lightgbm": "lightgbm"}
 EXAMPLE_ROWS = 3
 
 
@@ -74,5 +73,5 @@ def _as_signed(example: pl.DataFrame, signature: ModelSignature) -> Any:
 def requirements_of(estimator: Any) -> list[str]:
     """The pinned packages that a process needs to load the model: what serving imports, and the estimator's own."""
     package = type(estimator).__module__.split(".")[0]
-    own = [ESTIMATOR_PACKAGES.get(package, package)] if package != "sklearn" else []
+    own = packages_distributions()[package][:1] if package != "sklearn" else []  # `xgboost` or `xgboost-cpu`
     return [f"{name}=={version(name)}" for name in (*SERVING_PACKAGES, *own)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -118,7 +119,8 @@ class TrainingJob(Spec):
             raw = inputs.drop([name for name in (*self.exclude, self.id) if name in inputs.columns])
             self._log_lineage(inputs)
         with _stage("training"):
-            log_params(client, run_id, {"algorithm": self.model.KIND, "seed": self.seed, **self.model.params})
+            fixed = {"algorithm": self.model.KIND, "seed": self.seed, "device": self.model.device}
+            log_params(client, run_id, {**fixed, **self.model.params})
             fitted = self._fit(raw, targets, parts)
         with _stage("evaluation"):
             outputs, metrics = self._score(fitted, raw, targets, parts)
@@ -151,10 +153,11 @@ class TrainingJob(Spec):
 
     def _fit(self, raw: pl.DataFrame, targets: pl.Series, parts: pl.Series) -> FittedPipeline:
         from trainer.models.fitting import fit_pipeline
+        from trainer.tracking import log_training_metrics
 
         training = parts == "train"
         validation = parts == "validation"
-        logger.info("fitting %s on %d rows", self.model.KIND, int(training.sum()))
+        logger.info("fitting %s on %d rows, on %s", self.model.KIND, int(training.sum()), self.model.device)
         return fit_pipeline(
             self.problem,
             self.model,
@@ -165,6 +168,7 @@ class TrainingJob(Spec):
             validation=(raw.filter(validation), targets.filter(validation)),
             seed=self.seed,
             threads=cores(),
+            log_point=functools.partial(log_training_metrics, self.run_config.name),
         )
 
     def _score(

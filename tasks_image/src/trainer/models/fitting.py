@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import DataValidationError
+from trainer.models.curve import TrainingCurve
 from trainer.models.fitted import FittedPipeline, fit_preparation
 from trainer.models.outputs import as_label
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trainer.jobs.models import Model
+    from trainer.models.curve import LogPoint
     from trainer.pipeline import Features, Preprocess
 
 
@@ -27,13 +29,23 @@ def fit_pipeline(  # noqa: PLR0913
     validation: tuple[pl.DataFrame, pl.Series],
     seed: int,
     threads: int,
+    log_point: LogPoint | None = None,
 ) -> FittedPipeline:
-    """Everything fitted on the training rows; for two classes, the cut-off with the best F1 on the validation rows."""
+    """Everything fitted on the training rows; for two classes, the cut-off with the best F1 on the validation rows.
+
+    `log_point` gets the losses while the model is fitted.
+    """
     rows, targets = training
     preparation = fit_preparation(features, preprocess, rows)
     classes = classes_of(problem, targets)
     codes = encode(problem, targets, classes)
-    estimator = model.fit(preparation.transform(rows), codes, problem, seed=seed, threads=threads)
+    prepared = (preparation.transform(rows), codes)
+    if log_point is None:
+        estimator = model.fit(*prepared, problem, seed=seed, threads=threads)
+    else:
+        aside = (preparation.transform(validation[0]), encode(problem, validation[1], classes))
+        curve = TrainingCurve(prepared, aside, classes=bool(classes), log=log_point)
+        estimator = model.fit_followed(prepared, problem, curve, seed=seed, threads=threads)
     fitted = FittedPipeline(preparation, estimator, classes, positive_class(classes, positive))
     if problem != "binary_classification":
         return fitted

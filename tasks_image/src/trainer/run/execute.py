@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from trainer.errors import PromotionConflictError, TrainerError
+from trainer.errors import LESS_MEMORY, PromotionConflictError, TrainerError
 from trainer.redaction import without_secrets
 from trainer.run import about
 from trainer.run.outages import explained
@@ -54,6 +54,8 @@ def recorded(folder: RunFolder) -> Iterator[None]:
         yield
     except Exception as error:
         told = explained(error, folder.uri)
+        if isinstance(told, MemoryError):
+            told.add_note(f"memory ran out; {LESS_MEMORY}")
         try:
             if folder.step in FALLS_BACK and not isinstance(told, PromotionConflictError):  # that one says it itself
                 told.add_note(fall_back(folder))
