@@ -69,6 +69,12 @@ IN_THE_LIBRARIES: dict[str, tuple[Edit, str, str]] = {
     "bad_sql": (having(features={"derive": {"x": "tenure +* 2"}}), "start",
                 r"features.derive.x: 'tenure \+\* 2' is no SQL expression"),
     "aggregate": (having(features={"derive": {"x": "tenure - avg(tenure)"}}), "start", r"features.derive.x: .*features.fit"),
+    "behaviour": (having(behaviour=[{"name": "longer", "set": {"tenure": "tenure +* 2"}, "expect": "does_not_rise"}]),
+                  "start", r"behaviour \(longer\).*'tenure \+\* 2' is no SQL expression"),
+    "behaviour_of_target": (
+        having(behaviour=[{"name": "longer", "set": {"tenure": "tenure + 2"}, "where": "churn = 'No'",
+                           "expect": "does_not_rise"}]),
+        "start", r"behaviour \(longer\).*'churn' cannot be used: it is the target"),
     "max_depth": (algorithm("xgboost", params={"max_depth": -3}), "start",
                   r"algorithms.logistic.params.max_depth: value -3 for Parameter max_depth"),
     "learning_rate": (algorithm("lightgbm", params={"learning_rate": "fast"}), "start",

@@ -28,10 +28,11 @@ PLANS = pl.Series("plan", ["a", "b"] * (3 * SIZE // 2))
         (pl.Series([0, 1]), ["0", "1"]),
         (pl.Series([0.0, 1.0, None]), ["0", "1", "(missing)"]),
         (pl.Series([0.0, float("nan")]), ["0", "(missing)"]),
+        (pl.Series([0.0, float("inf")]), ["0.0", "inf"]),
         (pl.Series([True, False]), ["true", "false"]),
         (pl.Series(["x", None]), ["x", "(missing)"]),
     ],
-    ids=["integers", "whole-floats", "nan", "booleans", "texts"],
+    ids=["integers", "whole-floats", "nan", "infinite", "booleans", "texts"],
 )
 def test_a_segment_is_a_text(values: pl.Series, expected: list[str]) -> None:
     assert segments_of(values).to_list() == expected

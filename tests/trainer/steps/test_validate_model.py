@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from trainer.__main__ import main
+from trainer.data.tables import read_table
 from trainer.errors import ConfigurationError
 from trainer.models.version_trial import Threshold, check_thresholds
 from trainer.run.results import EvaluateResult
@@ -63,15 +65,26 @@ def test_test_rows_that_were_changed_are_no_evidence(accepted: Any, caplog: pyte
     assert "is not the table that" in caplog.text
 
 
-def test_a_file_of_rows_that_it_was_trained_on(accepted: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    from trainer.data.tables import read_table
-
+def as_published(accepted: Any, part: str) -> pl.DataFrame:
+    """Rows of the run, with the names that the source's file has."""
     keys = read_table(accepted.folder.at("engineer_features"), "keys.parquet")["__part__"]
     published = {new: old for old, new in accepted.frozen.source.rename.items()}
-    rows = read_table(accepted.folder.at("ingest"), "snapshot.parquet").filter(keys == "train").rename(published)
+    return read_table(accepted.folder.at("ingest"), "snapshot.parquet").filter(keys == part).rename(published)
+
+
+def test_a_file_of_rows_that_it_was_trained_on(accepted: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    rows = as_published(accepted, "train")
     rows.write_csv(tmp_path / "seen.csv")
     assert validate(accepted, "--data", tmp_path / "seen.csv") == 3
     assert f"was trained or tuned on all of its {rows.height} rows" in caplog.text
+
+
+def test_a_file_without_an_input_is_told_apart_from_a_model_that_fails(
+    accepted: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    as_published(accepted, "test").drop("gender").write_csv(tmp_path / "short.csv")
+    assert validate(accepted, "--data", tmp_path / "short.csv") == 3
+    assert f"{accepted.model} version 1 needs the columns gender, which are not there" in caplog.text
 
 
 def test_both_sides_of_a_threshold() -> None:

@@ -99,7 +99,7 @@ def defined_figures(problem: str, predictions: Predictions) -> dict[str, float]:
 
 
 def _is_whole(values: pl.Series) -> bool:
-    return bool((values.is_null() | (values == values.round(0))).all())
+    return bool((values.is_null() | (values.is_finite() & (values == values.round(0)))).all())
 
 
 def _check_values(where: str, gate: SliceGate, training: pl.Series) -> None:

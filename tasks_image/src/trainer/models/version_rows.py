@@ -68,7 +68,8 @@ def own_rows(version: ModelVersion) -> VersionRows:
 def rows_of_file(version: ModelVersion, file: str, target: str | None, positive: str | None) -> VersionRows:
     """The rows of a CSV or Parquet file, read as the version's pipeline reads its source; those it has seen left out.
 
-    Raises ConfigurationError where the target is not known, DataValidationError where no row is new to the version.
+    Raises ConfigurationError where the target is not known, DataValidationError where an input is missing or no row is
+    new to the version.
     """
     from trainer.jobs.readers import reader_for
 
@@ -79,6 +80,7 @@ def rows_of_file(version: ModelVersion, file: str, target: str | None, positive:
         raise ConfigurationError(f"{_named(version)} has no pipeline on record: name the target with --target")
     if column not in frame.columns:
         raise ConfigurationError(f"{file}: no column {column!r}{did_you_mean(column, frame.columns)}; see --target")
+    _refuse_missing_inputs(version, frame, file)
     unseen = _never_seen(version, pipeline, frame)
     if unseen.is_empty():
         raise DataValidationError(
@@ -127,6 +129,19 @@ def _source(pipeline: Pipeline | None, file: str) -> CsvSource | ParquetSource:
         return ParquetSource(uri=file, **shared)
     separator = {"separator": own.separator} if isinstance(own, CsvSource) else {}
     return CsvSource(uri=file, **shared, **separator)
+
+
+def _refuse_missing_inputs(version: ModelVersion, frame: pl.DataFrame, file: str) -> None:
+    import mlflow.models
+
+    signature = mlflow.models.get_model_info(f"models:/{version.name}/{version.version}").signature
+    needed = signature.inputs.input_names() if signature is not None and signature.inputs is not None else []
+    absent = [name for name in needed if name not in frame.columns]
+    if absent:
+        raise DataValidationError(
+            f"{file}: {_named(version)} needs the columns {', '.join(absent)}, which are not there; "
+            f"columns: {', '.join(frame.columns)}"
+        )
 
 
 def _never_seen(version: ModelVersion, pipeline: Pipeline | None, frame: pl.DataFrame) -> pl.DataFrame:

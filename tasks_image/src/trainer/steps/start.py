@@ -59,9 +59,11 @@ def _refuse_mistakes(pipeline: Pipeline) -> None:
     """
     from trainer.jobs.model_checks import check_model
     from trainer.jobs.models import model_for
+    from trainer.models.behaviour import check_behaviours
     from trainer.models.features import check_expressions
 
     check_expressions(pipeline.features)
+    check_behaviours(pipeline.behaviour, pipeline.columns.target)
     for name in pipeline.selected_algorithms:
         check_model(model_for(pipeline.algorithms[name]), pipeline.problem, f"algorithms.{name}")
 
