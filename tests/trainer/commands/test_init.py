@@ -11,7 +11,7 @@ import pytest
 from trainer.__main__ import main
 from trainer.commands.init import make_draft, pipeline_name
 from trainer.errors import ConfigurationError, DataValidationError
-from trainer.pipeline import load_pipeline
+from trainer.pipeline import CsvSource, load_pipeline
 from trainer.run import RunFolder
 
 ROWS = 400
@@ -94,12 +94,36 @@ def test_check_accepts_the_draft(kind: str, weird: Path, tmp_path: Path, capsys:
     assert load_pipeline(output).problem.startswith(kind)
 
 
-def test_the_table_says_what_was_seen(weird: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_says_what_was_seen_and_where_the_draft_is(
+    weird: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "include" / "pipelines").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     assert main(["init", str(weird), "--target", "leaves"]) == 0
     said = capsys.readouterr().out
     assert "texts that mean a missing value: 'n/a'" in said
     assert "same: constant: has one value at the most" in said
-    assert "nothing written; --output include/pipelines/weird_file_1.yaml writes the draft" in said
+    assert "include/pipelines/weird_file_1.yaml: written; read it, then: make run PIPELINE=weird_file_1" in said
+    assert load_pipeline(Path("include/pipelines/weird_file_1.yaml")).name == "weird_file_1"
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_the_separator_is_found(separator: str, weird: Path, tmp_path: Path) -> None:
+    file, output = tmp_path / "other.csv", tmp_path / "other.yaml"
+    pl.read_csv(weird, infer_schema=False).write_csv(file, separator=separator)
+    assert main(["init", str(file), "--target", "leaves", "--output", str(output)]) == 0
+    assert main(["check", str(output)]) == 0
+    source = load_pipeline(output).source
+    assert isinstance(source, CsvSource)
+    assert source.separator == separator
+
+
+def test_without_a_folder_of_pipelines_the_draft_needs_a_place(
+    weird: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", str(weird), "--target", "leaves"]) == 2
+    assert "there is no folder include/pipelines here; --output names another file" in caplog.text
 
 
 def test_a_draft_runs_to_an_end(weird: Path, tmp_path: Path, surroundings) -> None:

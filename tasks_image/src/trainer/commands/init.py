@@ -37,7 +37,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("--target", required=True, metavar="COLUMN", help="what to predict")
     command.add_argument("--problem", choices=get_args(Problem), help="default: inferred from the target")
     command.add_argument("--name", help="the pipeline's name (default: the file's)")
-    command.add_argument("--output", type=Path, metavar="FILE", help="write the draft here")
+    command.add_argument("--output", type=Path, metavar="FILE", help=f"the draft (default: {PIPELINES}/<name>.yaml)")
     command.add_argument("--force", action="store_true", help="overwrite it")
     command.set_defaults(command=run)
 
@@ -48,16 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
     from trainer.pipeline import parse_pipeline
 
     name = arguments.name or pipeline_name(arguments.file)
-    output = arguments.output
-    if output and output.exists() and not arguments.force:
+    output = arguments.output or PIPELINES / f"{name}.yaml"
+    if not output.parent.is_dir():
+        raise ConfigurationError(f"{output}: there is no folder {output.parent} here; --output names another file")
+    if output.exists() and not arguments.force:
         raise ConfigurationError(f"{output}: is there already; --force overwrites it, --output names another")
     draft = make_draft(arguments.file, arguments.target, arguments.problem, name)
     text = draft_pipeline(draft)
-    parse_pipeline(text, str(output or name))
+    parse_pipeline(text, str(output))
     sys.stdout.write(describe(draft))
-    if output is None:
-        sys.stdout.write(f"nothing written; --output {PIPELINES / name}.yaml writes the draft\n")
-        return 0
     output.write_text(text, encoding="utf-8")
     sys.stdout.write(f"{output}: written; read it, then: make run PIPELINE={name}\n")
     return 0

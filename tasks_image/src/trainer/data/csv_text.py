@@ -51,6 +51,12 @@ def plain_text(content: bytes, name: str) -> bytes:
     return content.removeprefix(BOM)
 
 
+def likely_separator(text: bytes) -> str:
+    """The one that stands in the header most often; a comma where none does."""
+    header = text.partition(b"\n")[0].decode(errors="replace")
+    return max((",", *SEPARATORS), key=header.count)
+
+
 def check_header(text: bytes, separator: str, renamed: set[str], name: str) -> None:
     """Refuse a header that Polars would read as other columns than a person sees; `renamed` are the names renamed.
 

@@ -7,11 +7,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainer.pipeline import CsvSource
+
 if TYPE_CHECKING:
     import polars as pl
 
     from trainer.data.profile import ColumnProfile
-    from trainer.pipeline import CsvSource, ParquetSource
+    from trainer.pipeline import ParquetSource
 
 MARGIN = 0.5
 """How far beyond the range that was seen a value may lie, as a share of that range."""
@@ -79,6 +81,8 @@ def _head(draft: Draft) -> str:
 
 def _source(draft: Draft) -> str:
     lines = ["source:", f"  KIND: {draft.source.KIND}", f"  uri: {_text(draft.source.uri)}"]
+    if isinstance(draft.source, CsvSource) and draft.source.separator != ",":
+        lines.append(f"  separator: {_text(draft.source.separator)}")
     if draft.source.missing:
         lines.append(f"  missing: {_text(draft.source.missing)}   # found in the file; each means a missing value")
     if draft.source.types:

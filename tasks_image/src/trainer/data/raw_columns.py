@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.data.csv_text import check_header, plain_text, why_not
+from trainer.data.csv_text import check_header, likely_separator, plain_text, why_not
 from trainer.data.source_file import read_source
 from trainer.jobs.readers import reader_for
 from trainer.pipeline import CsvSource, ParquetSource
@@ -20,7 +20,6 @@ WHOLE = r"^[-+]?(0|[1-9]\d*)$"
 """Not with a leading 0, which is a code and no number."""
 NUMBER = r"^[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"
 LONGEST_WHOLE = 18
-SEPARATOR = ","
 
 
 def understand_source(uri: str) -> tuple[CsvSource | ParquetSource, pl.DataFrame]:
@@ -29,10 +28,12 @@ def understand_source(uri: str) -> tuple[CsvSource | ParquetSource, pl.DataFrame
         source: CsvSource | ParquetSource = ParquetSource(uri=uri)
         frame = reader_for(source).read()
         return source, frame
-    texts = _read_texts(uri)
+    text = plain_text(read_source(uri), uri)
+    separator = likely_separator(text)
+    texts = _read_texts(text, separator, uri)
     missing = _missing_texts(texts)
     types = {name: column_type(texts[name].replace(missing, None)) for name in texts.columns}
-    source = CsvSource(uri=uri, missing=missing, types=types)
+    source = CsvSource(uri=uri, separator=separator, missing=missing, types=types)
     return source, reader_for(source).read()
 
 
@@ -52,15 +53,14 @@ def column_type(values: pl.Series) -> ColumnType:
     return "datetime" if texts.str.contains(r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}").all() else "string"
 
 
-def _read_texts(uri: str) -> pl.DataFrame:
+def _read_texts(text: bytes, separator: str, uri: str) -> pl.DataFrame:
     import polars as pl
 
-    text = plain_text(read_source(uri), uri)
-    check_header(text, SEPARATOR, set(), uri)
+    check_header(text, separator, set(), uri)
     try:
-        return pl.read_csv(text, infer_schema=False)
+        return pl.read_csv(text, separator=separator, infer_schema=False)
     except pl.exceptions.PolarsError as error:
-        raise why_not(text, SEPARATOR, uri, error) from error
+        raise why_not(text, separator, uri, error) from error
 
 
 def _missing_texts(texts: pl.DataFrame) -> list[str]:
