@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.faults.world.worlds import ALGORITHM, STAGES, Stage, World, standing_in
+from include.alerts import on_run_failure
+from tests.faults.world.checks import connect_mail
+from tests.faults.world.worlds import ALGORITHM, RUN_ID, STAGES, Stage, World, standing_in
+
+CONTEXT: Any = {"dag": SimpleNamespace(dag_id="churn_training"), "run_id": RUN_ID, "reason": "task_failure"}
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +77,17 @@ def world_after(stages: Stage, tmp_path: Path) -> Iterator[Stage]:
             return world
 
         yield enter
+
+
+@pytest.fixture
+def mail(airflow_home: Path, mailbox: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Sends the failure mail as the DAG does, over a real server; returns its text."""
+    connect_mail(mailbox.port, monkeypatch)
+
+    def send() -> str:
+        on_run_failure(CONTEXT)
+        (message,) = mailbox.messages
+        assert message["Subject"].startswith("Training Pipeline - Failure: churn")
+        return " ".join(html.unescape(message.get_body(("html",)).get_content()).split())
+
+    return send
