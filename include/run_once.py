@@ -67,9 +67,13 @@ class _Run:
     def __init__(self, command: list[str]) -> None:
         self.interrupted = False
         self._end_by = math.inf
-        self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603  (our own command)
-        for sign in (signal.SIGINT, signal.SIGTERM):
+        self._group = 0
+        for sign in (signal.SIGINT, signal.SIGTERM):  # before the start: what a shell lets us ignore, the run must not
             signal.signal(sign, self._interrupt)
+        self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603  (our own command)
+        self._group = self._process.pid
+        if self.interrupted:
+            self._signal(signal.SIGINT)
 
     def wait(self) -> int:
         while True:  # in short waits: one without an end would outlast the interruption's deadline
@@ -90,8 +94,10 @@ class _Run:
         self._signal(signal.SIGINT)
 
     def _signal(self, number: int) -> None:
+        if not self._group:
+            return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+            os.killpg(self._group, number)
 
 
 def _command(pipeline: str, parameters: str) -> list[str]:

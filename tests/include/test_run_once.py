@@ -87,6 +87,16 @@ def test_an_interruption_is_passed_on_as_ctrl_c(sign: signal.Signals, tmp_path: 
 
 
 @pytest.mark.timeout(60)
+def test_a_run_below_a_shell_that_ignores_ctrl_c_still_ends_by_it(tmp_path: Path) -> None:
+    """Such as `make run &` in a script."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run = run_once._Run([sys.executable, "-c", READY.format(handler=""), str(tmp_path / "ready")])
+    thread = when_ready(tmp_path / "ready", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert run.wait() == -signal.SIGINT
+    thread.join()
+
+
+@pytest.mark.timeout(60)
 def test_a_second_interruption_makes_an_end_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = run_once._Run([sys.executable, "-c", READY.format(handler=DEAF), str(tmp_path / "ready")])
 

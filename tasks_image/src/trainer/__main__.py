@@ -59,17 +59,21 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    chosen = parser().parse_args(arguments)
+    with about.noted():  # what the command notes of its work is of this command alone
+        return _run(parser().parse_args(arguments))
+
+
+def _run(chosen: argparse.Namespace) -> int:
     try:
         code: int = chosen.command(chosen)
     except TrainerError as error:
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))
-        with about.noted(error=type(error).__name__, exit_code=error.exit_code):
-            logger.error("%s: %s%s", type(error).__name__, error, notes)  # noqa: TRY400  (the message is for a person)
+        about.note(error=type(error).__name__, exit_code=error.exit_code)
+        logger.error("%s: %s%s", type(error).__name__, error, notes)  # noqa: TRY400  (the message is for a person)
         return error.exit_code
     except Exception as error:
-        with about.noted(error=type(error).__name__, exit_code=TrainerError.exit_code):
-            logger.exception("%s: %s", type(error).__name__, error)  # noqa: TRY401  (a log store reads the message)
+        about.note(error=type(error).__name__, exit_code=TrainerError.exit_code)
+        logger.exception("%s: %s", type(error).__name__, error)  # noqa: TRY401  (a log store reads the message)
         return TrainerError.exit_code
     return code
 

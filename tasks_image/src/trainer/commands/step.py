@@ -44,11 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     stop_with_parent()
     logs.set_up(read_environment().log_format)
     folder = RunFolder.open(arguments.run)
+    about.note(run_key=folder.key, step=arguments.name, algorithm=arguments.algorithm)
     own = folder.at(arguments.name, arguments.algorithm)
-    with (
-        about.noted(run_key=folder.key, step=arguments.name, algorithm=arguments.algorithm),
-        scratch_space(own.uri_of()),
-    ):
+    with scratch_space(own.uri_of()):
         with recorded(own):
             pipeline = _pipeline(arguments, folder)
             about.note(pipeline=pipeline.name)

@@ -54,11 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = pipeline.for_run(parameters)
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     folder = RunFolder.open(arguments.run or f".runs/{pipeline.name}/{run_key(f'by-hand {stamp}')}")
+    about.note(pipeline=pipeline.name, run_key=folder.key)
     wants_version = arguments.register_best or parameters["promote_to"] != "none"
     began = time.monotonic()
     try:
-        with about.noted(pipeline=pipeline.name, run_key=folder.key):
-            run_all(folder, chosen, register=wants_version)
+        run_all(folder, chosen, register=wants_version)
     finally:
         summary = build_summary(folder, time.monotonic() - began)
         write_summary(folder, summary)
