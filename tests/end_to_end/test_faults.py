@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.end_to_end
 
 QUICK = {"KIND": "lightgbm", "params": {"n_estimators": 20}}
-UNREACHED = {"upstream_failed", "skipped"}
 
 
 def tasks(checkout: Checkout) -> dict[str, tuple[str, int]]:
@@ -41,33 +40,19 @@ def refused_by_the_library(_: Checkout) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "parameters", "step", "code", "error", "reason"),
+    ("spoil", "step", "code", "error", "reason"),
     [
-        (
-            truncated,
-            {},
-            "ingest",
-            3,
-            "DataValidationError",
-            "customers.csv: the header has 21 fields, and 1 of 500 rows",
-        ),
-        (refused_by_the_library, {}, "start", 2, "ConfigurationError", "algorithms.quick.params.learning_rate: "),
+        (truncated, "ingest", 3, "DataValidationError", "customers.csv: the header has 21 fields, and 1 of 500 rows"),
+        (refused_by_the_library, "start", 2, "ConfigurationError", "algorithms.quick.params.learning_rate: "),
     ],
     ids=["data", "configuration"],
 )
 def test_a_fault_fails_one_task_once_and_is_told_once(
-    checkout: Checkout,
-    project: Path,
-    spoil: Any,
-    parameters: dict[str, Any],
-    step: str,
-    code: int,
-    error: str,
-    reason: str,
+    checkout: Checkout, project: Path, spoil: Any, step: str, code: int, error: str, reason: str
 ) -> None:
     sections = spoil(checkout)
     checkout.pipeline("faulty", **sections, source=csv_source(project))
-    assert checkout.run("faulty", parameters) == 1
+    assert checkout.run("faulty") == 1
     log = checkout.log.read_text()
     found = tasks(checkout)
     assert [task for task, (state, _) in found.items() if state == "failed"] == [step], log[-3000:]
