@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 from trainer.errors import ConfigurationError, ModelTrainingError
-from trainer.gpu import visible_gpus
 from trainer.jobs.models import (
     LightGBMModel,
     Model,
@@ -240,6 +241,7 @@ def test_memory_that_runs_out_while_fitting() -> None:
 
 def test_a_device_can_be_named() -> None:
     assert XGBoostModel(params={"device": "cuda:1"}).device == "cuda:1"
+    assert LightGBMModel(params={"device_type": "gpu"}).device == "gpu"
     assert LightGBMModel().device == "cpu"
 
 
@@ -250,8 +252,11 @@ def test_a_gpu_is_used_for_training_and_not_asked_for_when_serving() -> None:
     assert XGBoostModel().device == "cuda"
 
 
-def test_without_a_gpu_boosting_is_on_the_cpu() -> None:
-    import xgboost
-
-    expected = "cuda" if xgboost.build_info()["USE_CUDA"] and visible_gpus() else "cpu"
-    assert XGBoostModel().build("regression", 1, 1).get_params()["device"] == expected
+def test_without_a_visible_gpu_boosting_is_on_the_cpu() -> None:
+    build = (
+        "from trainer.jobs.models import XGBoostModel as M; print(M().build('regression', 1, 1).get_params()['device'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", build], env={"CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "cpu\n"

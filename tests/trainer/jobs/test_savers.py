@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import trainer
+from trainer.errors import ConfigurationError
 from trainer.jobs.models import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.jobs.savers import EXAMPLE_ROWS, PyFuncSaver, requirements_of
 from trainer.jobs.services import MlflowService, RunConfig
@@ -87,6 +88,14 @@ def test_requirements_are_pinned_to_what_is_installed(saved: Saved) -> None:
 def test_only_the_estimators_own_package_is_required(model: Any, package: str | None) -> None:
     names = {line.split("==")[0] for line in requirements_of(model.build("regression", 1, 1))}
     assert names & {"xgboost-cpu", "lightgbm"} == ({package} if package else set())
+
+
+def test_an_estimator_of_no_installed_package_is_refused() -> None:
+    class Loose:
+        """Of this test alone."""
+
+    with pytest.raises(ConfigurationError, match="belongs to no installed package"):
+        requirements_of(Loose())
 
 
 def test_signature_and_metadata_are_kept(saved: Saved) -> None:

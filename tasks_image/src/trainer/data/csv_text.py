@@ -52,9 +52,16 @@ def plain_text(content: bytes, name: str) -> bytes:
 
 
 def likely_separator(text: bytes) -> str:
-    """The one that stands in the header most often; a comma where none does."""
+    """The one that makes the most columns of the header; a comma where none makes two."""
     header = text.partition(b"\n")[0].decode(errors="replace")
-    return max((",", *SEPARATORS), key=header.count)
+    return max((",", *SEPARATORS), key=lambda one: _columns(header, one))
+
+
+def _columns(header: str, separator: str) -> int:
+    try:
+        return len(next(csv.reader([header], delimiter=separator, strict=True), []))
+    except csv.Error:  # something else follows a closing quote, so the separator is another
+        return 0
 
 
 def check_header(text: bytes, separator: str, renamed: set[str], name: str) -> None:

@@ -161,6 +161,10 @@ class LightGBMModel(LightGBM, Model):
     def stops_early(self) -> bool:
         return True
 
+    @property
+    def device(self) -> str:
+        return str(self.params.get("device_type", self.params.get("device", "cpu")))
+
     def _fit_until_flat(self, estimator: Any, kept: Rows, held_out: Rows, rounds: int) -> Any:
         import lightgbm
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import trainer
+from trainer.errors import ConfigurationError
 from trainer.pipeline import Spec
 
 if TYPE_CHECKING:
@@ -71,7 +72,14 @@ def _as_signed(example: pl.DataFrame, signature: ModelSignature) -> Any:
 
 
 def requirements_of(estimator: Any) -> list[str]:
-    """The pinned packages that a process needs to load the model: what serving imports, and the estimator's own."""
-    package = type(estimator).__module__.split(".")[0]
-    own = packages_distributions()[package][:1] if package != "sklearn" else []  # `xgboost` or `xgboost-cpu`
-    return [f"{name}=={version(name)}" for name in (*SERVING_PACKAGES, *own)]
+    """The pinned packages that a process needs to load the model: what serving imports, and the estimator's own.
+
+    Raises ConfigurationError for an estimator that no installed package has: nothing could install it elsewhere.
+    """
+    module = type(estimator).__module__.split(".")[0]
+    own = packages_distributions().get(module, [])[:1]  # the module `xgboost` is in `xgboost` or in `xgboost-cpu`
+    if not own:
+        raise ConfigurationError(
+            f"the estimator's module {module!r} belongs to no installed package; install it as one"
+        )
+    return [f"{name}=={version(name)}" for name in dict.fromkeys((*SERVING_PACKAGES, *own))]

@@ -21,7 +21,7 @@ SMALLEST_SHARE = 1e-15
 
 
 class LogPoint(Protocol):
-    """Takes one point of the curve; `accuracy` is None for numbers, all but the epoch where a part has no rows."""
+    """Takes one point; without validation rows `val_loss` and `accuracy` are None, and for numbers `accuracy` is."""
 
     def __call__(self, epoch: int, train_loss: float, val_loss: float | None, accuracy: float | None) -> None: ...
 
