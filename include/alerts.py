@@ -18,8 +18,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from include.mail import mail_of, start_of, subject_of
 from include.mail_html import as_html
 from include.mail_text import as_text
-from include.operators import open_run
 from include.settings import load_settings
+from include.steps import open_run
 from trainer.errors import ConfigurationError
 from trainer.run import run_key
 from trainer.run.summary import build_summary, unreadable_summary, write_summary

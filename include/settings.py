@@ -9,18 +9,22 @@ import shlex
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from include.kubernetes_settings import Kubernetes
 from trainer.addresses import secret_in
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Spec, did_you_mean, parse_yaml, read_text, validate
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 PROJECT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = PROJECT / "include" / "environments"
 PIPELINES = PROJECT / "include" / "pipelines"
-SAMPLES_ALLOWED_IN = ("default", "development")
+SAMPLES_ALLOWED_IN = ("default", "development", "trial")
 MLFLOW_UI = "PIPELINES_MLFLOW_UI"
 """By this variable `make ui` tells Airflow where its MLflow UI is."""
 DAG_ID = re.compile(r"([a-z][a-z0-9_]*)_training")
@@ -59,11 +63,18 @@ class Alerts(Spec):
     outbox: str | None
 
 
+class Rates(Spec):
+    """What computing costs, in US dollars."""
+
+    gpu_hour: float = Field(ge=0)
+    cpu_core_hour: float = Field(ge=0)
+
+
 class Settings(Spec):
     """One environment, whole."""
 
     name: str
-    runtime: Literal["local"]
+    runtime: Literal["local", "kubernetes"]
     artifact_store: str
     data_store: str
     study_storage: str
@@ -77,7 +88,10 @@ class Settings(Spec):
     retries: int = Field(ge=0)
     retry_delay_seconds: float = Field(ge=0)
     step_timeout_minutes: float = Field(gt=0)
+    rates: Rates
     alerts: Alerts
+    kubernetes: Kubernetes
+    """Read by the runtime `kubernetes` alone."""
 
     @field_validator("artifact_store", "data_store", "study_storage", "mlflow")
     @classmethod
@@ -92,6 +106,28 @@ class Settings(Spec):
         if self.samples and self.name not in SAMPLES_ALLOWED_IN:
             raise ValueError(f"samples: only {' and '.join(SAMPLES_ALLOWED_IN)} may fall back to a sample")
         return self
+
+    @model_validator(mode="after")
+    def _reachable_from_pods(self) -> Self:
+        """Pods share no disk: what they hand over has to lie where each of them reaches it."""
+        if self.runtime == "kubernetes" and (mistakes := [*self._local_addresses()]):
+            raise ValueError("\n".join(mistakes))
+        return self
+
+    def _local_addresses(self) -> Iterator[str]:
+        for name in ("artifact_store", "data_store"):
+            address = getattr(self, name)
+            if "://" not in address or address.startswith("file:"):
+                yield f"{name}: {address!r} is a local folder, which pods do not share; give an s3:// address"
+        if not self.mlflow.is_server:
+            yield f"mlflow.tracking_uri: {self.mlflow.tracking_uri!r} is no server, which pods need: http(s)://…"
+        studies = self.study_storage or "postgresql" * ("TRAINER_STUDY_STORAGE" in self.kubernetes.secrets)
+        if not studies.startswith("postgresql"):
+            yield (
+                f"study_storage: {self.study_storage!r} is no PostgreSQL, which keeps the studies of pods; give "
+                "postgresql://host:5432/name with PGUSER and PGPASSWORD under kubernetes.secrets, or leave it empty "
+                "and take TRAINER_STUDY_STORAGE from there"
+            )
 
 
 @lru_cache
@@ -133,6 +169,8 @@ def step_environment(settings: Settings) -> dict[str, str]:
         "TRAINER_SAMPLES": "true" if settings.samples else "",
         "TRAINER_IMAGE": settings.image,
         "TRAINER_LOG_FORMAT": settings.log_format,
+        "TRAINER_GPU_HOUR_RATE": str(settings.rates.gpu_hour),
+        "TRAINER_CPU_CORE_HOUR_RATE": str(settings.rates.cpu_core_hour),
     }
 
 

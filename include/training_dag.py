@@ -11,9 +11,11 @@ from airflow.sdk import DAG, TaskGroup, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from include import alerts
-from include.operators import LocalStepOperator, open_run
+from include.operators import LocalStepOperator
+from include.pods.placement import check_placements, placement_of
 from include.run_form import PARAMETERS, chooses, run_form
 from include.settings import load_settings, pipelines_folder
+from include.steps import open_run
 from include.task_docs import TASK_DOCS, dag_docs
 from trainer.decision import decide_run
 from trainer.errors import TrainerError
@@ -22,8 +24,10 @@ from trainer.run import run_key
 from trainer.run.execute import execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from include.settings import Settings
+    from include.steps import StepOperator
     from trainer.pipeline import Pipeline
 
 START_DATE = datetime(2024, 1, 1, tzinfo=UTC)
@@ -39,6 +43,7 @@ def training_dags() -> Iterator[DAG]:
             text = read_text(file)
             pipeline = parse_pipeline(text, str(file))
             refuse_same_name(names, pipeline.name, str(file))
+            check_placements(pipeline, load_settings(), str(file))
             dag = training_dag(pipeline, text)
         except Exception as error:  # noqa: BLE001  (whatever is wrong with one file must not stop the others)
             name = re.sub(r"[^\w.-]+", "-", file.stem)[:200]  # a file may be called what a DAG may not
@@ -73,7 +78,7 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         auto_register=False,  # or Airflow would show what stood when building it failed
     ) as dag:
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
-        step = partial(_step, run=run)
+        step = partial(_step, _operator_of(pipeline, settings), run=run)
 
         start = step("start", parameters=PARAMETERS, pipeline=text)
         ingest = step("ingest")
@@ -115,11 +120,27 @@ def broken_dag(dag_id: str, message: str) -> DAG:
     return dag
 
 
-def _step(name: str, run: str, algorithm: str = "", **kwargs: Any) -> LocalStepOperator:
-    return LocalStepOperator(task_id=name, step=name, run=run, algorithm=algorithm, doc_md=TASK_DOCS[name], **kwargs)
+def _operator_of(pipeline: Pipeline, settings: Settings) -> Callable[..., StepOperator]:
+    """What makes a task of a step, in the environment's runtime."""
+    if settings.runtime == "local":
+        return LocalStepOperator
+    from include.pods.operator import PodStepOperator  # the provider takes a second to import
+
+    def pod(*, step: str, algorithm: str, **kwargs: Any) -> StepOperator:
+        placement = placement_of(pipeline, settings.kubernetes, step, algorithm)
+        labels = {"pipeline_name": pipeline.name, "team": pipeline.owner}
+        return PodStepOperator(step=step, algorithm=algorithm, placement=placement, **labels, **kwargs)
+
+    return pod
 
 
-def _candidate(algorithm: str, step: Any) -> tuple[LocalStepOperator, LocalStepOperator]:
+def _step(
+    operator: Callable[..., StepOperator], name: str, run: str, algorithm: str = "", **kwargs: Any
+) -> StepOperator:
+    return operator(task_id=name, step=name, run=run, algorithm=algorithm, doc_md=TASK_DOCS[name], **kwargs)
+
+
+def _candidate(algorithm: str, step: Any) -> tuple[StepOperator, StepOperator]:
     """Tune, then train, one algorithm."""
     with TaskGroup(algorithm, tooltip=f"Tune and train {algorithm}"):
         return step("tune", algorithm=algorithm, when=chooses(algorithm)), step("train", algorithm=algorithm)

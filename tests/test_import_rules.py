@@ -33,7 +33,16 @@ FOLDERS = {
 }
 MAY_IMPORT = {
     "dags": ("airflow.sdk", "include"),
-    "include": (*STANDARD, "pydantic", "airflow.sdk", "airflow.providers", "include", *LIGHT_OF_TRAINER),
+    "include": (
+        *STANDARD,
+        "pydantic",
+        "airflow.sdk",
+        "airflow.providers",
+        "kubernetes",
+        "urllib3",
+        "include",
+        *LIGHT_OF_TRAINER,
+    ),
     "plugins": (*STANDARD, "airflow", "fastapi", "include.settings", "plugins"),
 }
 LIGHT_MAY_IMPORT = (*STANDARD, "pydantic", "pydantic_core", "yaml", "fsspec", "trainer")

@@ -22,7 +22,8 @@ import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.operators import LocalStepOperator, StepFailedError, open_run
+from include.operators import LocalStepOperator
+from include.steps import StepFailedError, open_run
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
@@ -96,8 +97,8 @@ def test_a_json_record_keeps_its_level_and_an_others_secret_is_hidden(
     records = [{"level": level, "message": "line\nline"} for level in ("ERROR", "WARNING", "INFO")]
     lines = [*map(json.dumps, records), "{not JSON", '{"level": "no level"}', "said by printf: planted-secret"]
     program = f"print(*{lines!r}, sep=chr(10))"
-    monkeypatch.setattr(LocalStepOperator, "command", [sys.executable, "-c", program])
-    assert operator("decide", run)._run_to_end({"AWS_SECRET_ACCESS_KEY": "planted-secret"}) == 0
+    command = [sys.executable, "-c", program]
+    assert operator("decide", run)._run_to_end(command, {"AWS_SECRET_ACCESS_KEY": "planted-secret"}) == 0
     shown = capfd.readouterr().out
     for level, line in zip(("error", "warning", "info", "info", "info"), lines, strict=False):
         assert f"[{level:<9}] {line}" in shown

@@ -75,11 +75,17 @@ def secrets(environment: Mapping[str, str] = os.environ) -> set[str]:
     """The secrets in a process's environment: variables named as such, and the passwords in addresses."""
     found = set()
     for name, value in environment.items():
-        if _SECRET_NAME.search(name) and not name.endswith(("_FILE", "_PATH", "_CREDENTIALS")):  # these name a file
+        if is_secret_name(name):
             found.add(value)
         elif "://" in value and "@" in value:
             found |= _passwords(value)
     return {secret for secret in found if len(secret) >= SHORTEST_SECRET}
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether an environment variable of this name holds a secret."""
+    names_a_file = name.endswith(("_FILE", "_PATH", "_CREDENTIALS"))
+    return _SECRET_NAME.search(name) is not None and not names_a_file
 
 
 def _passwords(address: str) -> set[str]:

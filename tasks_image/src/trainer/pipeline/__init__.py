@@ -30,11 +30,13 @@ from trainer.pipeline.modeling import (
 )
 from trainer.pipeline.parameters import PromoteTo, RunParameters
 from trainer.pipeline.pipeline import Pipeline, load_pipeline, parse_pipeline, refuse_same_name
+from trainer.pipeline.resources import Affinity, Memory, ResourceName, Resources, StepResources, Toleration, amount
 from trainer.pipeline.spec import Spec
 
 __all__ = [
     "METRICS",
     "Acceptance",
+    "Affinity",
     "AgainstProduction",
     "AnyAlgorithm",
     "AnySource",
@@ -51,6 +53,7 @@ __all__ = [
     "HashSplit",
     "LightGBM",
     "Limit",
+    "Memory",
     "MetricInfo",
     "ParquetSource",
     "Pipeline",
@@ -60,14 +63,19 @@ __all__ = [
     "RandomSplit",
     "Range",
     "Registry",
+    "ResourceName",
+    "Resources",
     "RunParameters",
     "SampleSource",
     "Sklearn",
     "SliceGate",
     "Source",
     "Spec",
+    "StepResources",
+    "Toleration",
     "Tuning",
     "XGBoost",
+    "amount",
     "did_you_mean",
     "load_pipeline",
     "metrics_for",

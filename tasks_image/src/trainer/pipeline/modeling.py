@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from trainer.pipeline.data import Identifier
+from trainer.pipeline.resources import AlgorithmResources
 from trainer.pipeline.spec import Spec
 
 
@@ -60,6 +61,8 @@ class Choice(Spec):
 class _Algorithm(Spec):
     params: dict[str, Any] = {}
     search: dict[str, Range | Choice] = {}
+    resources: AlgorithmResources = {}
+    """What tuning and training this algorithm needs of a cluster, over the pipeline's `resources`."""
 
 
 class XGBoost(_Algorithm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -13,6 +14,7 @@ from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
 from trainer.pipeline.metrics import METRICS, Problem, metrics_for
 from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Tuning
 from trainer.pipeline.parameters import CLEARABLE, RunParameters
+from trainer.pipeline.resources import Resources, StepResources
 from trainer.pipeline.spec import Spec
 
 CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly|once|continuous)|\S+( \S+){4})$"
@@ -43,6 +45,8 @@ class Pipeline(Spec):
     """What has to happen to the model's answers when something about real rows is changed."""
     acceptance: Acceptance = Acceptance()
     registry: Registry
+    resources: StepResources = {}
+    """What each step needs of a cluster; a local run takes what the machine has."""
     run: RunParameters = RunParameters()
     """Defaults of the run parameters; in a run's frozen file, the parameters of that run."""
 
@@ -151,6 +155,12 @@ class Pipeline(Spec):
         """The algorithms that this run trains, in the file's order."""
         chosen = self.run.algorithms
         return [name for name in self.algorithms if chosen is None or name in chosen]
+
+    def resources_of(self, step: str, algorithm: str = "") -> Resources:
+        """What the pipeline itself says of a step's resources: of the algorithm's, the step's and the default."""
+        of_algorithm = self.algorithms[algorithm].resources if algorithm else {}
+        named = [self.resources.get("default"), self.resources.get(step), of_algorithm.get(step)]  # type: ignore[call-overload]
+        return reduce(lambda base, over: over.over(base), filter(None, named), Resources())
 
     @property
     def greater_is_better(self) -> bool:
