@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SECONDS_TO_END = 20
 CODE = "/code"
+CHECKOUT = "checkout"
+"""The init container that clones the pipeline's own code."""
 TMP = "/tmp"  # noqa: S108  (the pod's own volume)
 MANAGED_BY = {"app.kubernetes.io/managed-by": "training-pipelines"}
 """The label that all our pods bear."""
