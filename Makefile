@@ -43,7 +43,7 @@ check: .airflow/ready .venv/ready-dev  ## lint, format, types, pipeline files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@source .airflow/env && $(BIN)/trainer check include/pipelines/*.yaml
+	@source .airflow/env && $(BIN)/trainer check include/pipelines/*.yaml && $(BIN)/python -m include.check
 	@$(BIN)/trainer schema | diff -u docs/pipeline.schema.json - || { echo "docs/pipeline.schema.json is old: make schema"; exit 1; }
 
 format: .venv/ready-dev  ## format the code
