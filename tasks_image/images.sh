@@ -60,7 +60,7 @@ check() {
   echo "Running $image: read-only, without network or rights …"
   run_restricted "$image" trainer describe --extra tabular --extra cluster
   run_restricted "$image" bash -c '! command -v cc gcc g++ make uv && git --version && test "$(id -u)" = 10001 && ! touch /opt/trainer/mark 2>/dev/null'
-  run_restricted --env TRAINER_PIPELINE="$(cat include/pipelines/churn.yaml)" --env TRAINER_SAMPLES=true \
+  run_restricted --env TRAINER_PIPELINE="$(cat include/pipelines/churn.yaml)" --env TRAINER_SAMPLES=true --env TRAINER_DATA_STORE=file:///tmp/data \
     --env MLFLOW_TRACKING_URI=sqlite:////tmp/mlflow.db --env TRAINER_ARTIFACT_LOCATION=file:///tmp/artifacts \
     "$image" bash -c "python -m trainer step start --run file://$where && python -m trainer step ingest --run file://$where && cat $where/ingest/result.json"
 }
