@@ -59,7 +59,10 @@ def test_airflow_has_no_library_that_trains() -> None:
 def test_the_server_of_mlflow_has_its_drivers_and_nothing_that_tunes() -> None:
     own = {*pins(PROJECT / "tasks_image/requirements-mlflow.txt")}
     assert {"mlflow", "boto3", "psycopg2-binary"} <= own
-    assert own & {"evidently", "great-expectations", "lightgbm", "optuna", "polars", "shap", "torch", "xgboost-cpu"} == set()
+    assert (
+        own & {"evidently", "great-expectations", "lightgbm", "optuna", "polars", "shap", "torch", "xgboost-cpu"}
+        == set()
+    )
 
 
 def test_the_image_for_tables_reaches_the_stores_and_has_no_cuda() -> None:
@@ -79,7 +82,7 @@ def test_a_gpu_image_has_one_xgboost_and_one_nccl(name: str) -> None:
 @pytest.mark.end_to_end
 def test_the_dags_parse_with_what_airflows_image_installs(tmp_path: Path) -> None:
     uv, python = Path(sys.executable).with_name("uv"), tmp_path / "venv/bin/python"
-    install = [uv, "pip", "install", "--quiet", "--python", python]
+    install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python]
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True)
     subprocess.run([*install, "--requirement", PROJECT / "requirements-airflow.txt"], check=True)
     subprocess.run([*install, "--no-deps", PROJECT / "tasks_image"], check=True)
@@ -87,7 +90,7 @@ def test_the_dags_parse_with_what_airflows_image_installs(tmp_path: Path) -> Non
         "AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "PYTHONPATH": str(PROJECT),
         "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin",
     }  # fmt: skip
-    command = [python, "-c", PARSE, PROJECT / "dags"]
+    command: list[str | Path] = [python, "-c", PARSE, PROJECT / "dags"]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "['churn_training'] {} []"

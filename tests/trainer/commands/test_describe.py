@@ -25,7 +25,7 @@ def promises(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Replaces what the package's metadata promises."""
 
     def promise(*requirements: str) -> None:
-        monkeypatch.setattr(metadata, "requires", lambda name: list(requirements))
+        monkeypatch.setattr(metadata, "requires", lambda _: list(requirements))
 
     return promise
 
@@ -56,7 +56,11 @@ def test_what_a_person_reads(promises: Any, capsys: pytest.CaptureFixture[str]) 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"trainer {__version__}, Python {platform.python_version()}"
     assert lines[2:5] == ["extras", "  files: complete", f"  broken: without {NOWHERE}"]
-    assert lines[5:] == ["libraries", f"  PyYAML {metadata.version('PyYAML')}", f"  pydantic {metadata.version('pydantic')}"]
+    assert lines[5:] == [
+        "libraries",
+        f"  PyYAML {metadata.version('PyYAML')}",
+        f"  pydantic {metadata.version('pydantic')}",
+    ]
 
 
 def test_an_extra_that_is_asked_for_and_not_complete(promises: Any, caplog: pytest.LogCaptureFixture) -> None:

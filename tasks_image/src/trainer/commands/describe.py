@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import os
@@ -12,12 +11,15 @@ import re
 import sys
 import warnings
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer import __version__
 from trainer.environment import cores
 from trainer.errors import ConfigurationError
 from trainer.gpu import visible_gpus
+
+if TYPE_CHECKING:
+    import argparse
 
 MODULES = {"great-expectations": "great_expectations", "psycopg2-binary": "psycopg2", "PyYAML": "yaml",
            "scikit-learn": "sklearn", "xgboost-cpu": "xgboost"}  # fmt: skip
@@ -47,13 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--extra {', '.join(unknown)}: no such extra; there are {', '.join(promised)}")
     found = described(promised)
     sys.stdout.write((json.dumps(found, indent=2) if arguments.json else as_text(found)) + "\n")
-    if missing := {name: found["extras"][name] for name in arguments.extra if found["extras"][name]}:
-        raise ConfigurationError(
-            "; ".join(
-                f"the extra {name} is not complete: {', '.join(f'{package} ({why})' for package, why in faults.items())}"
-                for name, faults in missing.items()
-            )
-        )
+    if missing := [_complaint(name, faults) for name in arguments.extra if (faults := found["extras"][name])]:
+        raise ConfigurationError("; ".join(missing))
     return 0
 
 
@@ -76,7 +73,9 @@ def described(promised: dict[str, list[str]]) -> dict[str, Any]:
         "user": user(),
         "cores": cores(),
         "gpus": visible_gpus(),
-        "extras": {extra: {name: faults[name] for name in names if name in faults} for extra, names in promised.items()},
+        "extras": {
+            extra: {name: faults[name] for name in names if name in faults} for extra, names in promised.items()
+        },
         "libraries": {package: version_of(package) for package in packages if package not in faults},
     }
 
@@ -128,6 +127,10 @@ def as_text(found: dict[str, Any]) -> str:
         "libraries",
         *libraries,
     ])
+
+
+def _complaint(extra: str, faults: dict[str, str]) -> str:
+    return f"the extra {extra} is not complete: " + ", ".join(f"{name} ({why})" for name, why in faults.items())
 
 
 def _state(faults: dict[str, str]) -> str:
