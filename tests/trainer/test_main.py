@@ -50,6 +50,7 @@ NAMES = (
     "resolve",
     "rollback",
     "prune",
+    "describe",
 )
 
 

@@ -11,6 +11,7 @@ from trainer import __version__
 from trainer.commands import (
     check,
     data,
+    describe,
     init,
     job,
     prune,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("trainer")
 
-COMMANDS = (step, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune)
+COMMANDS = (
+    step, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune, describe
+)  # fmt: skip
 
 EPILOG = """\
 exit codes:
