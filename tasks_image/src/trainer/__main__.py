@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trainer import __version__
 from trainer.commands import (
     check,
+    checkout,
     data,
     init,
     job,
@@ -31,7 +32,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("trainer")
 
-COMMANDS = (step, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune)
+COMMANDS = (
+    step,
+    checkout,
+    train,
+    job,
+    init,
+    check,
+    schema,
+    data,
+    summary,
+    report,
+    validate_model,
+    resolve,
+    rollback,
+    prune,
+)
 
 EPILOG = """\
 exit codes:
