@@ -78,7 +78,7 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         auto_register=False,  # or Airflow would show what stood when building it failed
     ) as dag:
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
-        step = partial(_step, _operator_of(pipeline, settings), run=run)
+        step = partial(_step, _operator_of(pipeline, settings), run=run, code_path=_code_path(pipeline))
 
         start = step("start", parameters=PARAMETERS, pipeline=text)
         ingest = step("ingest")

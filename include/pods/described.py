@@ -87,7 +87,11 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
         self.container_resources, self.container_security_context = shared["resources"], shared["security_context"]
         self.cmds, self.arguments = self.command[:1], [manifest.literal(text) for text in self.command[1:]]
         path = {"PYTHONPATH": f"{manifest.CODE}/{self.code_path}"} if with_code else {}
-        self.env_vars = manifest.variables_of(settings, self.placement, {**variables, **path})
+        self.env_vars = [
+            one
+            for one in manifest.variables_of(settings, self.placement, {**variables, **path})
+            if one.name not in manifest.REPOSITORY_LOGIN  # which only the one that clones needs
+        ]
         self.init_containers = []
         if with_code:
             fetch = k8s.V1Container(

@@ -38,6 +38,7 @@ registry: {model: churn-predictor, experiment: churn}
 """
 NAMES = (
     "step",
+    "checkout",
     "train",
     "run",
     "init",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trainer import __version__
 from trainer.commands import (
     check,
+    checkout,
     data,
     describe,
     init,
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trainer")
 
 COMMANDS = (
-    step, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune, describe
+    step, checkout, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune,
+    describe,
 )  # fmt: skip
 
 EPILOG = """\
