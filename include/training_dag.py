@@ -134,6 +134,10 @@ def _operator_of(pipeline: Pipeline, settings: Settings) -> Callable[..., StepOp
     return pod
 
 
+def _code_path(pipeline: Pipeline) -> str | None:
+    return pipeline.code.path if pipeline.code else None
+
+
 def _step(
     operator: Callable[..., StepOperator], name: str, run: str, algorithm: str = "", **kwargs: Any
 ) -> StepOperator:
