@@ -1,0 +1,190 @@
+"""Pods, their logs and their events, by verb."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.kubernetes.defaults import with_defaults
+from tests.kubernetes.logs import Log, Reading
+from tests.kubernetes.patching import patched
+from tests.kubernetes.selectors import Matches, field_selector, label_selector
+from tests.kubernetes.states import all_containers, container_status
+from tests.kubernetes.status import ApiError, not_found
+from tests.kubernetes.store import Change, Object
+from tests.kubernetes.times import parsed
+
+if TYPE_CHECKING:
+    from tests.kubernetes.api import Request
+    from tests.kubernetes.cluster import Cluster
+
+VERSION = {
+    "major": "1", "minor": "34", "gitVersion": "v1.34.0", "gitCommit": "", "gitTreeState": "clean", "buildDate": "",
+    "goVersion": "", "compiler": "gc", "platform": "linux/amd64",
+}  # fmt: skip
+KINDS = {"pods": "Pod", "events": "Event"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body, or a stream of parts; None among them when there is nothing to say for a while."""
+
+    body: Any = None
+    code: int = 200
+    stream: Iterable[bytes | None] | None = None
+    content_type: str = "application/json"
+
+
+class Resources:
+    """What the API answers to each request."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._store = cluster.store
+
+    def answer(self, request: Request) -> Answer:
+        """Raises ApiError."""
+        if request.path == "/version":
+            return Answer(VERSION)
+        if not request.resource:
+            raise ApiError(404, "the server could not find the requested resource")
+        answers = {
+            ("create", "pods"): self._create, ("get", "pods"): self._get, ("list", "pods"): self._list, ("watch", "pods"): self._watch,
+            ("patch", "pods"): self._patch, ("delete", "pods"): self._delete, ("get", "pods/log"): self._log,
+            ("get", "events"): self._get, ("list", "events"): self._list, ("watch", "events"): self._watch,
+            ("get", "pods/status"): self._get,
+        }  # fmt: skip
+        found = answers.get((request.verb, request.resource))
+        if found is None:
+            raise ApiError(405, "the server does not allow this method on the requested resource")
+        return found(request)
+
+    def _create(self, request: Request) -> Answer:
+        namespace = self._cluster.spec.namespace(request.namespace)
+        if namespace is None:
+            raise not_found("namespaces", request.namespace)
+        pod = with_defaults(request.body, request.namespace, self._cluster.spec.priority_classes)
+        return Answer(self._store.create("pods", pod), 201)
+
+    def _get(self, request: Request) -> Answer:
+        return Answer(self._store.get(request.resource.partition("/")[0], request.namespace, request.name))
+
+    def _list(self, request: Request) -> Answer:
+        matches = self._selected(request)
+        with self._store.changed:
+            version = self._store.version
+            found = [one for one in self._store.find(request.resource, request.namespace) if matches(one)]
+        items = [{key: value for key, value in one.items() if key not in {"apiVersion", "kind"}} for one in found]
+        kind = f"{KINDS[request.resource]}List"
+        return Answer({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": str(version)}, "items": items})
+
+    def _watch(self, request: Request) -> Answer:
+        from tests.kubernetes.api import until
+
+        matches = self._selected(request)
+        since = request.number("resourceVersion") or 0
+        return Answer(stream=self._changes(request.resource, request.namespace, matches, since, until(request)))
+
+    def _changes(
+        self, resource: str, namespace: str, matches: Matches, since: int, until: float
+    ) -> Iterator[bytes | None]:
+        if not since:  # as the API does: first all that is there
+            with self._store.changed:
+                since, there = self._store.version, self._store.find(resource, namespace)
+            yield from (_line("ADDED", one) for one in there if matches(one))
+        seen = {
+            one["metadata"]["uid"]
+            for one in self._store.find(resource, namespace)
+            if matches(one) and int(one["metadata"]["resourceVersion"]) <= since
+        }
+        try:
+            for change in self._store.watch(resource, since, until):
+                yield None if change is None else self._told(change, namespace, matches, seen)
+        except ApiError as error:
+            yield _line("ERROR", error.status)
+
+    @staticmethod
+    def _told(change: Change, namespace: str, matches: Matches, seen: set[str]) -> bytes | None:
+        """A change as a watcher sees it, for whom an object comes and goes with what it selects."""
+        one, uid = change.object, change.object["metadata"]["uid"]
+        if namespace not in {"", one["metadata"]["namespace"]}:
+            return None
+        known = uid in seen
+        if change.kind == "DELETED" or not matches(one):
+            seen.discard(uid)
+            return _line("DELETED", one) if known else None
+        seen.add(uid)
+        return _line("MODIFIED" if known else "ADDED", one)
+
+    def _selected(self, request: Request) -> Matches:
+        labels = label_selector(request.query.get("labelSelector", ""))
+        fields = field_selector(request.resource, request.query.get("fieldSelector", ""))
+        return lambda one: labels(one) and fields(one)
+
+    def _patch(self, request: Request) -> Answer:
+        kind = request.content_type.partition(";")[0]
+        return Answer(
+            self._store.update("pods", request.namespace, request.name, lambda pod: patched(pod, request.body, kind))
+        )
+
+    def _delete(self, request: Request) -> Answer:
+        grace = request.number("gracePeriodSeconds")
+        if isinstance(request.body, dict) and request.body.get("gracePeriodSeconds") is not None:
+            grace = request.body["gracePeriodSeconds"]
+        return Answer(self._cluster.delete_pod(request.namespace, request.name, grace))
+
+    def _log(self, request: Request) -> Answer:
+        pod = self._store.get("pods", request.namespace, request.name)
+        log = self._log_of(pod, request.query.get("container", ""))
+        return Answer(stream=log.read(self._reading(request)), content_type="text/plain")
+
+    def _log_of(self, pod: Object, name: str) -> Log:
+        meta = pod["metadata"]
+        names = [one["name"] for one in all_containers(pod)]
+        if not name and len(names) > 1:
+            raise ApiError(
+                400, f"a container name must be specified for pod {meta['name']}, choose one of: [{' '.join(names)}]"
+            )
+        name = name or names[0]
+        if name not in names:
+            raise ApiError(400, f"container {name} is not valid for pod {meta['name']}")
+        worker = self._cluster.workers.get(meta["uid"])
+        state = container_status(pod, name)["state"]
+        if worker is None or "waiting" in state:
+            why = (
+                f"container is waiting to start: {state['waiting']['reason']}"
+                if worker
+                else "pod does not have a host assigned"
+            )
+            raise ApiError(
+                400,
+                f'container "{name}" in pod "{meta["name"]}" {why}'.replace("container is", "is")
+                if worker
+                else f"pod {meta['name']} does not have a host assigned",
+            )
+        return worker.logs[name]
+
+    @staticmethod
+    def _reading(request: Request) -> Reading:
+        since, seconds = 0, request.number("sinceSeconds")
+        if seconds is not None:
+            since = time.time_ns() - seconds * 10**9
+        if "sinceTime" in request.query:
+            try:
+                since = int(parsed(request.query["sinceTime"]).timestamp() * 10**9)
+            except ValueError:
+                raise ApiError(400, f"parsing time {request.query['sinceTime']!r}") from None
+        return Reading(
+            request.flag("follow"),
+            request.flag("timestamps"),
+            since,
+            request.number("tailLines"),
+            request.number("limitBytes"),
+        )
+
+
+def _line(kind: str, found: Object) -> bytes:
+    return json.dumps({"type": kind, "object": found}).encode() + b"\n"

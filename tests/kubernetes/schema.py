@@ -1,0 +1,88 @@
+"""The published schema of a pod: what is of a wrong type is refused, what is unknown is dropped, as the API does."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from tests.kubernetes.objects import Object, bad_request, invalid, is_quantity
+
+VERSION = "1.34"
+FOLDER = f"kubernetes-json-schema/v{VERSION}.0-local"
+QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+
+
+@functools.cache
+def _contents(name: str) -> Any:
+    from kubernetes_validate.utils import schema_contents
+
+    return schema_contents(f"{FOLDER}/{name}.json", VERSION)
+
+
+@functools.cache
+def _validator() -> Any:
+    import jsonschema
+    from referencing import Registry, Resource
+
+    # `kubernetes_validate.validate` reads its files anew each time, which takes 0.1 s
+    parts = [Resource.from_contents(_contents(name)) for name in ("pod-v1", "_definitions")]
+    registry: Any = parts @ Registry()
+    return jsonschema.validators.Draft202012Validator(_contents("pod-v1"), registry=registry)
+
+
+def decoded(body: Object) -> Object:
+    """A pod as the API server reads it: without what it does not know; 400 where a field has the wrong type."""
+    if (body.get("apiVersion") or "v1", body.get("kind") or "Pod") != ("v1", "Pod"):
+        raise bad_request(
+            f"the API version in the data ({body.get('apiVersion')}) does not match the expected API version (v1)"
+        )
+    pod = dict(_known(body, _contents("pod-v1")))
+    for place in _quantities(pod.get("spec") or {}):
+        if not is_quantity(place):
+            raise bad_request(f'Pod in version "v1" cannot be handled as a Pod: {QUANTITY}')
+    for error in _validator().iter_errors(pod):
+        path = ".".join(str(part) for part in error.path)
+        if error.validator != "required":
+            raise bad_request(
+                f'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal into Go struct field Pod.{path}: {error.message}'
+            )
+    return pod
+
+
+def required(name: str, pod: Object) -> None:
+    """422 where a field is missing."""
+    missing = [error for error in _validator().iter_errors(pod) if error.validator == "required"]
+    if missing:
+        causes = []
+        for error in missing:
+            field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.path).lstrip(".")
+            causes.append((f"{field}.{error.message.split(chr(39))[1]}".lstrip("."), "FieldValueRequired", ""))
+        raise invalid(name, causes)
+
+
+def _quantities(spec: Object) -> list[Any]:
+    holders = [container.get("resources") or {} for place in ("containers", "initContainers")
+               for container in spec.get(place) or [] if isinstance(container, dict)]  # fmt: skip
+    found = [
+        amount for holder in holders for kind in ("limits", "requests") for amount in (holder.get(kind) or {}).values()
+    ]
+    limits = [(volume.get("emptyDir") or {}).get("sizeLimit") for volume in spec.get("volumes") or []]
+    return found + [limit for limit in limits if limit is not None]
+
+
+def _known(value: Any, schema: Any) -> Any:
+    while "$ref" in schema:
+        schema = _contents("_definitions")["$defs"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(value, list):
+        return [_known(item, schema.get("items", {})) for item in value]
+    if not isinstance(value, dict) or not (
+        "properties" in schema or isinstance(schema.get("additionalProperties"), dict)
+    ):
+        return value
+    parts, other = schema.get("properties", {}), schema.get("additionalProperties")
+    kept = {
+        key: _known(item, parts.get(key, other))
+        for key, item in value.items()
+        if key in parts or isinstance(other, dict)
+    }
+    return {key: item for key, item in kept.items() if item is not None}

@@ -1,0 +1,27 @@
+"""Times as Kubernetes writes them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def now() -> str:
+    """Whole seconds, as in an object's metadata."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micro(nanoseconds: int | None = None) -> str:
+    """Microseconds, as in an event's `eventTime`."""
+    return nano(nanoseconds)[:-4] + "Z"
+
+
+def nano(nanoseconds: int | None = None) -> str:
+    """RFC 3339 with nanoseconds, as before each line of a log."""
+    whole, rest = divmod(time.time_ns() if nanoseconds is None else nanoseconds, 10**9)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def parsed(text: str) -> datetime:
+    """The time that a text of any of these forms stands for. Raises ValueError."""
+    return datetime.fromisoformat(text)
