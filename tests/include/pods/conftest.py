@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +16,12 @@ from airflow.sdk.bases.operator import ExecutorSafeguard
 from include.pods.operator import PodStepOperator
 from include.pods.placement import placement_of
 from include.settings import load_settings
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.spec import Image, Namespace, Spec
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 
+IMAGE = "registry.example.com/ml/trainer-tabular:0.1.0"
 KEY = "manual__1-a1b2c3"
 Describe = Callable[..., dict[str, Any]]
 Operator = Callable[..., PodStepOperator]
@@ -41,7 +46,12 @@ def cluster_environment(
             "aws_connection": None,
             "retries": 1,
             "retry_delay_seconds": 0,
-            "kubernetes": {**production["kubernetes"], "connection": "kubernetes_default", **kubernetes},
+            "kubernetes": {
+                **production["kubernetes"],
+                "connection": "kubernetes_default",
+                "variables": {"AWS_ENDPOINT_URL": s3_endpoint, "AWS_DEFAULT_REGION": "us-east-1"},
+                **kubernetes,
+            },
         }
         (folder / "cluster.yaml").write_text(yaml.safe_dump(document))
         load_settings.cache_clear()
@@ -71,3 +81,59 @@ def operator(run: RunFolder, small_churn: Pipeline, monkeypatch: pytest.MonkeyPa
         )  # fmt: skip
 
     return operator
+
+
+class TaskInstance:
+    """What the provider asks of a task's instance; `store` is Airflow's memory between the tries of a task."""
+
+    def __init__(self, task_id: str, try_number: int = 1, store: dict[str, Any] | None = None) -> None:
+        self.dag_id, self.task_id, self.map_index, self.try_number = "churn_training", task_id, -1, try_number
+        self.start_date = datetime.now(UTC)
+        self.store: dict[str, Any] = {} if store is None else store
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+    def get(self, key: str) -> Any:
+        return self.store.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.store[key] = value
+
+
+def context(task_id: str, try_number: int = 1, store: dict[str, Any] | None = None) -> Any:
+    """What a task is given when it runs."""
+    instance = TaskInstance(task_id, try_number, store)
+    dag = SimpleNamespace(parent_dag=None, dag_id=instance.dag_id)
+    return {"run_id": "manual__1", "ti": instance, "dag": dag, "task_state_store": instance}
+
+
+@pytest.fixture
+def kubernetes(cluster_environment: Describe, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """The environment's cluster, of one node without GPUs."""
+    with cluster_for(s3_endpoint) as running:
+        monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", running.connection_json())
+        yield running
+
+
+def cluster_for(s3_endpoint: str, **changes: Any) -> Cluster:
+    """A cluster as `include/kubernetes/base` and the README leave it, with an image that is this very machine."""
+    namespace = Namespace(
+        "ml-training",
+        secrets={
+            "trainer-s3": {"access_key_id": "test-key", "secret_access_key": "test-secret"},
+            "trainer-studies": {"username": "studies", "password": "studies-secret"},
+        },
+        config_maps={"training-cost-rates": {"gpu_hour": "0.25", "cpu_core_hour": "0.05"}},
+        service_accounts=("default", "trainer"),
+    )
+    return Cluster(Spec(**{"namespaces": (namespace,), "images": {IMAGE: Image()}, **changes}))
+
+
+@pytest.fixture
+def evaluated(
+    run: RunFolder, small_churn: Pipeline, begin: Callable[..., RunFolder], evaluate: Callable[..., RunFolder]
+) -> RunFolder:
+    """A run whose next step is `decide`, the quickest one; in these tests a pod does it."""
+    return evaluate(begin(run, small_churn), auc_roc=0.81)
