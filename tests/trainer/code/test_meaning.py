@@ -27,6 +27,7 @@ ADDRESS = "https://git.example/m.git"
             ConfigurationError, "name the authority's file in GIT_SSL_CAINFO", id="certificate",
         ),
         pytest.param("fatal: unable to access 'x': SSL certificate problem: self-signed", ConfigurationError, "trusted", id="self-signed"),
+        pytest.param("fatal: dumb http transport does not support shallow capabilities", ConfigurationError, "dumb", id="dumb"),
         pytest.param("fatal: transport 'ftp' not allowed", ConfigurationError, "correct the address", id="transport"),
         pytest.param("fatal: unable to access 'x': The requested URL returned error: 400", ConfigurationError, "400", id="400"),
         pytest.param("error: file write error: No space left on device", OutageError, "No space left", id="disk"),
