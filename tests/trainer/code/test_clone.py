@@ -316,6 +316,15 @@ def test_nothing_of_the_repository_or_of_the_machine_is_run(
     assert not (target / ".git" / "hooks").exists()
 
 
+def test_submodules_are_left_out(repository: Repository, target: Path, tmp_path: Path) -> None:
+    other = Repository.create(tmp_path / "other", {"a.py": ""})
+    add = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other.address, "sub")
+    git(*add, cwd=repository.folder)
+    repository.commit({})
+    checked_out(Code(repository=repository.address), target)
+    assert [*(target / "sub").iterdir()] == []
+
+
 def test_home_may_be_read_only(repository: Repository, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/proc/nowhere")
     checked_out(Code(repository=repository.address), target)

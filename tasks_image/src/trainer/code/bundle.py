@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OWN = "trainer"
 """It is bundled with every model, wherever it comes from."""
+NOT_BUNDLED = frozenset({OWN, "__main__", "__mp_main__"})
 
 
 @dataclass(frozen=True)
@@ -42,34 +43,26 @@ def bundle() -> Bundle:
     if not folder:
         return NOTHING
     root = Path(folder).resolve()
-    modules = {name: module for name, module in [*sys.modules.items()] if _lies_in(module, root)}
-    names = frozenset(name.partition(".")[0] for name in modules) - {OWN}
+    modules = {name: module for name, module in [*sys.modules.items()] if [*_places(module, root)]}
+    names = frozenset(name.partition(".")[0] for name in modules) - NOT_BUNDLED
     paths = dict.fromkeys(path for name in sorted(names) for path in _places(sys.modules[name], root))
-    imports = {found for path in paths for file in _sources(path) for found in _imported(file)}
+    files = [module.__file__ for name, module in modules.items() if name.partition(".")[0] in names]
+    imports = {found for file in files if file for found in _imported(Path(file))}
     return Bundle(tuple(paths), names, frozenset(imports - names))
-
-
-def _lies_in(module: ModuleType, root: Path) -> bool:
-    return any(True for _ in _places(module, root))
 
 
 def _places(module: ModuleType, root: Path) -> Iterator[Path]:
     """The folders of a package (several if it has no `__init__.py`), or the file of a module, inside the root."""
-    found = [*getattr(module, "__path__", [])] or [getattr(module, "__file__", None) or ""]
-    yield from (Path(place).resolve() for place in found if place and Path(place).resolve().is_relative_to(root))
-
-
-def _sources(path: Path) -> Iterator[Path]:
-    yield from path.rglob("*.py") if path.is_dir() else [path]
+    said = getattr(module, "__dict__", {})  # some modules make up any attribute that they are asked for
+    found = [*said.get("__path__", [])] or [said.get("__file__") or ""]
+    yield from (Path(place) for place in found if place and Path(place).resolve().is_relative_to(root))
 
 
 def _imported(file: Path) -> Iterator[str]:
     """Top-level names that a file imports absolutely, inside functions as well."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError:  # nothing has imported it
+    if file.suffix != ".py":
         return
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

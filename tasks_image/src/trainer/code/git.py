@@ -95,7 +95,7 @@ class Git:
         """
         with tempfile.TemporaryDirectory(prefix="git-") as home:
             git = cls(repository, Path(home))
-            (git.home / "config").write_text(git.configuration, encoding="utf-8")
+            (git.home / ".gitconfig").write_text(git.configuration, encoding="utf-8")
             try:
                 yield git
             except GitFailedError as error:
@@ -152,7 +152,6 @@ class Git:
         return {
             **git_environment(),
             "HOME": str(self.home),
-            "GIT_CONFIG_GLOBAL": str(self.home / "config"),
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_LFS_SKIP_SMUDGE": "1",
             "GIT_ALLOW_PROTOCOL": PROTOCOLS[urlsplit(self.repository).scheme],

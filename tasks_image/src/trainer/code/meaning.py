@@ -20,7 +20,8 @@ _ABSENT = re.compile(
 )
 _CERTIFICATE = re.compile(r"certificate|SSL CA|CAfile", re.IGNORECASE)
 _ADDRESS = re.compile(
-    r"transport '.*' not allowed|not supported or disabled|URL rejected|Malformed|returned error: 4\d\d"
+    r"transport '.*' not allowed|not supported or disabled|dumb http transport|URL rejected|Malformed"
+    r"|returned error: 4\d\d"
 )
 _OUTAGE = re.compile(
     r"Could not resolve|Failed to connect|Couldn't connect|Connection (?:refused|reset|timed out)|Operation too slow"

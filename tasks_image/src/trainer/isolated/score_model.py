@@ -66,9 +66,9 @@ def _score(request: dict[str, Any], folder: str) -> None:
 def _assert_own_code(folder: Path) -> None:
     """The packages that the model runs on must be those bundled with it."""
     code = folder / "code"
-    for name in sorted({one.stem for one in code.iterdir()}) if code.is_dir() else ():
+    for name in sorted({"trainer", *(one.stem for one in code.iterdir())}):
         package = sys.modules.get(name)
-        if package is not None and not _places(package) <= {*code.resolve().iterdir()}:
+        if package is not None and not _places(package) & {*code.resolve().iterdir()}:
             raise RuntimeError(f"the model would run on {package} and not on its own bundled code")
 
 
