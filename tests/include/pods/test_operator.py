@@ -318,12 +318,12 @@ def ended_trigger(trigger: Any) -> dict[str, Any]:
     """The event that the trigger fires, made anew from what Airflow keeps of it."""
     import asyncio
 
-    from airflow.sdk.module_loading import import_string
+    from pydoc import locate
 
     path, arguments = trigger.serialize()
 
     async def fired() -> Any:
-        return [event.payload async for event in import_string(path)(**arguments).run()]
+        return [event.payload async for event in locate(path)(**arguments).run()]
 
     events: list[dict[str, Any]] = asyncio.run(fired())
     assert len(events) == 1
