@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
 from trainer.environment import (
+    THREAD_LIMITS,
     Environment,
+    Means,
     cores,
+    cores_paid,
     git_environment,
     git_login,
+    limit_threads,
     read_environment,
+    read_means,
     variable,
     variable_name,
 )
@@ -29,6 +36,7 @@ def _only_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names_of_the_variables() -> None:
     assert NAMES == [
+        "TRAINER_CORES", "TRAINER_GPUS", "TRAINER_CPU_CORE_HOUR_RATE", "TRAINER_GPU_HOUR_RATE",
         "MLFLOW_TRACKING_URI", "TRAINER_ARTIFACT_LOCATION", "TRAINER_STUDY_STORAGE", "TRAINER_DATA_STORE",
         "TRAINER_SAMPLES", "TRAINER_PIPELINE", "TRAINER_CODE", "TRAINER_AIRFLOW_RUN_ID",
         "TRAINER_GIT_COMMIT", "TRAINER_IMAGE", "TRAINER_LOG_FORMAT",
@@ -42,10 +50,17 @@ def test_only_the_tracking_uri_is_needed() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_variable_reaches_its_field(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    values = {"TRAINER_SAMPLES": "true", "TRAINER_LOG_FORMAT": "json"}
-    monkeypatch.setenv(name, values.get(name, "something"))
+    values = {
+        "TRAINER_SAMPLES": ("true", True),
+        "TRAINER_LOG_FORMAT": ("json", "json"),
+        "TRAINER_CORES": ("1.5", 1.5),
+        "TRAINER_GPUS": ("2", 2),
+        "TRAINER_CPU_CORE_HOUR_RATE": ("0.05", 0.05),
+        "TRAINER_GPU_HOUR_RATE": ("0", 0.0),
+    }
+    text, expected = values.get(name, ("something", "something"))
+    monkeypatch.setenv(name, text)
     field = next(field for field in Environment.model_fields if variable_name(field) == name)
-    expected: object = True if name == "TRAINER_SAMPLES" else values.get(name, "something")
     assert getattr(read_environment(), field) == expected
 
 
@@ -69,6 +84,7 @@ def test_every_wrong_variable_is_named_without_its_value(monkeypatch: pytest.Mon
 
 def test_cores_are_those_that_this_process_may_use() -> None:
     assert 1 <= cores() <= (os.cpu_count() or 1)
+    assert cores_paid() == cores()
 
 
 def test_a_single_variable_needs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,3 +120,77 @@ def test_git_sees_how_to_reach_servers_and_no_secret(monkeypatch: pytest.MonkeyP
     found = git_environment()
     assert found["https_proxy"] == "http://proxy:3128"
     assert "planted" not in found.values()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("0.25", 1), ("1", 1), ("1.9", 1), ("2.5", 2), ("3", 3), ("64", 4)],
+    ids=["part-of-one", "one", "almost-two", "two-and-a-half", "three", "more-than-there-are"],
+)
+def test_cores_of_a_pod_are_whole_and_no_more_than_there_are(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")  # it is asked for where nothing else is known
+    monkeypatch.setenv("TRAINER_CORES", given)
+    assert cores() == expected
+    assert cores_paid() == float(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRAINER_CORES", "0"),
+        ("TRAINER_CORES", "all"),
+        ("TRAINER_CORES", "nan"),
+        ("TRAINER_GPUS", "-1"),
+        ("TRAINER_GPUS", "0.5"),
+        ("TRAINER_GPU_HOUR_RATE", "-0.1"),
+        ("TRAINER_CPU_CORE_HOUR_RATE", "inf"),
+    ],
+)
+def test_means_that_are_none_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=rf"{name}: input should be"):
+        read_means()
+
+
+def test_without_variables_nothing_is_known_of_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert read_means() == Means(cores=None, gpus=0, cpu_core_hour_rate=None, gpu_hour_rate=None)
+
+
+def test_libraries_that_count_cores_are_told_of_a_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in THREAD_LIMITS:
+        monkeypatch.setenv(name, "kept")
+    for name in THREAD_LIMITS[1:]:
+        monkeypatch.delenv(name)
+    limit_threads()
+    assert not {*THREAD_LIMITS[1:]} & {*os.environ}
+    monkeypatch.setenv("TRAINER_CORES", "1")
+    limit_threads()
+    assert [os.environ[name] for name in THREAD_LIMITS] == ["kept", *["1"] * (len(THREAD_LIMITS) - 1)]
+
+
+# Each library says how many threads it would start where nobody tells it a number.
+COUNTED = """
+import os
+from trainer.environment import limit_threads
+limit_threads()
+import joblib, polars, pyarrow
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+print(joblib.cpu_count(), polars.thread_pool_size(), pyarrow.cpu_count(), _openmp_effective_n_threads())
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) == 1, reason="needs more than one core")
+def test_libraries_start_as_many_threads_as_the_pod_has_cores() -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_LIMITS}
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED],
+        env={**environment, "TRAINER_CORES": "1.5"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["1", "1", "1", "1"]

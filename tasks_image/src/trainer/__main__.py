@@ -25,6 +25,8 @@ from trainer.commands import (
     train,
     validate_model,
 )
+from trainer.ending import ends_on_sigterm
+from trainer.environment import limit_threads
 from trainer.errors import TrainerError
 from trainer.run import about
 
@@ -45,6 +47,7 @@ exit codes:
   2  the configuration is wrong
   3  the data is refused
   4  the model is refused
+  143  ended by SIGTERM; trying again goes on
 
 The environment of a step comes from environment variables; `source .airflow/env` sets those of this checkout.
 """
@@ -64,12 +67,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    with about.noted():  # what the command notes of its work is of this command alone
+    with ends_on_sigterm(), about.noted():  # what the command notes of its work is of this command alone
         return _run(parser().parse_args(arguments))
 
 
 def _run(chosen: argparse.Namespace) -> int:
     try:
+        limit_threads()
         code: int = chosen.command(chosen)
     except TrainerError as error:
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))

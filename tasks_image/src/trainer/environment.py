@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +22,8 @@ _FOR_GIT = frozenset({
     "PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO",
     "GIT_SSL_CAPATH", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 })  # fmt: skip
+THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "LOKY_MAX_CPU_COUNT")
+"""What OpenMP (LightGBM, scikit-learn, XGBoost, PyArrow), OpenBLAS (NumPy, SciPy), Polars and joblib read."""
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY")
 
 
@@ -33,10 +36,26 @@ def _without_secret(address: str) -> str:
 Address = Annotated[str, AfterValidator(_without_secret)]
 
 
-class Environment(BaseModel):
-    """The environment variables a step understands: `TRAINER_` and the field's name, unless one says otherwise."""
+M = TypeVar("M", bound="Means")
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+class Means(BaseModel):
+    """What a step may use, and what that costs; needed without the rest of its environment too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    cores: Annotated[float, Field(gt=0)] | None = None
+    """CPU cores of the pod, where it is given less than the machine has."""
+    gpus: Annotated[int, Field(ge=0)] = 0
+    """GPUs of the pod."""
+    cpu_core_hour_rate: Annotated[float, Field(ge=0)] | None = None
+    """US dollars for an hour of one core; unset: costs are not counted."""
+    gpu_hour_rate: Annotated[float, Field(ge=0)] | None = None
+    """US dollars for an hour of one GPU."""
+
+
+class Environment(Means):
+    """The environment variables a step understands: `TRAINER_` and the field's name, unless one says otherwise."""
 
     tracking_uri: Annotated[str, Field(min_length=1)]
     """`MLFLOW_TRACKING_URI`: MLflow's server, or a database for a single machine."""
@@ -60,10 +79,19 @@ class Environment(BaseModel):
 
 def read_environment() -> Environment:
     """The environment of this process; raises ConfigurationError naming the variable that is missing or wrong."""
-    names = {field: variable_name(field) for field in Environment.model_fields}
+    return _read(Environment)
+
+
+def read_means() -> Means:
+    """What this process may use; raises ConfigurationError naming the variable that is wrong."""
+    return _read(Means)
+
+
+def _read(kind: type[M]) -> M:
+    names = {field: variable_name(field) for field in kind.model_fields}
     found = {field: os.environ[name] for field, name in names.items() if os.environ.get(name)}
     try:
-        return Environment.model_validate(found)
+        return kind.model_validate(found)
     except ValidationError as error:
         wrong = "; ".join(
             f"{names[str(detail['loc'][0])]}: {detail['msg'].removeprefix('Value error, ').lower()}"
@@ -129,5 +157,30 @@ def colour_is_refused() -> bool:
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
+    """CPU cores that this process may use, as a number of threads.
+
+    Of a pod's cores a fraction is left out, but for the first one: threads that wait for each other are all as slow
+    as the one that is held back. A container is shown all cores of its machine, so a pod says how many are its own.
+    """
+    given = read_means().cores
+    return _visible_cores() if given is None else min(max(1, math.floor(given)), _visible_cores())
+
+
+def cores_paid() -> float:
+    """CPU cores that are kept for this process, used or not: the pod's, or those of the machine."""
+    given = read_means().cores
+    return float(_visible_cores()) if given is None else given
+
+
+def _visible_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def limit_threads() -> None:
+    """Tell libraries that count the machine's cores themselves how many are this pod's.
+
+    They read it when they are imported. What the environment already says of a library stays.
+    """
+    if read_means().cores is not None:
+        for name in THREAD_LIMITS:
+            os.environ.setdefault(name, str(cores()))

@@ -10,6 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from trainer.addresses import without_login
+from trainer.ending import last_words
 from trainer.environment import read_environment
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def find_run(client: MlflowClient, experiment_id: str, run_key: str, task: str) 
 def child_run(client: MlflowClient, parent: Run, run: RunFolder, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
     """A new MLflow run below the parent for the step of a folder; the block's outcome becomes its status.
 
-    One that an earlier, killed try left running is closed first.
+    One that an earlier, killed try left running is closed first. One that SIGTERM ends is KILLED.
     """
     import mlflow
 
@@ -99,8 +100,14 @@ def child_run(client: MlflowClient, parent: Run, run: RunFolder, name: str, tags
     inherited = {
         key: value for key, value in parent.data.tags.items() if key.startswith(("data.", "trainer.", "code."))
     }
-    with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags={**inherited, **tags, **own}) as active:
+    active = mlflow.start_run(experiment_id=experiment_id, run_name=name, tags={**inherited, **tags, **own})
+    with killed_by_sigterm(client, active), active:
         yield active
+
+
+def killed_by_sigterm(client: MlflowClient, run: Run) -> contextlib.AbstractContextManager[None]:
+    """Around an MLflow run's own block: where SIGTERM ends it, its status is KILLED, and not RUNNING or FAILED."""
+    return last_words(lambda: client.set_terminated(run.info.run_id, "KILLED"))
 
 
 def close_running(

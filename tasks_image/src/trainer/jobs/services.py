@@ -88,18 +88,19 @@ class MlflowService(Spec):
         """The MLflow run that the work is logged to: one that is active already, else a new one."""
         import mlflow
 
-        from trainer.tracking import ensure_experiment
+        from trainer.tracking import ensure_experiment, killed_by_sigterm
 
         if (active := mlflow.active_run()) is not None:
             yield active
             return
-        experiment_id = ensure_experiment(self.client(), run_config.experiment)
-        with mlflow.start_run(
-            experiment_id=experiment_id,
+        client = self.client()
+        started = mlflow.start_run(
+            experiment_id=ensure_experiment(client, run_config.experiment),
             run_name=run_config.name,
             description=run_config.description or None,
             tags=run_config.tags,
-        ) as started:
+        )
+        with killed_by_sigterm(client, started), started:
             yield started
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from trainer.ending import ENDED, last_words
 from trainer.errors import LESS_MEMORY, PromotionConflictError, TrainerError
 from trainer.redaction import without_secrets
 from trainer.run import about
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Result)
+
+ENDED_BY_SIGTERM = (
+    "ended by SIGTERM before it was done: its task or run was ended, or its pod or machine was taken away; "
+    "finished trials stay, and the next try goes on after them"
+)
 
 
 def execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
@@ -49,9 +56,10 @@ def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folde
 
 @contextlib.contextmanager
 def recorded(folder: RunFolder) -> Iterator[None]:
-    """Keep why a block failed, as far as the store still takes it, and raise that."""
+    """Keep why a block failed, or that SIGTERM ended it, as far as the store still takes it, and raise that."""
     try:
-        yield
+        with last_words(functools.partial(_keep_end, folder)):
+            yield
     except Exception as error:
         told = explained(error, folder.uri)
         if isinstance(told, MemoryError):
@@ -65,6 +73,15 @@ def recorded(folder: RunFolder) -> Iterator[None]:
         if told is error:
             raise
         raise told from error
+
+
+def _keep_end(folder: RunFolder) -> None:
+    said = [ENDED_BY_SIGTERM]
+    with contextlib.suppress(Exception):  # it is the end that has to be kept
+        said += [fall_back(folder)] if folder.step in FALLS_BACK else []
+    message = "\n".join(said)
+    failure = Failure(step=folder.step, algorithm=folder.algorithm, error="StepEnded", message=message, exit_code=ENDED)
+    folder.fail(failure)
 
 
 def failure_of(error: Exception, folder: RunFolder) -> Failure:
