@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from trainer.errors import ConfigurationError
-from trainer.models import studies
+from trainer.models import study_storage
 from trainer.models.studies import finished_trials, open_study, sampler, starting_point, study_name, suggest
 from trainer.pipeline import Pipeline, XGBoost, parse_pipeline
 
@@ -177,7 +177,7 @@ def test_a_lock_that_a_killed_process_left_is_taken_over(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(studies, "LOCK_GRACE_SECONDS", 3)
+    monkeypatch.setattr(study_storage, "LOCK_GRACE_SECONDS", 3)
     run_trials(open_study("s", "journal://studies", pipeline), pipeline, 2)
     journal = tmp_path / "studies" / "s.journal"
     (journal.parent / f"{journal.name}.lock").symlink_to(journal)
