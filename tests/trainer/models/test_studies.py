@@ -14,7 +14,15 @@ from optuna.trial import TrialState
 
 from trainer.errors import ConfigurationError
 from trainer.models import study_storage
-from trainer.models.studies import finished_trials, open_study, sampler, starting_point, study_name, suggest
+from trainer.models.studies import (
+    _worker_seed,
+    finished_trials,
+    open_study,
+    sampler,
+    starting_point,
+    study_name,
+    suggest,
+)
 from trainer.pipeline import Pipeline, XGBoost, parse_pipeline
 
 PIPELINE = """
@@ -98,10 +106,27 @@ def test_other_data_space_or_rules_make_another_study(pipeline: Pipeline) -> Non
     assert name.startswith("run1-trees-")
 
 
-@pytest.mark.parametrize("fields", [{"trials": 999}, {"timeout_minutes": 1}, {"parallel_folds": 3}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{"trials": 999}, {"timeout_minutes": 1}, {"parallel_folds": 3}, {"workers": 4}], ids=str
+)
 def test_more_trials_or_time_go_on_with_the_same_study(pipeline: Pipeline, fields: dict[str, Any]) -> None:
     again = study_name("run1", "trees", other(pipeline, "tuning", **fields), "digest-1")
     assert again == study_name("run1", "trees", pipeline, "digest-1")
+
+
+def test_other_resources_go_on_with_the_same_study(pipeline: Pipeline) -> None:
+    document = pipeline.model_dump(mode="json")
+    document["algorithms"]["trees"]["resources"] = {"tune": {"cpu": "4"}}
+    again = study_name("run1", "trees", Pipeline.model_validate(document), "digest-1")
+    assert again == study_name("run1", "trees", pipeline, "digest-1")
+
+
+def test_of_several_workers_each_has_seeds_of_its_own(pipeline: Pipeline) -> None:
+    seeds = {(worker, before): _worker_seed(42, worker, before) for worker in range(1, 65) for before in range(50)}
+    assert len({*seeds.values()}) == len(seeds)
+    assert all(0 <= seed < 2**32 for seed in seeds.values())
+    assert sampler(pipeline, 0, worker=1)._constant_liar
+    assert not sampler(pipeline, 0)._constant_liar
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 7], ids=["first", "while-random", "while-learning"])
