@@ -12,7 +12,7 @@ import sqlalchemy
 
 from tests.postgres import PASSWORD, Postgres
 from trainer.errors import ConfigurationError, OutageError
-from trainer.models.study_storage import open_storage
+from trainer.models.study_storage import TABLES_LOCK, open_storage
 from trainer.run.outages import explained
 
 OPEN_AT = """
@@ -64,8 +64,21 @@ def test_a_machine_that_is_gone_holds_no_lock_for_long(postgres_database: str) -
             connection.execute(sqlalchemy.text(f"SHOW {name}")).scalar()
             for name in ("idle_in_transaction_session_timeout", "lock_timeout", "application_name")
         ]
-    assert said == ["1min", "1min", "trainer"]
+    assert said == ["30s", "1min", "trainer"]
     storage.engine.dispose()
+
+
+def test_tables_that_are_there_are_not_waited_for(postgres_database: str) -> None:
+    first = open_storage(postgres_database, "s")
+    assert isinstance(first, optuna.storages.RDBStorage)
+    with first.engine.begin() as connection:
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": TABLES_LOCK})
+        began = time.monotonic()
+        second = open_storage(postgres_database, "s")
+        assert time.monotonic() - began < 20
+    for storage in (first, second):
+        assert isinstance(storage, optuna.storages.RDBStorage)
+        storage.engine.dispose()
 
 
 def test_a_connection_that_died_between_two_trials_is_replaced(postgres: Postgres, postgres_database: str) -> None:

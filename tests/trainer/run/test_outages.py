@@ -50,7 +50,8 @@ def test_stores_are_named_too(error: Exception, told: str) -> None:
 
 @pytest.mark.parametrize("kind", ["OperationalError", "InterfaceError", "DatabaseError"])
 def test_a_connection_that_is_lost_is_an_outage(kind: str) -> None:
-    raised = getattr(sqlalchemy.exc, kind)("SELECT 1", None, Exception("server closed the connection"), True)
+    raised = getattr(sqlalchemy.exc, kind)("SELECT 1", None, Exception("server closed the connection"))
+    raised.connection_invalidated = kind == "DatabaseError"
     outer = RuntimeError("An exception is raised during the commit")
     outer.__cause__ = raised
     assert is_database_outage(outer)

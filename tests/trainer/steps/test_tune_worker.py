@@ -140,13 +140,19 @@ def stop_in_mid_trial(process: subprocess.Popen[str], folder: RunFolder, storage
     """Halt a worker where it has scored some of a trial's folds."""
 
     def is_at_one() -> bool:
-        process.send_signal(signal.SIGCONT)
-        time.sleep(0.05)
-        process.send_signal(signal.SIGSTOP)
         running = [trial for trial in trials_of(folder, storage) if trial.state == TrialState.RUNNING]
         return bool(running and running[0].intermediate_values)
 
-    wait_for(is_at_one, [process])
+    def is_held_at_one() -> bool:
+        if not is_at_one():
+            return False
+        process.send_signal(signal.SIGSTOP)
+        held = is_at_one()
+        if not held:  # it was at the next already
+            process.send_signal(signal.SIGCONT)
+        return held
+
+    wait_for(is_held_at_one, [process])
 
 
 def test_what_a_killed_worker_leaves_is_made_up_for(

@@ -35,12 +35,12 @@ CONNECTION = {
     "tcp_user_timeout": 60_000,
 }
 """libpq's: a server that is gone without a word is noticed within a minute or so."""
-SESSION = (
-    "SET idle_in_transaction_session_timeout = '60s'",  # a machine that is gone must not hold a study's lock for hours
-    "SET lock_timeout = '60s'",
-)
+SESSION = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "60s"}
+"""The server's: a process that is frozen, or whose machine is gone, must not hold a study's lock for hours."""
 TABLES_LOCK = 0x0_7261_696E_6572
 """The number of the lock under which Optuna's tables are made; any, as long as all processes agree on it."""
+HAS_TABLES = "SELECT to_regclass('alembic_version') IS NOT NULL AND to_regclass('version_info') IS NOT NULL"
+"""Whether Optuna has made all its tables: the first of these is the last that it makes, in one go with its only row."""
 
 
 def open_storage(address: str, name: str) -> optuna.storages.BaseStorage:
@@ -101,8 +101,10 @@ def _postgresql(url: sqlalchemy.URL) -> optuna.storages.BaseStorage:
     address = url.render_as_string(hide_password=False)
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=own)
     with engine.begin() as connection:
-        connection.execute(sqlalchemy.text(SESSION[1].replace("SET", "SET LOCAL", 1)))
-        connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": TABLES_LOCK})
+        if not connection.scalar(sqlalchemy.text(HAS_TABLES)):
+            for name, value in SESSION.items():
+                connection.execute(sqlalchemy.text(f"SET LOCAL {name} = '{value}'"))
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": TABLES_LOCK})
         storage = optuna.storages.RDBStorage(address, engine_kwargs={**ENGINE, "connect_args": own})
     storage.engine.dispose()  # what it has connected so far has not been told what follows
     sqlalchemy.event.listen(storage.engine, "connect", _settle_session)
@@ -111,8 +113,8 @@ def _postgresql(url: sqlalchemy.URL) -> optuna.storages.BaseStorage:
 
 def _settle_session(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
-        for setting in SESSION:
-            cursor.execute(setting)
+        for name, value in SESSION.items():
+            cursor.execute(f"SET {name} = '{value}'")
     connection.commit()
 
 
