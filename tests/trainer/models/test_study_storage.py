@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import optuna
 import pytest
@@ -124,3 +126,16 @@ def test_what_is_no_address_is_said_without_repeating_it(address: str) -> None:
         open_storage(address, "s")
     assert "p4ssword" not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+def test_what_one_worker_tears_the_next_to_write_mends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    address = f"journal://{tmp_path}"
+    one = optuna.create_study(study_name="s", storage=open_storage(address, "s"))
+    other = loaded(address, "s")
+    one.tell(one.ask(), 1.0)
+    with (tmp_path / "s.journal").open("ab") as journal:
+        journal.write(b'{"op_code":6,"worker_')
+    with caplog.at_level(logging.WARNING, logger="trainer"):
+        other.tell(other.ask(), 2.0)
+    assert caplog.text.count("s.journal: 21 bytes of an unfinished record are cut off") == 1
+    assert [trial.value for trial in loaded(address, "s").trials] == [1.0, 2.0]

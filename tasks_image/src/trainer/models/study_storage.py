@@ -123,26 +123,46 @@ def _journal(folder: Path, name: str) -> optuna.storages.BaseStorage:
     import optuna
 
     folder.mkdir(parents=True, exist_ok=True)
-    file = str(folder / f"{name}.journal")
-    lock = optuna.storages.journal.JournalFileSymlinkLock(file, grace_period=LOCK_GRACE_SECONDS)
-    _cut_torn_end(Path(file), lock)
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(file, lock_obj=lock))
-
-
-def _cut_torn_end(journal: Path, lock: optuna.storages.journal.BaseJournalFileLock) -> None:
-    """Cut off a last line that has no end: a full disk or a kill has torn it, and Optuna would write on behind it."""
-    if not journal.exists() or _whole_length(journal) == journal.stat().st_size:
-        return
-    lock.acquire()
-    try:
-        length = _whole_length(journal)
-        if torn := journal.stat().st_size - length:  # else another worker was just writing it
-            logger.warning("%s: %d bytes of an unfinished record are cut off", journal, torn)
-            os.truncate(journal, length)
-    finally:
+    file = folder / f"{name}.journal"
+    own = optuna.storages.journal.JournalFileSymlinkLock(str(file), grace_period=LOCK_GRACE_SECONDS)
+    lock = _MendingLock(file, own)
+    if _is_torn(file):
+        lock.acquire()
         lock.release()
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file), lock_obj=lock))
 
 
-def _whole_length(journal: Path) -> int:
-    """The length up to the end of the last line that has one."""
-    return journal.read_bytes().rfind(b"\n") + 1
+class _MendingLock:
+    """A journal's lock; who gets it finds a whole journal.
+
+    A full disk can tear the last line of any of the workers, and Optuna would write on behind it.
+    """
+
+    def __init__(self, journal: Path, lock: optuna.storages.journal.BaseJournalFileLock) -> None:
+        self._journal = journal
+        self._lock = lock
+
+    def acquire(self) -> bool:
+        taken = bool(self._lock.acquire())
+        if _is_torn(self._journal):
+            _cut_torn_end(self._journal)
+        return taken
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def _is_torn(journal: Path) -> bool:
+    """Whether the last line of a journal has no end; it may be that another worker is just writing it."""
+    if not journal.exists() or not journal.stat().st_size:
+        return False
+    with journal.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
+def _cut_torn_end(journal: Path) -> None:
+    whole = journal.read_bytes().rfind(b"\n") + 1
+    torn = journal.stat().st_size - whole
+    logger.warning("%s: %d bytes of an unfinished record are cut off", journal, torn)
+    os.truncate(journal, whole)
