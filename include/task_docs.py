@@ -19,6 +19,7 @@ TASK_DOCS = {
     "detect_drift": "Compares the snapshot with the one that production's model was trained on. See `drift.html`.",
     "engineer_features": "Splits the rows, fits feature constants on the training rows, computes the features. Slices "
     "and expectations that could not be judged later end the run here.",
+    "tune_worker": "One of several workers that share the trials of a search; what one leaves undone, `tune` does.",
     "tune": "Searches hyperparameters with Optuna by cross-validation on the training rows. Killed, it resumes.",
     "train": "Trains one candidate with the parameters found and logs it to MLflow with code and signature.",
     "evaluate": "Chooses the challenger on validation rows; scores it and production, each in a process of its own, on "

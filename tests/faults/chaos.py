@@ -51,7 +51,7 @@ class Run:
 
     def go(self, chance: random.Random | None, lengths: dict[str, float], kills: int) -> None:
         """Run every step to its end, killing some tries on the way."""
-        for step, algorithm in parts_of_run([ALGORITHM]):
+        for step, algorithm, _ in parts_of_run([ALGORITHM]):
             label = " ".join(filter(None, (step, algorithm)))
             for _ in range(kills if chance is not None else 0):
                 if chance is not None and chance.random() < 0.5:

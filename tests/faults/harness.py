@@ -25,7 +25,7 @@ from trainer.__main__ import main
 from trainer.decision import DecisionResult
 from trainer.run import RunFolder, run_key
 from trainer.run.results import RegisterResult
-from trainer.run.steps import parts_of_run
+from trainer.run.steps import Part, parts_of_run
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -122,7 +122,7 @@ class World:
         `before` names steps and what is done to the world before each.
         """
         failed, code = None, 0
-        for name, algorithm in parts_of_run([ALGORITHM]):
+        for name, algorithm, _ in parts_of_run([ALGORITHM]):
             if name == "report" or not self._is_due(name, run_id):
                 continue
             (before or {}).get(name, lambda: None)()
@@ -224,7 +224,8 @@ def assert_nothing_is_left(world: World, ended: Ended) -> None:
     if ended.failed.step in READ_BY_NO_STEP:
         return
     parts = [part for part in parts_of_run([ALGORITHM]) if part[0] != "report"]
-    for name, algorithm in parts[parts.index((ended.failed.step, ended.failed.algorithm)) + 1 :]:
+    failed = Part(ended.failed.step, ended.failed.algorithm)
+    for name, algorithm, _ in parts[parts.index(failed) + 1 :]:
         code = world.step(name, algorithm, run_id=ended.run_id)
         assert code == STEP_NOT_DONE, f"{name} took what {ended.failed.label} left"
         failure = ended.folder.at(name, algorithm).failure()

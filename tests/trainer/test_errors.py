@@ -16,6 +16,7 @@ from trainer.errors import (
     OutageError,
     PromotionConflictError,
     StepNotDoneError,
+    StudyTakenOverError,
     TrainerError,
 )
 
@@ -27,6 +28,7 @@ TREE = [
     (ModelRefusedError, ValueError, 4, False),
     (PromotionConflictError, ModelRefusedError, 4, False),
     (ModelTrainingError, RuntimeError, 1, True),
+    (StudyTakenOverError, ModelTrainingError, 1, True),
     (OutageError, OSError, 1, True),
 ]
 

@@ -242,6 +242,11 @@ def test_wrong_parameters_of_a_start_exit_with_2(
     [
         pytest.param(["start"], "name the pipeline's file with --pipeline, or set TRAINER_PIPELINE", id="no-pipeline"),
         pytest.param(["tune"], "step tune: --algorithm must be one of ['xgboost'], not ''", id="no-algorithm"),
+        pytest.param(
+            ["tune_worker", "--algorithm", "xgboost", "--worker", "2"],
+            "step tune_worker: --worker must be a number from 1 to 1 (`tuning.workers`), not 2",
+            id="no-such-worker",
+        ),
         pytest.param(["train", "--algorithm", "svm"], "must be one of ['xgboost'], not 'svm'", id="other-algorithm"),
         pytest.param(["decide", "--algorithm", "xgboost"], "must be one of [''], not 'xgboost'", id="too-many"),
     ],

@@ -73,9 +73,9 @@ def assert_closed(world: World) -> None:
 def test_tune_loses_no_trial_and_repeats_none(
     point: tuple[str, ...], world_after: Stage, stages: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainer.models import studies
+    from trainer.models import study_storage
 
-    monkeypatch.setattr(studies, "LOCK_GRACE_SECONDS", 3)
+    monkeypatch.setattr(study_storage, "LOCK_GRACE_SECONDS", 3)
     world = world_after("engineer_features")
     kill(world, point, "tune", ALGORITHM)
     assert world.folder.at("tune", ALGORITHM).result_or_none(TuneResult) is None

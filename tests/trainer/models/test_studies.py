@@ -13,8 +13,16 @@ import pytest
 from optuna.trial import TrialState
 
 from trainer.errors import ConfigurationError
-from trainer.models import studies
-from trainer.models.studies import finished_trials, open_study, sampler, starting_point, study_name, suggest
+from trainer.models import study_storage
+from trainer.models.studies import (
+    _worker_seed,
+    finished_trials,
+    open_study,
+    sampler,
+    starting_point,
+    study_name,
+    suggest,
+)
 from trainer.pipeline import Code, Pipeline, XGBoost, parse_pipeline
 
 PIPELINE = """
@@ -108,10 +116,27 @@ def test_another_commit_makes_another_study_and_without_code_the_name_is_as_ever
     assert study_name("run1", "trees", pipeline.model_copy(update={"code": moved}), "digest-1") == names[0]
 
 
-@pytest.mark.parametrize("fields", [{"trials": 999}, {"timeout_minutes": 1}, {"parallel_folds": 3}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{"trials": 999}, {"timeout_minutes": 1}, {"parallel_folds": 3}, {"workers": 4}], ids=str
+)
 def test_more_trials_or_time_go_on_with_the_same_study(pipeline: Pipeline, fields: dict[str, Any]) -> None:
     again = study_name("run1", "trees", other(pipeline, "tuning", **fields), "digest-1")
     assert again == study_name("run1", "trees", pipeline, "digest-1")
+
+
+def test_other_resources_go_on_with_the_same_study(pipeline: Pipeline) -> None:
+    document = pipeline.model_dump(mode="json")
+    document["algorithms"]["trees"]["resources"] = {"tune": {"cpu": "4"}}
+    again = study_name("run1", "trees", Pipeline.model_validate(document), "digest-1")
+    assert again == study_name("run1", "trees", pipeline, "digest-1")
+
+
+def test_of_several_workers_each_has_seeds_of_its_own(pipeline: Pipeline) -> None:
+    seeds = {(worker, before): _worker_seed(42, worker, before) for worker in range(1, 65) for before in range(50)}
+    assert len({*seeds.values()}) == len(seeds)
+    assert all(0 <= seed < 2**32 for seed in seeds.values())
+    assert sampler(pipeline, 0, worker=1)._constant_liar
+    assert not sampler(pipeline, 0)._constant_liar
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 7], ids=["first", "while-random", "while-learning"])
@@ -187,7 +212,7 @@ def test_a_lock_that_a_killed_process_left_is_taken_over(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(studies, "LOCK_GRACE_SECONDS", 3)
+    monkeypatch.setattr(study_storage, "LOCK_GRACE_SECONDS", 3)
     run_trials(open_study("s", "journal://studies", pipeline), pipeline, 2)
     journal = tmp_path / "studies" / "s.journal"
     (journal.parent / f"{journal.name}.lock").symlink_to(journal)

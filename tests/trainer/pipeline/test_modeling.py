@@ -80,6 +80,8 @@ def test_kinds() -> None:
         pytest.param(Tuning, {"folds": 21}, id="too-many-folds"),
         pytest.param(Tuning, {"parallel_folds": 0}, id="parallel"),
         pytest.param(Tuning, {"startup_trials": 0}, id="startup"),
+        pytest.param(Tuning, {"workers": 0}, id="no-worker"),
+        pytest.param(Tuning, {"workers": 65}, id="too-many-workers"),
         pytest.param(EarlyStopping, {"rounds": 0}, id="rounds"),
         pytest.param(EarlyStopping, {"holdout": 0}, id="no-holdout"),
         pytest.param(EarlyStopping, {"holdout": 0.5}, id="half-held-out"),

@@ -45,6 +45,11 @@ def test_addresses(run: RunFolder) -> None:
     assert tune.path("a.json") == f"{run.root}/tune/xgboost/a.json"
     assert tune.uri_of("a.json") == f"{run.uri}/tune/xgboost/a.json"
     assert tune.at("").uri_of() == run.uri
+    worker = run.at("tune_worker", "xgboost", 2)
+    assert worker.label == "tune_worker xgboost 2"
+    assert worker.path("a.json") == f"{run.root}/tune_worker/xgboost/2/a.json"
+    assert worker.uri_of("a.json") == f"{run.uri}/tune_worker/xgboost/2/a.json"
+    assert worker.at("tune", "xgboost") == tune
     assert run.is_local == run.uri.startswith("file://")
 
 

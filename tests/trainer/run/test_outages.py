@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 
 import pytest
+import sqlalchemy
 
 from trainer.errors import DataValidationError, OutageError
-from trainer.run.outages import explained, mlflow_outage
+from trainer.run.outages import explained, is_database_outage, mlflow_outage
 
 API = "API request to http://me:secret@mlflow:5000/api/2.0/mlflow/runs/create failed with exception "
 
@@ -45,6 +46,22 @@ def test_mlflow_is_named_without_its_password(text: str, told: str) -> None:
 def test_stores_are_named_too(error: Exception, told: str) -> None:
     with pytest.raises(OutageError, match=told):
         raise explained(error, "s3://b/runs/key")
+
+
+@pytest.mark.parametrize("kind", ["OperationalError", "InterfaceError", "DatabaseError"])
+def test_a_connection_that_is_lost_is_an_outage(kind: str) -> None:
+    raised = getattr(sqlalchemy.exc, kind)("SELECT 1", None, Exception("server closed the connection"))
+    raised.connection_invalidated = kind == "DatabaseError"
+    outer = RuntimeError("An exception is raised during the commit")
+    outer.__cause__ = raised
+    assert is_database_outage(outer)
+    with pytest.raises(OutageError, match="a database does not answer .*server closed the connection"):
+        raise explained(outer, "/runs")
+
+
+def test_what_a_database_refuses_is_no_outage() -> None:
+    assert not is_database_outage(sqlalchemy.exc.IntegrityError("INSERT", None, Exception("duplicate key")))
+    assert not is_database_outage(ValueError("a database does not answer"))
 
 
 def test_the_cause_counts_as_well() -> None:

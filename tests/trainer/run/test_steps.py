@@ -9,12 +9,12 @@ import pkgutil
 import pytest
 
 import trainer.steps
-from trainer.run.steps import PER_ALGORITHM, STEPS, parts_of_run
+from trainer.run.steps import PER_ALGORITHM, PER_WORKER, STEPS, Part, parts_of_run
 
 
 def test_the_order() -> None:
     assert STEPS == (
-        "start", "ingest", "validate", "detect_drift", "engineer_features", "tune", "train", "evaluate", "explain",
+        "start", "ingest", "validate", "detect_drift", "engineer_features", "tune_worker", "tune", "train", "evaluate", "explain",
         "decide", "register", "accept", "promote", "report",
     )  # fmt: skip
 
@@ -31,5 +31,13 @@ def test_a_steps_module_has_run(name: str) -> None:
 
 def test_parts_of_a_run() -> None:
     parts = parts_of_run(["xgboost", "forest"])
-    assert parts[5:9] == [("tune", "xgboost"), ("tune", "forest"), ("train", "xgboost"), ("train", "forest")]
-    assert [step for step, algorithm in parts if not algorithm] == [step for step in STEPS if step not in PER_ALGORITHM]
+    each = [Part("tune", "xgboost"), Part("tune", "forest"), Part("train", "xgboost"), Part("train", "forest")]
+    assert parts[5:9] == each
+    assert [part.step for part in parts if not part.algorithm] == [step for step in STEPS if step not in PER_ALGORITHM]
+
+
+def test_workers_that_share_a_study_come_before_its_result() -> None:
+    parts = parts_of_run(["xgboost", "forest"], workers=2)
+    assert parts[5:9] == [Part("tune_worker", name, number) for name in ("xgboost", "forest") for number in (1, 2)]
+    assert parts[9] == Part("tune", "xgboost")
+    assert [part for part in parts if part.step not in PER_WORKER] == parts_of_run(["xgboost", "forest"])

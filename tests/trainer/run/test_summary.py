@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import changed
 from trainer.decision import DecisionResult, decide_run
 from trainer.errors import ModelRefusedError
 from trainer.pipeline import Pipeline, parse_pipeline
@@ -26,6 +27,8 @@ from trainer.run.results import (
     PromoteResult,
     RegisterResult,
     StartResult,
+    TuneResult,
+    TuneWorkerResult,
     ValidateResult,
 )
 from trainer.run.summary import Summary, build_summary, write_summary
@@ -207,6 +210,26 @@ def test_failed(run: RunFolder, pipeline: Pipeline) -> None:
     assert [failure.algorithm for failure in summary.failures] == ["xgboost", "lightgbm"]
     assert (summary.candidates, summary.metrics, summary.gates, summary.winner) == ([], {}, [], "")
     assert (summary.validation, summary.drift) == (None, None)
+
+
+def test_a_worker_that_failed_counts_until_its_work_is_done(run: RunFolder, pipeline: Pipeline) -> None:
+    started(run, changed(pipeline, tuning={**pipeline.tuning.model_dump(mode="json"), "workers": 2}))
+    killed = Failure(
+        step="tune_worker", algorithm="xgboost", worker=2, error="StepKilled", message="gone", exit_code=137
+    )
+    run.at("tune_worker", "xgboost", 2).fail(killed)
+    share = TuneWorkerResult(algorithm="xgboost", worker=1, study="s", trials=7, pruned=0, time_is_up=False)
+    done(run.at("tune_worker", "xgboost", 1), share, 5.0)
+    assert build_summary(run).reason == "tune_worker xgboost 2: StepKilled: gone"
+    best = {"cv_mean": 0.8, "cv_std": 0.1, "fold_scores": [0.8], "params": {}}
+    done(
+        run.at("tune", "xgboost"),
+        TuneResult(algorithm="xgboost", enabled=True, study="s", metric="auc_roc", trials=8, pruned=0, **best),
+        2.0,
+    )
+    summary = build_summary(run)
+    assert (summary.failures, summary.outcome) == ([], "unfinished")
+    assert summary.seconds["tune_worker xgboost 1"] == 5.0
 
 
 def test_refused_data_is_a_failed_run(run: RunFolder, pipeline: Pipeline) -> None:

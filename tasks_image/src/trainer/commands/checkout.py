@@ -16,7 +16,7 @@ from trainer.errors import ConfigurationError
 from trainer.parent import stop_with_parent
 from trainer.run import RunFolder, about
 from trainer.run.execute import recorded
-from trainer.run.steps import STEPS
+from trainer.run.steps import STEPS, Part
 from trainer.scratch import scratch_space
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument("--run", required=True, metavar="URI", help="the run folder: a path or an fsspec address")
     command.add_argument("--step", required=True, choices=STEPS, metavar="NAME", help="the step that needs the code")
-    command.add_argument("--algorithm", default="", help="the step's algorithm (tune and train)")
-    command.add_argument("--worker", default="", metavar="K", help="the step's worker, where it has several")
+    command.add_argument("--algorithm", default="", help="the step's algorithm (tune_worker, tune and train)")
+    command.add_argument("--worker", type=int, default=0, metavar="K", help="which of a study's workers (tune_worker)")
     command.add_argument("--pipeline", metavar="FILE", help="the pipeline's YAML (start; else $TRAINER_PIPELINE)")
     command.add_argument("--to", metavar="FOLDER", help="where the clone goes (default: $TRAINER_CODE)")
     command.set_defaults(command=run)
@@ -50,9 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     stop_with_parent()
     logs.set_up("json" if variable("log_format") == "json" else "text")
     folder = RunFolder.open(arguments.run)
-    about.note(run_key=folder.key, step=arguments.step, algorithm=arguments.algorithm)
-    part = "/".join(filter(None, (arguments.algorithm, arguments.worker)))
-    own = folder.at(arguments.step, part)
+    part = Part(arguments.step, arguments.algorithm, arguments.worker)
+    about.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
+    own = folder.at(*part)
     with scratch_space(f"checkout for {own.uri_of()}"), recorded(own):
         pipeline = given_pipeline(arguments.pipeline) if arguments.step == "start" else folder.pipeline()
         about.note(pipeline=pipeline.name)

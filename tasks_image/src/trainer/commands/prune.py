@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _remove(run: StoredRun, in_use: Mapping[str, str], other_keys: set[str]) -> None:
     """Remove a run and its journals, unless a version that came from it has got an alias in the meantime."""
-    from trainer.models.studies import remove_journals
+    from trainer.models.study_storage import remove_journals
 
     if user := user_of(run, in_use):
         sys.stdout.write(f"  kept after all  {run.name}: {user} came from it\n")

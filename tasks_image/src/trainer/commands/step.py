@@ -14,7 +14,7 @@ from trainer.parent import stop_with_parent
 from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline
 from trainer.run import RunFolder, about
 from trainer.run.execute import execute, recorded
-from trainer.run.steps import PER_ALGORITHM, STEPS
+from trainer.run.steps import PER_ALGORITHM, PER_WORKER, STEPS, Part
 from trainer.scratch import scratch_space
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument("name", choices=STEPS, metavar="NAME", help=", ".join(STEPS))
     command.add_argument("--run", required=True, metavar="URI", help="the run folder: a path or an fsspec address")
-    command.add_argument("--algorithm", default="", help="which algorithm (tune and train)")
+    command.add_argument("--algorithm", default="", help="which algorithm (tune_worker, tune and train)")
+    command.add_argument("--worker", type=int, default=0, metavar="K", help="which of a study's workers (tune_worker)")
     command.add_argument("--pipeline", metavar="FILE", help="the pipeline's YAML (start; else $TRAINER_PIPELINE)")
     command.add_argument("--parameters", default="{}", metavar="JSON", help='run parameters (start): {"trials": 5}')
     command.set_defaults(command=run)
@@ -45,30 +46,43 @@ def run(arguments: argparse.Namespace) -> int:
     stop_with_parent()
     logs.set_up(read_environment().log_format)
     folder = RunFolder.open(arguments.run)
-    about.note(run_key=folder.key, step=arguments.name, algorithm=arguments.algorithm)
-    own = folder.at(arguments.name, arguments.algorithm)
+    part = Part(arguments.name, arguments.algorithm, arguments.worker)
+    about.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
+    own = folder.at(*part)
     with scratch_space(own.uri_of()):
         with recorded(own):
             pipeline = _pipeline(arguments, folder)
             about.note(pipeline=pipeline.name)
-            step = step_of(arguments.name, pipeline, arguments.algorithm)
+            step = step_of(pipeline, part)
         execute(step, pipeline, own)
     return 0
 
 
-def run_step(name: str, folder: RunFolder, pipeline: Pipeline, algorithm: str = "") -> None:
-    """Run a step by its name. Raises ConfigurationError for an algorithm that is missing or not the pipeline's."""
+def run_step(name: str, folder: RunFolder, pipeline: Pipeline, algorithm: str = "", worker: int = 0) -> None:
+    """Run a step by its name. Raises ConfigurationError for an algorithm or a worker that the pipeline has not."""
+    part = Part(name, algorithm, worker)
     ready = with_code(pipeline, freeze=name == "start")
-    execute(step_of(name, ready, algorithm), ready, folder.at(name, algorithm))
+    execute(step_of(ready, part), ready, folder.at(*part))
 
 
-def step_of(name: str, pipeline: Pipeline, algorithm: str) -> Callable[[Pipeline, RunFolder], Result]:
-    """The step's function. Raises ConfigurationError for an algorithm that is missing or not the pipeline's."""
-    allowed = pipeline.selected_algorithms if name in PER_ALGORITHM else [""]
-    if algorithm not in allowed:
-        raise ConfigurationError(f"step {name}: --algorithm must be one of {allowed}, not {algorithm!r}")
-    step: Callable[[Pipeline, RunFolder], Result] = importlib.import_module(f"trainer.steps.{name}").run
+def step_of(pipeline: Pipeline, part: Part) -> Callable[[Pipeline, RunFolder], Result]:
+    """The step's function. Raises ConfigurationError for an algorithm or a worker that the pipeline has not."""
+    allowed = pipeline.selected_algorithms if part.step in PER_ALGORITHM else [""]
+    if part.algorithm not in allowed:
+        raise ConfigurationError(f"step {part.step}: --algorithm must be one of {allowed}, not {part.algorithm!r}")
+    _check_worker(pipeline, part)
+    step: Callable[[Pipeline, RunFolder], Result] = importlib.import_module(f"trainer.steps.{part.step}").run
     return step
+
+
+def _check_worker(pipeline: Pipeline, part: Part) -> None:
+    if part.step not in PER_WORKER and part.worker:
+        raise ConfigurationError(f"step {part.step}: it is not shared by workers; leave out --worker")
+    workers = pipeline.tuning.workers
+    if part.step in PER_WORKER and not 1 <= part.worker <= workers:
+        raise ConfigurationError(
+            f"step {part.step}: --worker must be a number from 1 to {workers} (`tuning.workers`), not {part.worker}"
+        )
 
 
 def _pipeline(arguments: argparse.Namespace, folder: RunFolder) -> Pipeline:

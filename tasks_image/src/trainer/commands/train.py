@@ -71,7 +71,7 @@ def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
     run_step("start", folder, pipeline)
     frozen = folder.pipeline()
     try:
-        for name, algorithm in parts_of_run(frozen.selected_algorithms):
+        for name, algorithm, _ in parts_of_run(frozen.selected_algorithms):  # one process: nobody to share a study with
             if name not in ("start", "report") and _is_due(name, folder, frozen, register=register):
                 run_step(name, folder, frozen, algorithm)
     finally:

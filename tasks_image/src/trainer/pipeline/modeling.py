@@ -107,6 +107,9 @@ class Tuning(Spec):
     timeout_minutes: Annotated[float, Field(gt=0)] = 60
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     metric: str
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that share the study's trials. With several, the order of the trials, and so the result, depends on
+    which of them is faster; with one, the same seed gives the same result."""
     seed: int = 42
     parallel_folds: Annotated[int, Field(ge=1)] | None = None
     """Folds fitted at the same time; by default one per core."""

@@ -38,7 +38,8 @@ def execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder
 
     What the world did to it (MLflow away, a disk full) is raised as an OutageError.
     """
-    with about.noted(pipeline=pipeline.name, run_key=folder.key, step=folder.step, algorithm=folder.algorithm):
+    part = {"step": folder.step, "algorithm": folder.algorithm, "worker": folder.worker or None}
+    with about.noted(pipeline=pipeline.name, run_key=folder.key, **part):
         return _execute(step, pipeline, folder)
 
 
@@ -90,6 +91,7 @@ def failure_of(error: Exception, folder: RunFolder) -> Failure:
     return Failure(
         step=folder.step,
         algorithm=folder.algorithm,
+        worker=folder.worker,
         error=type(error).__name__,
         message=without_secrets("\n".join([str(error), *notes])),
         exit_code=error.exit_code if isinstance(error, TrainerError) else 1,

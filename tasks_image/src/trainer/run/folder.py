@@ -1,7 +1,8 @@
 """The run folder: where the steps of a run hand over to each other.
 
-A step owns `{step}` or `{step}/{algorithm}` inside `{artifact_store}/{pipeline}/{run key}`. It writes its files there
-and, last and atomically, `result.json`: a step is done if and only if that file is there.
+A step owns `{step}`, `{step}/{algorithm}` or `{step}/{algorithm}/{worker}` inside
+`{artifact_store}/{pipeline}/{run key}`. It writes its files there and, last and atomically, `result.json`: a step is
+done if and only if that file is there.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class RunFolder:
     root: str
     step: str = ""
     algorithm: str = ""
+    worker: int = 0
+    """Of a step that several workers share, the number of one of them, from 1."""
 
     @classmethod
     def open(cls, uri: str, filesystem: Any = None) -> RunFolder:
@@ -61,9 +64,9 @@ class RunFolder:
             raise ConfigurationError(f"run folder {uri!r}: {error}") from error
         return cls(uri, filesystem or own, root)
 
-    def at(self, step: str, algorithm: str | None = None) -> RunFolder:
-        """The folder of a step, or of a step's part for one algorithm."""
-        return replace(self, step=step, algorithm=algorithm or "")
+    def at(self, step: str, algorithm: str | None = None, worker: int = 0) -> RunFolder:
+        """The folder of a step, or of a step's part for one algorithm, or for one of the workers that share it."""
+        return replace(self, step=step, algorithm=algorithm or "", worker=worker)
 
     @property
     def key(self) -> str:
@@ -72,16 +75,20 @@ class RunFolder:
 
     @property
     def label(self) -> str:
-        """The step as a person would call it, such as `tune xgboost`."""
-        return " ".join(part for part in (self.step, self.algorithm) if part)
+        """The step as a person would call it, such as `tune xgboost` or `tune_worker xgboost 2`."""
+        return " ".join(self._parts)
+
+    @property
+    def _parts(self) -> list[str]:
+        return [part for part in (self.step, self.algorithm, str(self.worker or "")) if part]
 
     def path(self, name: str = "") -> str:
         """The path, on the filesystem, of a file of the step (of the run, where no step is chosen)."""
-        return "/".join(part for part in (self.root, self.step, self.algorithm, name) if part)
+        return "/".join(part for part in (self.root, *self._parts, name) if part)
 
     def uri_of(self, name: str = "") -> str:
         """The address of a file of the step."""
-        return "/".join(part for part in (self.uri, self.step, self.algorithm, name) if part)
+        return "/".join(part for part in (self.uri, *self._parts, name) if part)
 
     @property
     def is_local(self) -> bool:

@@ -18,6 +18,7 @@ FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 HTTP_LIBRARIES = ("requests", "urllib3")
 STORE_LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "s3fs", "fsspec")
 DATABASE_LIBRARIES = ("sqlalchemy", "optuna", "sqlite3", "psycopg2")
+LOST_CONNECTION = ("OperationalError", "InterfaceError")
 LONGEST_CAUSE = 300
 
 
@@ -84,11 +85,17 @@ def _errno(error: BaseException) -> int | None:
     return int(told[1]) if told else None
 
 
+def is_database_outage(error: BaseException) -> bool:
+    """Whether a database is to blame that may be back soon."""
+    return any(_of_database(found) for found in _chain(error))
+
+
 def _of_database(error: BaseException) -> str:
     text = str(error)
     if "database is locked" in text:
         return "a database is locked by another process, and waiting did not help: end that process or let it finish"
-    if _library(error) in DATABASE_LIBRARIES and type(error).__name__ == "OperationalError":
+    lost = type(error).__name__ in LOST_CONNECTION or getattr(error, "connection_invalidated", False)
+    if _library(error) in DATABASE_LIBRARIES and lost:
         return f"a database does not answer ({_short(text.splitlines()[0])}); start or mend it, or correct its address"
     return ""
 

@@ -25,6 +25,7 @@ class Failure(BaseModel):
 
     step: str
     algorithm: str = ""
+    worker: int = 0
     error: str
     message: str
     exit_code: int
@@ -139,6 +140,20 @@ class FeaturesResult(Result):
     became_missing: dict[str, int]
     """Values of derived columns that are missing because of a division by zero."""
     duplicates_moved: int = 0
+
+
+class TuneWorkerResult(Result):
+    """One worker's share of an algorithm's study."""
+
+    algorithm: str
+    worker: int
+    study: str
+    """Empty where there was nothing to search."""
+    trials: int
+    """Finished by this worker since it was started last, pruned ones included."""
+    pruned: int
+    time_is_up: bool
+    """Whether `tuning.timeout_minutes` ended it before the study had all its trials."""
 
 
 class TuneResult(Result):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 STEPS = (
     "start",
     "ingest",
     "validate",
     "detect_drift",
     "engineer_features",
+    "tune_worker",
     "tune",
     "train",
     "evaluate",
@@ -18,10 +21,29 @@ STEPS = (
     "promote",
     "report",
 )
-PER_ALGORITHM = frozenset({"tune", "train"})
+PER_WORKER = frozenset({"tune_worker"})
+"""Steps that run once for each worker that shares an algorithm's study; with a single worker, not at all."""
+PER_ALGORITHM = frozenset({*PER_WORKER, "tune", "train"})
 """Steps that run once for each algorithm."""
 
 
-def parts_of_run(algorithms: list[str]) -> list[tuple[str, str]]:
-    """Every step of a run, with its algorithm or an empty text, in order."""
-    return [(step, name) for step in STEPS for name in (algorithms if step in PER_ALGORITHM else [""])]
+class Part(NamedTuple):
+    """A step of a run, with its algorithm or an empty text, and the number of its worker or 0."""
+
+    step: str
+    algorithm: str = ""
+    worker: int = 0
+
+
+def parts_of_run(algorithms: list[str], workers: int = 1) -> list[Part]:
+    """Every part of a run, in order."""
+    return [
+        Part(step, name, worker)
+        for step in STEPS
+        for name in (algorithms if step in PER_ALGORITHM else [""])
+        for worker in (_shared_by(workers) if step in PER_WORKER else [0])
+    ]
+
+
+def _shared_by(workers: int) -> list[int]:
+    return [*range(1, workers + 1)] if workers > 1 else []

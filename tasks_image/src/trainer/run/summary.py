@@ -22,7 +22,7 @@ from trainer.run.results import (
     StartResult,
     ValidateResult,
 )
-from trainer.run.steps import parts_of_run
+from trainer.run.steps import PER_WORKER, parts_of_run
 
 if TYPE_CHECKING:
     from trainer.decision import Decision
@@ -96,12 +96,10 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         pipeline = run.pipeline()
     except StepNotDoneError:
         return _not_started(run, wall_seconds or 0.0)
-    steps = [
-        (step, algorithm, run.at(step, algorithm)) for step, algorithm in parts_of_run(pipeline.selected_algorithms)
-    ]
-    seconds = {f.label: r.seconds for _, _, f in steps if (r := f.result_or_none(_AnyResult)) is not None}
+    steps = [run.at(*part) for part in parts_of_run(pipeline.selected_algorithms, pipeline.tuning.workers)]
+    seconds = {folder.label: done.seconds for folder in steps if (done := folder.result_or_none(_AnyResult))}
     wall = wall_seconds or _since_start(run)
-    failures = [failure for _, _, folder in steps if (failure := folder.failure()) is not None]
+    failures = [failure for folder in steps if (failure := folder.failure()) and not _made_good(folder)]
     decision = read_decision(run)
     evaluation = run.at("evaluate").result_or_none(EvaluateResult)
     outcome, reason = _outcome(run, decision, failures)
@@ -137,6 +135,11 @@ class _AnyResult(Result):
     """What all results share."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _made_good(folder: RunFolder) -> bool:
+    """Whether a failure no longer counts: what a worker has left undone, `tune` does after it."""
+    return folder.step in PER_WORKER and folder.at("tune", folder.algorithm).result_or_none(_AnyResult) is not None
 
 
 def _not_started(run: RunFolder, wall: float) -> Summary:
@@ -185,7 +188,7 @@ def _outcome(run: RunFolder, decision: Decision | None, failures: list[Failure])
 
 
 def _failure_line(failure: Failure) -> str:
-    name = " ".join(part for part in (failure.step, failure.algorithm) if part)
+    name = " ".join(part for part in (failure.step, failure.algorithm, str(failure.worker or "")) if part)
     return f"{name}: {failure.error}: {failure.message}"
 
 
