@@ -42,6 +42,8 @@ class Asked:
     command: Sequence[str]
     env: Mapping[str, str]
     user: int = 0
+    passwd: bool = False
+    """Whether the user has an entry in /etc/passwd."""
     directory: str = "/"
     read_only: bool = False
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -109,8 +111,8 @@ class Process:
 
     @staticmethod
     def _popen(command: Sequence[str], env: Mapping[str, str], **more: Any) -> subprocess.Popen[bytes]:
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command, env=dict(env), **streams, **more)
+        null, pipe, same = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+        return subprocess.Popen(command, env=dict(env), stdin=null, stdout=pipe, stderr=same, **more)
 
     def _its_pid(self) -> int:
         if self._said is None:
@@ -161,7 +163,7 @@ def can_isolate() -> bool:
 
 def _as_json(asked: Asked, stage: Path) -> dict[str, Any]:
     return {
-        "command": list(asked.command), "env": dict(asked.env), "user": asked.user, "directory": asked.directory,
+        "command": list(asked.command), "env": dict(asked.env), "user": asked.user, "passwd": asked.passwd, "directory": asked.directory,
         "read_only": asked.read_only, "volumes": sorted(asked.volumes.items()), "shared": list(asked.shared),
         "stage": str(stage), "passable": _private_folders(), "machine": _other_mounts(),
     }  # fmt: skip

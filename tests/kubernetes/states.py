@@ -46,6 +46,12 @@ def all_containers(pod: Object) -> list[dict[str, Any]]:
     return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
 
 
+def containers_of(spec: Object) -> list[tuple[str, Object]]:
+    """A pod's containers of all kinds, each with the place in the specification that lists it."""
+    places = ("initContainers", "containers")
+    return [(f"{place}[{number}]", one) for place in places for number, one in enumerate(spec.get(place) or [])]
+
+
 def waiting(pod: Object, name: str, reason: str, message: str = "") -> None:
     container_status(pod, name)["state"] = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
 
