@@ -24,7 +24,8 @@ COUNTED = ("cpu", "memory", "ephemeral-storage")
 def authorize(spec: Spec, verb: str, resource: str, namespace: str, name: str) -> None:
     """Raise ApiError where the client's role lacks the verb."""
     found = spec.namespace(namespace)
-    if found is not None and verb in found.allowed.get(resource, ()):
+    own = found.allowed.get(resource, ()) if found is not None else ()
+    if verb in {*own, *spec.allowed_everywhere.get(resource, ())}:
         return
     kind = resource.partition("/")[0]
     subject = f'{kind} "{name}"' if name else kind

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 import threading
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
@@ -109,6 +111,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], api: ApiServer) -> None:
         self.api = api
         self._open: set[Any] = set()
+        self.resets: set[Any] = set()
+        """Connections that end without the usual farewell."""
         super().__init__(address, Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -117,7 +121,12 @@ class Server(ThreadingHTTPServer):
 
     def shutdown_request(self, request: Any) -> None:
         self._open.discard(request)
-        super().shutdown_request(request)
+        if request in self.resets:
+            self.resets.discard(request)
+            request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
 
     def close_connections(self) -> None:
         """End connections that clients keep for later."""

@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 import socket
-import struct
 import time
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler
@@ -130,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
             if self.server.api.stopping.wait(0.05):
                 break
         if fault.kind == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.server.resets.add(self.connection)
         self._drop()
 
     def _drop(self) -> None:

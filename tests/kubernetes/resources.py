@@ -48,7 +48,7 @@ class Resources:
 
     def answer(self, request: Request) -> Answer:
         """Raises ApiError."""
-        if request.path == "/version":
+        if request.path.rstrip("/") == "/version":
             return Answer(VERSION)
         if not request.resource:
             raise ApiError(404, "the server could not find the requested resource")

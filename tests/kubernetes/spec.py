@@ -93,6 +93,8 @@ class Spec(Declared):
     token: str = ""
     """The bearer token that a request must carry; empty: none is asked for."""
     user: str = USER
+    allowed_everywhere: dict[str, tuple[str, ...]] = {}
+    """By resource, the verbs of the client's cluster role: in all namespaces, those that are not there as well."""
     shared: tuple[str, ...] = ()
     """Folders of this machine that every container sees, in place of a network file system."""
     unreachable_seconds: float = 1.0

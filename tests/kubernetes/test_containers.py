@@ -166,8 +166,7 @@ def test_a_deletion_is_a_sigterm_and_then_a_sigkill(own: bool) -> None:
         for name, script in (("heeds", heeds), ("does-not", "trap '' TERM; echo ready; while :; do sleep 0.05; done")):
             core.create_namespaced_pod("training", pod_of(script, name, terminationGracePeriodSeconds=1))
             wait_for(lambda name=name: cluster_log(cluster, name), lambda log: "ready" in log)
-            core.delete_namespaced_pod(name, "training")
-            assert core.read_namespaced_pod(name, "training").metadata.deletion_timestamp is not None
+            assert core.delete_namespaced_pod(name, "training").metadata.deletion_timestamp is not None
             wait_for(lambda name=name: is_gone(core, name), bool)
         first, second = cluster.pods
     assert (first.logs["base"], exit_code(first)) == ("ready\nended", 0)
