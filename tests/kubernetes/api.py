@@ -11,6 +11,7 @@ from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from tests.kubernetes.admission import authorize
+from tests.kubernetes.control import PREFIX, answer_control
 from tests.kubernetes.faults import RequestFault
 from tests.kubernetes.handler import Handler
 from tests.kubernetes.resources import Answer, Resources
@@ -87,6 +88,8 @@ class ApiServer:
     def answer(self, request: Request) -> Answer:
         """Raises ApiError."""
         spec = self._cluster.spec
+        if request.path.startswith(PREFIX):
+            return Answer(answer_control(request, self._cluster))
         if spec.token and request.token != spec.token:
             raise ApiError(401, "Unauthorized")
         if request.resource:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PATH = re.compile(
     r"/api/v1(?:/namespaces/(?P<namespace>[^/]+))?/(?P<resource>pods|events)(?:/(?P<name>[^/]+))?(?:/(?P<sub>log|status))?"
 )
+BAD = 400
 BAD_BODY = "couldn't get version/kind; json parse error"
 
 
@@ -95,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(whole)))
-        if wait := (body.get("details") or {}).get("retryAfterSeconds") if code >= 400 else None:
+        if code >= BAD and (wait := body.get("details", {}).get("retryAfterSeconds")):
             self.send_header("Retry-After", str(wait))
         self.end_headers()
         self.wfile.write(whole)

@@ -22,11 +22,13 @@ def test_a_bare_pod_in_a_restricted_namespace(core: Any) -> None:
     }
     assert refused(core.create_namespaced_pod, "training", pod) == (
         403,
-        'pods "x" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false (container "base" must set '
-        'securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container "base" must set '
-        'securityContext.capabilities.drop=["ALL"]), runAsNonRoot != true (pod or container "base" must set '
-        'securityContext.runAsNonRoot=true), seccompProfile (pod or container "base" must set securityContext.seccompProfile.type to '
-        '"RuntimeDefault" or "Localhost")',
+        (
+            'pods "x" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false (container "base" must set '
+            'securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container "base" must set '
+            'securityContext.capabilities.drop=["ALL"]), runAsNonRoot != true (pod or container "base" must set '
+            'securityContext.runAsNonRoot=true), seccompProfile (pod or container "base" must set securityContext.seccompProfile.type to '
+            '"RuntimeDefault" or "Localhost")'
+        ),
     )
 
 
@@ -159,8 +161,10 @@ def test_a_quota() -> None:
         create("training", pod_of("sleep 60", "first", container={"resources": need}, terminationGracePeriodSeconds=0))
         assert refused(create, "training", pod_of("true", "second", container={"resources": need})) == (
             403,
-            'pods "second" is forbidden: exceeded quota: compute, requested: limits.memory=3Gi,requests.cpu=2, '
-            "used: limits.memory=3Gi,requests.cpu=2, limited: limits.memory=4Gi,requests.cpu=3",
+            (
+                'pods "second" is forbidden: exceeded quota: compute, requested: limits.memory=3Gi,requests.cpu=2, '
+                "used: limits.memory=3Gi,requests.cpu=2, limited: limits.memory=4Gi,requests.cpu=3"
+            ),
         )
         core.delete_namespaced_pod("first", "training", grace_period_seconds=0)
         assert run(core, pod_of("true", "second", container={"resources": need})).status.phase == "Succeeded"
