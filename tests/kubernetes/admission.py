@@ -48,6 +48,10 @@ def admitted(body: object, namespace: str, spec: Spec, store: Store, faults: Fau
     name = pod["metadata"].get("name", "")
     _names_what_is_there(pod, name, where, spec)
     validate(pod)
+    if pod["spec"]["restartPolicy"] != "Never":
+        raise bad_request(
+            "this server for tests starts no container again: it takes pods with `restartPolicy: Never` alone"
+        )
     if fault := faults.of(pod, "webhook"):
         message = fault.message or "the image is not on the list"
         raise ApiError(403, f'admission webhook "policy.example.com" denied the request: {message}')

@@ -1,4 +1,13 @@
-"""A whole cluster for tests: API server, scheduler and kubelets in this process."""
+"""A whole cluster for tests: API server, scheduler and kubelets in this process, over plain HTTP on loopback.
+
+As on a real one: what is refused and in which words, defaults, labels, versions, watches, deletion with grace, placement and
+preemption, what a pod's status says, and that a container has nothing but its image, its variables and its volumes (see
+processes.py for how far that goes on this machine). Limits on memory and disk are kept by looking, a few times a second.
+
+Not there: containers that start again, probes, hooks, exec, sub-resources other than `log`, lists in pages, limits on CPU,
+networks, service-account tokens, affinity between pods, preferences; a volume in memory is each container's own.
+Back-off and a lost node take about a second instead of minutes.
+"""
 
 from __future__ import annotations
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from tests.kubernetes.processes import Asked
-from tests.kubernetes.quantities import amount
+from tests.kubernetes.quantities import amount, shortest
 from tests.kubernetes.spec import Image, Spec
 from tests.kubernetes.store import Object
 from tests.kubernetes.variables import ConfigurationMissingError, command_of, environment_of
@@ -62,9 +65,37 @@ def asked_of(container: Object, pod: Object, image: Image, folder: Path, spec: S
     )
 
 
-def memory_limit(container: Object) -> int:
-    """Bytes; 0: none."""
-    return int(amount(((container.get("resources") or {}).get("limits") or {}).get("memory", "0")))
+def limit_of(containers: Sequence[Object], resource: str) -> Decimal:
+    """What containers may use together; 0: no limit, since one of them has none."""
+    limits = [((one.get("resources") or {}).get("limits") or {}).get(resource, "0") for one in containers]
+    amounts = [amount(limit) for limit in limits]
+    return sum(amounts, Decimal(0)) if all(amounts) else Decimal(0)
+
+
+def too_much_disk(pod: Object, folder: Path) -> str:
+    """What a kubelet says of a pod that uses more of its node's disk than it may; what it writes to memory is not counted."""
+    total = 0
+    for volume in pod["spec"].get("volumes") or []:
+        empty = volume.get("emptyDir")
+        if empty is None or empty.get("medium") == "Memory":
+            continue
+        used = _size(folder / "volumes" / volume["name"])
+        total += used
+        if (limit := empty.get("sizeLimit")) and used > amount(limit):
+            return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
+    limit = limit_of(pod["spec"]["containers"], "ephemeral-storage")
+    if limit and total > limit:
+        return f"Pod ephemeral local storage usage exceeds the total limit of containers {shortest(limit)}. "
+    return ""
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += (Path(place) / name).lstat().st_blocks * 512
+    return total
 
 
 def _mounts(container: Object, pod: Object, folder: Path, spec: Spec) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -101,7 +101,7 @@ class Faults:
     def of(self, pod: Any, *kinds: PodFaultKind) -> Fault | None:
         """What of these kinds befalls a pod; one that it has once befallen stays with it."""
         with self._lock:
-            key = pod["metadata"].get("uid") or f"request-{id(pod)}"
+            key = pod["metadata"]["uid"]
             for fault, hit in self._for_pods:
                 if fault.kind in kinds and fault.matches(pod) and (key in hit or len(hit) < fault.times):
                     hit.add(key)

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.kubernetes import states
-from tests.kubernetes.containers import asked_of, memory_limit, prepare_volumes
-from tests.kubernetes.disruptions import befall
+from tests.kubernetes.containers import asked_of, limit_of, prepare_volumes, too_much_disk
+from tests.kubernetes.disruptions import befall, evict
 from tests.kubernetes.events import record
-from tests.kubernetes.faults import PULL, WHILE_RUNNING, Fault
+from tests.kubernetes.faults import WHILE_RUNNING, Fault
 from tests.kubernetes.logs import Log
 from tests.kubernetes.processes import Asked, NotStartedError, Process
-from tests.kubernetes.pulling import invalid_name, is_reference, why_not_pulled
+from tests.kubernetes.pulling import RETRY_SECONDS, image_of
 from tests.kubernetes.spec import Image
 from tests.kubernetes.status import ApiError
 from tests.kubernetes.store import Object
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from tests.kubernetes.cluster import Cluster
 
 TICK = 0.03
-BETWEEN_MEMORY_CHECKS = 0.25
-RETRY_SECONDS = 1.0
-"""After how long a kubelet tries again what did not work; a real one takes ten and more."""
+BETWEEN_CHECKS = 0.25
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Worker:
         """Whether its node does not answer any more."""
         self._cluster = cluster
         self._order: Order | None = None
-        self._memory_checked = 0.0
+        self._checked = 0.0
         self._out_of_memory: set[str] = set()
         self._began = self._started = 0.0
         self._fault: Fault | None = None
@@ -128,8 +126,8 @@ class Worker:
 
         self.update(begin)
         while missing := prepare_volumes(self.pod, self.folder, self._cluster.spec):
-            self._event("FailedMount", f"MountVolume.SetUp failed for volume {missing}", "Warning")
-            self._pause(RETRY_SECONDS)
+            self.event("FailedMount", f"MountVolume.SetUp failed for volume {missing}", "Warning")
+            self.pause(RETRY_SECONDS)
 
     def _run_containers(self) -> None:
         spec = self.pod["spec"]
@@ -153,19 +151,19 @@ class Worker:
     def _create(self, container: Object) -> None:
         """Get the image and start the container."""
         name = container["name"]
-        image = self._image(container)
+        image = image_of(container, self, self._cluster)
         asked = self._configured(container, image)
-        self._event("Created", f"Created container: {name}")
+        self.event("Created", f"Created container: {name}")
         try:
             process = Process(asked, self.logs[name], self.folder, isolated=self._cluster.spec.isolated)
         except NotStartedError as error:
             runtime = "failed to create containerd task: failed to create shim task: OCI runtime create failed"
             said = f'{runtime}: exec: "{asked.command[0]}": {error}: unknown'
-            self._event("Failed", f"Error: {said}", "Warning")
+            self.event("Failed", f"Error: {said}", "Warning")
             self.update(lambda pod: states.terminated(pod, name, 128, "StartError", said))
             return
         self.processes[name] = process
-        self._event("Started", f"Started container {name}")
+        self.event("Started", f"Started container {name}")
         self.update(lambda pod: states.running(pod, name, uuid.uuid4().hex))
         if not self._started:
             self._started = time.monotonic()
@@ -177,49 +175,9 @@ class Worker:
             try:
                 return asked_of(container, self.pod, image, self.folder, self._cluster.spec)
             except ConfigurationMissingError as error:
-                self._waits(container["name"], "CreateContainerConfigError", str(error))
-                self._event("Failed", f"Error: {error}", "Warning")
-                self._pause(RETRY_SECONDS)
-
-    def _image(self, container: Object) -> Image:
-        """The container's image, once it is there."""
-        reference, name = container["image"], container["name"]
-        if not is_reference(reference):
-            self._event("InspectFailed", invalid_name(reference), "Warning")
-            self._waits(name, "InvalidImageName", invalid_name(reference))
-            self._for_ever()
-        if fault := self._cluster.faults.of(self.pod, "slow_pull"):
-            self._event("Pulling", f'Pulling image "{reference}"')
-            self._pause(fault.seconds or 60)
-        if fault := self._cluster.faults.of(self.pod, *PULL):
-            self._cannot_pull(name, reference, fault)
-        known = self._cluster.spec.images.get(reference)
-        if known is None and container["imagePullPolicy"] == "Never":
-            said = f'Container image "{reference}" is not present with pull policy of Never'
-            self._event("ErrImageNeverPull", said, "Warning")
-            self._waits(name, "ErrImageNeverPull", said)
-            self._for_ever()
-        if known is None:
-            self._cannot_pull(name, reference, Fault(kind="image_not_found"))
-            raise PodEndsError
-        self._event("Pulled", f'Container image "{reference}" already present on machine')
-        return known
-
-    def _cannot_pull(self, name: str, reference: str, fault: Fault) -> None:
-        """Try and back off, for as long as the fault lasts."""
-        until = time.monotonic() + (fault.seconds if fault.seconds is not None else float("inf"))
-        said = fault.message or why_not_pulled(reference, fault.kind)
-        backing_off = f'Back-off pulling image "{reference}"'
-        while time.monotonic() < until:
-            self._event("Pulling", f'Pulling image "{reference}"')
-            self._event("Failed", f'Failed to pull image "{reference}": {said}', "Warning")
-            self._event("Failed", "Error: ErrImagePull", "Warning")
-            self._waits(name, "ErrImagePull", said)
-            self._pause(RETRY_SECONDS / 2)
-            self._event("BackOff", backing_off)
-            self._event("Failed", "Error: ImagePullBackOff", "Warning")
-            self._waits(name, "ImagePullBackOff", f"{backing_off}: ErrImagePull: {said}")
-            self._pause(RETRY_SECONDS)
+                self.waits(container["name"], "CreateContainerConfigError", str(error))
+                self.event("Failed", f"Error: {error}", "Warning")
+                self.pause(RETRY_SECONDS)
 
     def _wait(self, names: list[str]) -> bool:
         """Wait for containers to end; whether one of them failed."""
@@ -238,15 +196,11 @@ class Worker:
     def _ended(self, pod: Object, name: str, code: int) -> None:
         states.terminated(pod, name, code, "OOMKilled" if name in self._out_of_memory else "")
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._look_around()
             time.sleep(TICK)
-
-    def _for_ever(self) -> None:
-        while True:
-            self._pause(RETRY_SECONDS)
 
     def _look_around(self) -> None:
         """Leave where the pod has to end; let befall it what is to befall it."""
@@ -256,20 +210,23 @@ class Worker:
         deadline = self.pod["spec"].get("activeDeadlineSeconds")
         if deadline and time.monotonic() - self._began > deadline and self._order is None:
             message = "Pod was active on the node longer than the specified deadline"
-            self._event("DeadlineExceeded", message)
+            self.event("DeadlineExceeded", message)
             self.end(Order(self.pod["spec"]["terminationGracePeriodSeconds"], "DeadlineExceeded", message))
-        self._check_memory()
+        self._check_use()
         if self._order is not None:
             raise PodEndsError
 
-    def _check_memory(self) -> None:
-        if not self._cluster.spec.memory_limits or time.monotonic() - self._memory_checked < BETWEEN_MEMORY_CHECKS:
+    def _check_use(self) -> None:
+        """End a container that uses more memory than its limit, and the pod that uses more of the node's disk."""
+        if not self._cluster.spec.limits or time.monotonic() - self._checked < BETWEEN_CHECKS:
             return
-        self._memory_checked = time.monotonic()
+        self._checked = time.monotonic()
         for name, process in self.processes.items():
-            limit = memory_limit(states.container_of(self.pod, name))
+            limit = limit_of([states.container_of(self.pod, name)], "memory")
             if limit and process.exit_code(0) is None and process.memory() > limit:
                 self.kill(name, out_of_memory=True)
+        if (message := too_much_disk(self.pod, self.folder)) and self._order is None:
+            evict(self, self._cluster, message)
 
     def _finish(self) -> None:
         """End what still runs, and say how the pod ended."""
@@ -282,19 +239,15 @@ class Worker:
         for name, process in self.processes.items():
             if "running" in states.container_status(pod, name)["state"]:
                 self._ended(pod, name, process.exit_code(0) or 0)
-        statuses = [states.container_status(pod, one["name"]) for one in states.all_containers(pod)]
-        failed = any(one["state"].get("terminated", {"exitCode": 1})["exitCode"] for one in statuses)
         order = self._order or Order(0)
-        if not states.has_ended(pod):
-            pod["status"]["phase"] = "Failed" if failed or order.reason else "Succeeded"
-        if order.reason:
-            pod["status"] |= {"reason": order.reason, "message": order.message}
-        for kind in ("Ready", "ContainersReady"):
-            states.set_condition(pod, kind, "False", "PodFailed" if failed else "PodCompleted")
+        states.finished(pod, order.reason, order.message)
 
     def _stop_processes(self) -> None:
         order = self._order or Order(0)
         running = [one for one in self.processes.values() if one.exit_code(0) is None]
+        for name, process in self.processes.items():
+            if process in running and not order.silent:
+                self.event("Killing", f"Stopping container {name}")
         if order.grace > 0 and running:
             for one in running:
                 one.signal(signal.SIGTERM)
@@ -308,8 +261,8 @@ class Worker:
             one.signal(signal.SIGKILL)
             one.exit_code(10)
 
-    def _waits(self, name: str, reason: str, message: str) -> None:
+    def waits(self, name: str, reason: str, message: str) -> None:
         self.update(lambda pod: states.waiting(pod, name, reason, message))
 
-    def _event(self, reason: str, message: str, kind: str = "Normal") -> None:
+    def event(self, reason: str, message: str, kind: str = "Normal") -> None:
         record(self._cluster.store, self.pod, reason, message, kind)

@@ -28,6 +28,7 @@ import psutil
 from tests.kubernetes.logs import Log
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
+SECONDS_FOR_THE_REST = 5.0
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -138,8 +139,9 @@ class Process:
         if self._said is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
-        self._reader.join()
-        self._close()
+        self._reader.join(SECONDS_FOR_THE_REST)
+        if not self._reader.is_alive():  # else something that has left the process group holds the stream open
+            self._close()
         self.log.end()
 
     def _close(self) -> None:

@@ -96,11 +96,12 @@ class Spec(Declared):
     allowed_everywhere: dict[str, tuple[str, ...]] = {}
     """By resource, the verbs of the client's cluster role: in all namespaces, those that are not there as well."""
     shared: tuple[str, ...] = ()
-    """Folders of this machine that every container sees, in place of a network file system."""
+    """Folders of this machine that every container sees, in place of a network file system; what their user is to write to
+    has to be open to all."""
     unreachable_seconds: float = 1.0
     """How long a pod stays on a node that is lost, and then how long until it is gone; a real cluster takes 300 s."""
-    memory_limits: bool = True
-    """Whether a container whose processes hold more memory than its limit is ended, as by the kernel."""
+    limits: bool = True
+    """Whether a container that holds more memory than its limit is ended, and a pod that fills the disk is evicted."""
     isolated: bool = True
     """Whether containers get a file system and processes of their own, where this machine allows it."""
 

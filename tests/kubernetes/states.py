@@ -80,5 +80,17 @@ def terminated(pod: Object, name: str, exit_code: int, reason: str = "", message
     }
 
 
+def finished(pod: Object, reason: str = "", message: str = "") -> None:
+    """Say that no container runs any more; the reason is the pod's own, where it did not end by itself."""
+    statuses = [container_status(pod, one["name"]) for one in all_containers(pod)]
+    failed = any(one["state"].get("terminated", {"exitCode": 1})["exitCode"] for one in statuses)
+    if not has_ended(pod):
+        pod["status"]["phase"] = "Failed" if failed or reason else "Succeeded"
+    if reason:
+        pod["status"] |= {"reason": reason, "message": message}
+    for kind in ("Ready", "ContainersReady"):
+        set_condition(pod, kind, "False", "PodFailed" if failed else "PodCompleted")
+
+
 def has_ended(pod: Object) -> bool:
     return pod["status"]["phase"] in {"Succeeded", "Failed"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,13 @@ from tests.kubernetes.spec import Namespace, Spec
 from tests.kubernetes.test_api import refused
 
 HARD = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+@pytest.fixture(scope="module")
+def core() -> Iterator[Any]:
+    """The client of one cluster for all tests here, none of which leaves anything in it."""
+    with Cluster() as cluster, api_of(cluster) as api:
+        yield api
 
 
 def test_a_bare_pod_in_a_restricted_namespace(core: Any) -> None:
@@ -139,11 +147,15 @@ def test_a_pod_that_is_wrong(core: Any, change: dict[str, Any], code: int, messa
 
 
 def test_what_the_api_does_not_know_is_dropped(core: Any) -> None:
-    made = core.api_client.sanitize_for_serialization(
-        core.create_namespaced_pod("training", pod_of("true", unknown=1, container={"alsoUnknown": {}}))
-    )
+    pod = pod_of("true", unknown=1, container={"alsoUnknown": {}})
+    made = core.api_client.sanitize_for_serialization(core.create_namespaced_pod("training", pod, dry_run="All"))
     assert "unknown" not in made["spec"]
     assert "alsoUnknown" not in made["spec"]["containers"][0]
+
+
+def test_a_container_would_have_to_be_started_again(core: Any) -> None:
+    code, message = refused(core.create_namespaced_pod, "training", pod_of("true", restartPolicy="OnFailure"))
+    assert (code, "this server for tests starts no container again" in message) == (400, True)
 
 
 def test_a_dry_run_keeps_nothing(core: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.kubernetes.logs import Log
 from tests.kubernetes.processes import Asked, NotStartedError, Process, can_isolate
 from tests.kubernetes.spec import Image, Namespace, Spec
 
-TMP = {"volumes": [{"name": "tmp", "emptyDir": {}}]}
+TMP: dict[str, Any] = {"volumes": [{"name": "tmp", "emptyDir": {}}]}
 isolated = pytest.mark.skipif(
     not can_isolate(), reason="containers with a file system of their own need root and overlayfs"
 )
@@ -165,9 +166,9 @@ def test_a_deletion_is_a_sigterm_and_then_a_sigkill(own: bool) -> None:
     with Cluster(Spec(isolated=own)) as cluster, api_of(cluster) as core:
         for name, script in (("heeds", heeds), ("does-not", "trap '' TERM; echo ready; while :; do sleep 0.05; done")):
             core.create_namespaced_pod("training", pod_of(script, name, terminationGracePeriodSeconds=1))
-            wait_for(lambda name=name: cluster_log(cluster, name), lambda log: "ready" in log)
+            wait_for(partial(cluster_log, cluster, name), lambda log: "ready" in log)
             assert core.delete_namespaced_pod(name, "training").metadata.deletion_timestamp is not None
-            wait_for(lambda name=name: is_gone(core, name), bool)
+            wait_for(partial(is_gone, core, name), bool)
         first, second = cluster.pods
     assert (first.logs["base"], exit_code(first)) == ("ready\nended", 0)
     assert exit_code(second) == 128 + signal.SIGKILL
@@ -202,6 +203,27 @@ def test_more_memory_than_the_limit(core: Any) -> None:
     status = run(core, pod_of("", container={"command": program, "resources": {"limits": limits}})).status
     ended = status.container_statuses[0].state.terminated
     assert (ended.reason, ended.exit_code) == ("OOMKilled", 137)
+
+
+@pytest.mark.parametrize(
+    ("volume", "limits", "message"),
+    [
+        ({"sizeLimit": "1Mi"}, {}, 'Usage of EmptyDir volume "tmp" exceeds the limit "1Mi". '),
+        (
+            {},
+            {"ephemeral-storage": "1Mi"},
+            "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ",
+        ),
+    ],
+    ids=["volume", "pod"],
+)
+def test_more_disk_than_the_limit(core: Any, volume: dict[str, str], limits: dict[str, str], message: str) -> None:
+    mounts = [{"name": "tmp", "mountPath": "/tmp"}]
+    container = {"resources": {"limits": limits}, "volumeMounts": mounts, "env": [{"name": "TMPDIR", "value": "/tmp"}]}
+    script = 'head -c 3000000 /dev/urandom > "$TMPDIR/x"; sleep 30'
+    pod = pod_of(script, volumes=[{"name": "tmp", "emptyDir": volume}], container=container)
+    status = run(core, pod).status
+    assert (status.phase, status.reason, status.message) == ("Failed", "Evicted", message)
 
 
 @pytest.mark.parametrize("own", [pytest.param(True, marks=isolated), False], ids=["isolated", "plain"])

@@ -244,7 +244,7 @@ def test_a_log_that_breaks_off(cluster: Cluster, core: Any) -> None:
     run(core, train("echo 1; echo 2; echo 3"))
     cluster.faults.add(RequestFault(kind="cut", resource="pods/log", parts=2))
     stream = core.read_namespaced_pod_log("step", NAMESPACE, _preload_content=False)
-    lines = []
+    lines: list[bytes] = []
     with pytest.raises(ProtocolError):
         lines.extend(iter(stream.readline, b""))
     assert log_of(core) == "1\n2\n3\n"

@@ -100,7 +100,7 @@ def test_not_placed(nodes: Cluster, spec: dict[str, Any], reasons: str, preempti
 
 
 def test_placed_once_there_is_room(nodes: Cluster) -> None:
-    need = {**TOLERATED, "container": {"resources": GPU}, "terminationGracePeriodSeconds": 0}
+    need: dict[str, Any] = {**TOLERATED, "container": {"resources": GPU}, "terminationGracePeriodSeconds": 0}
     with api_of(nodes) as core:
         core.create_namespaced_pod("training", pod_of("sleep 60", "first", **need))
         assert placed(core, "first") == "gpu"
@@ -111,7 +111,7 @@ def test_placed_once_there_is_room(nodes: Cluster) -> None:
 
 
 def test_a_higher_priority_takes_the_place(nodes: Cluster) -> None:
-    need = {**TOLERATED, "container": {"resources": GPU}, "terminationGracePeriodSeconds": 1}
+    need: dict[str, Any] = {**TOLERATED, "container": {"resources": GPU}, "terminationGracePeriodSeconds": 1}
     with api_of(nodes) as core:
         core.create_namespaced_pod("training", pod_of("sleep 60", "lower", **need))
         wait_for(lambda: core.read_namespaced_pod("lower", "training").status.phase, lambda phase: phase == "Running")
@@ -125,7 +125,7 @@ def test_a_higher_priority_takes_the_place(nodes: Cluster) -> None:
 
 
 def test_a_lower_priority_waits(nodes: Cluster) -> None:
-    need = {**TOLERATED, "container": {"resources": GPU}, "terminationGracePeriodSeconds": 0}
+    need: dict[str, Any] = {**TOLERATED, "container": {"resources": GPU}, "terminationGracePeriodSeconds": 0}
     with api_of(nodes) as core:
         core.create_namespaced_pod("training", pod_of("sleep 60", "first", **need))
         assert placed(core, "first") == "gpu"
