@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui data test check format lock schema bench simulate chaos screenshots clean
+.PHONY: help run ui data test check format lock schema images images-check bench simulate chaos screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -24,8 +24,13 @@ export PIPELINES_ENVIRONMENT PIPELINE PARAMS UNPAUSE
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
+LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate -c requirements.txt
+# The images on a CUDA base are for one platform, the only one that PyTorch's CUDA wheels of this version are for.
+GPU = --python-platform x86_64-manylinux_2_28 --override tasks_image/overrides-gpu.txt tasks_image/requirements-gpu.in \
+  tasks_image/pyproject.toml --extra tabular --extra cluster --extra deep
+
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PARAMS='{"trials": 5}'
 	@source .airflow/env && exec $(BIN)/python -m include.run_once "$$PIPELINE" --parameters "$$PARAMS"
@@ -43,7 +48,7 @@ check: .airflow/ready .venv/ready-dev  ## lint, format, types, pipeline files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@source .airflow/env && $(BIN)/trainer check include/pipelines/*.yaml
+	@source .airflow/env && $(BIN)/trainer check include/pipelines/*.yaml && $(BIN)/python -m include.check
 	@$(BIN)/trainer schema | diff -u docs/pipeline.schema.json - || { echo "docs/pipeline.schema.json is old: make schema"; exit 1; }
 
 format: .venv/ready-dev  ## format the code
@@ -53,10 +58,22 @@ format: .venv/ready-dev  ## format the code
 schema: .venv/ready  ## write the JSON schema of a pipeline's YAML
 	$(BIN)/trainer schema > docs/pipeline.schema.json
 
-lock: .venv/ready  ## resolve requirements.in and requirements-dev.in anew
+lock: .venv/ready  ## resolve all requirements anew: the laptop's, then with the same versions those of the images
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header -c requirements-dev.txt requirements.in -o requirements.txt
 	@sed -i -E "s/ (;|and) sys_platform == 'linux'$$//" requirements.txt requirements-dev.txt  # it would stand in every line
+	$(LOCK) --universal requirements-airflow.in -o requirements-airflow.txt
+	$(LOCK) --universal tasks_image/pyproject.toml --extra tabular --extra cluster -o tasks_image/requirements-tabular.txt
+	$(LOCK) --universal tasks_image/requirements-mlflow.in -o tasks_image/requirements-mlflow.txt
+	$(LOCK) $(GPU) -o tasks_image/requirements-vision.txt
+	$(LOCK) $(GPU) --extra language -c tasks_image/requirements-vision.txt -o tasks_image/requirements-language.txt
+	@sed -i -E "s/ (;|and) sys_platform == 'linux'$$//" requirements-airflow.txt tasks_image/requirements-*.txt
+
+images:  ## build images with docker or podman: IMAGES="tabular mlflow airflow vision language" TAG= REGISTRY= BASE_IMAGE=
+	@tasks_image/images.sh build
+
+images-check:  ## build the image for tabular pipelines and run steps in it, without rights or network
+	@tasks_image/images.sh check
 
 bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a reference in the same run
 	@source .airflow/env && $(BIN)/python -m bench

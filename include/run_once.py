@@ -35,28 +35,26 @@ def main() -> int:
     parser.add_argument("--parameters", default="", metavar="JSON")
     arguments = parser.parse_args()
     try:
-        before = _latest()
+        before = _runs(arguments.pipeline)
     except ConfigurationError as error:
         _say(str(error))
         return error.exit_code
     began = time.monotonic()
     run = _Run([*_command(arguments.pipeline, arguments.parameters)])
     exit_code = run.wait()
-    folder = _latest()
+    folder = next(iter(_runs(arguments.pipeline) - before), None)
     if run.interrupted:
-        where = f"; its folder: {folder}" if folder not in (None, before) else ""
+        where = f"; its folder: {folder}" if folder else ""
         _say(
             f"Interrupted after {time.monotonic() - began:.0f} s: the run has ended and nothing is left running{where}"
         )
         return INTERRUPTED
-    if not _store_is_local():
-        _say(f"Exit code {exit_code}; the run's summary is in {load_settings().artifact_store}/{arguments.pipeline}/")
-        return exit_code
-    if folder is None or folder == before:
+    if folder is None:
         _say(f"The run did not get through its first step (exit code {exit_code}); the log above says why.")
         return exit_code or 1
-    summary = build_summary(RunFolder.open(str(folder)), time.monotonic() - began)
-    write_summary(RunFolder.open(str(folder)), summary)
+    opened = _opened(folder)
+    summary = build_summary(opened, time.monotonic() - began)
+    write_summary(opened, summary)
     _say("\n" + render(summary))
     return exit_code
 
@@ -106,15 +104,25 @@ def _command(pipeline: str, parameters: str) -> list[str]:
     return [airflow, "dags", "test", f"{pipeline}_training", *conf]
 
 
-def _store_is_local() -> bool:
-    return load_settings().artifact_store.startswith("file://")
-
-
-def _latest() -> Path | None:
-    """The newest run folder of a local artifact store."""
+def _runs(pipeline: str) -> set[str]:
+    """The run that is the newest one in a local store; in any other, all runs of the pipeline."""
     store = load_settings().artifact_store
-    link = Path(store.removeprefix("file://")) / LATEST
-    return link.resolve() if link.is_symlink() else None
+    if store.startswith("file://"):
+        link = Path(store.removeprefix("file://")) / LATEST
+        return {str(link.resolve())} if link.is_symlink() else set()
+    folder = _opened(f"{store}/{pipeline}")
+    with contextlib.suppress(FileNotFoundError):
+        found = folder.filesystem.ls(folder.root, detail=False, refresh=True)
+        return {f"{store}/{pipeline}/{str(path).rstrip('/').rsplit('/', 1)[-1]}" for path in found}
+    return set()
+
+
+def _opened(address: str) -> RunFolder:
+    if "://" not in address:
+        return RunFolder.open(address)
+    from include.steps import open_run  # Airflow takes seconds to import, and a local run needs none of it
+
+    return open_run(address)
 
 
 def _say(text: str) -> None:

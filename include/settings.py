@@ -132,15 +132,16 @@ class Settings(Spec):
 
 @lru_cache
 def load_settings() -> Settings:
-    """The settings of the environment that PIPELINES_ENVIRONMENT names. Raises ConfigurationError.
-
-    Its file lies in `include/environments`, or in the folder that ENVIRONMENTS_FOLDER names.
-    """
-    folder = Path(os.environ.get("ENVIRONMENTS_FOLDER", ENVIRONMENTS))
-    settings = read_settings(os.environ.get("PIPELINES_ENVIRONMENT", "default"), home(), folder)
+    """The settings of the environment that PIPELINES_ENVIRONMENT names. Raises ConfigurationError."""
+    settings = read_settings(os.environ.get("PIPELINES_ENVIRONMENT", "default"), home(), environments_folder())
     if ui := os.environ.get(MLFLOW_UI):
         return settings.model_copy(update={"mlflow": settings.mlflow.model_copy(update={"ui": ui})})
     return settings
+
+
+def environments_folder() -> Path:
+    """Where the environments' YAML files are: `include/environments`, or what ENVIRONMENTS_FOLDER names."""
+    return Path(os.environ.get("ENVIRONMENTS_FOLDER", ENVIRONMENTS))
 
 
 def pipelines_folder() -> Path:

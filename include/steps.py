@@ -129,13 +129,16 @@ class StepOperator(BaseOperator):
             raise AirflowFailException(f"{message} (no retry can change that)")
         raise StepFailedError(message)
 
-    def kept(self, failure: Failure, folder: RunFolder, *, prefer_recorded: bool = False) -> Failure:
-        """The failure, kept in the run folder; with `prefer_recorded`, what the step itself said of the same end."""
+    def kept(self, failure: Failure, folder: RunFolder, *, prefer_recorded: bool = False, undo: bool = True) -> Failure:
+        """The failure, kept in the run folder; with `prefer_recorded`, what the step itself said of the same end.
+
+        `undo` makes the step undone; without it, a step that goes on somewhere can still come to its end.
+        """
         try:
             recorded = folder.failure() if prefer_recorded else None
             if recorded is not None and recorded.exit_code == failure.exit_code:  # else of an earlier try
                 return recorded
-            folder.fail(failure)
+            folder.fail(failure, undo=undo)
         except Exception as error:  # noqa: BLE001  (a store that is away or read-only must not hide what happened)
             self.log.warning("the run folder %s cannot be used: %s: %s", folder.uri, type(error).__name__, error)
         return failure

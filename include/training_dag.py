@@ -78,7 +78,7 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         auto_register=False,  # or Airflow would show what stood when building it failed
     ) as dag:
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
-        step = partial(_step, _operator_of(pipeline, settings), run=run)
+        step = partial(_step, _operator_of(pipeline, settings), run=run, code_path=_code_path(pipeline))
 
         start = step("start", parameters=PARAMETERS, pipeline=text)
         ingest = step("ingest")
@@ -132,6 +132,10 @@ def _operator_of(pipeline: Pipeline, settings: Settings) -> Callable[..., StepOp
         return PodStepOperator(step=step, algorithm=algorithm, placement=placement, **labels, **kwargs)
 
     return pod
+
+
+def _code_path(pipeline: Pipeline) -> str | None:
+    return pipeline.code.path if pipeline.code else None
 
 
 def _step(

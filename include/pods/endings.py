@@ -17,6 +17,8 @@ NEVER_STARTED = 128
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 WRONG = {400, 413, 422}
 
+UNAVAILABLE = "ClusterUnavailable"
+
 _CANNOT_BE_PULLED = re.compile(
     r"not found|manifest unknown|unauthorized|denied|forbidden|authentication required|no basic auth|invalid reference"
     r"|does not exist|no match for platform|x509",
@@ -42,6 +44,11 @@ def has_succeeded(pod: Any) -> bool:
     """Whether the step's own container came to its end without an error."""
     state = next((state for name, state in _states(pod) if name == "base"), None)
     return state is not None and state.terminated is not None and state.terminated.exit_code == 0
+
+
+def begun_containers(pod: Any) -> list[str]:
+    """The containers that have begun, and so have output; the init containers first."""
+    return [name for name, state in _states(pod) if state.running or state.terminated]
 
 
 def waits_in_trouble(pod: Any) -> bool:
@@ -157,7 +164,7 @@ def refused(status: int | None, message: str) -> Ending:
         return Ending("PodConfigurationError", f"{message}; create it, or correct `kubernetes.namespace`", "final")
     if status in WRONG:
         return Ending("PodConfigurationError", f"the cluster refuses the pod as wrong: {message}", "final")
-    return Ending("ClusterUnavailable", f"the cluster's API does not answer: {message}", "retry")
+    return Ending(UNAVAILABLE, message, "retry")
 
 
 def _states(pod: Any) -> Iterator[tuple[str, Any]]:

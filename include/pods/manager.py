@@ -7,6 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import KubernetesApiException
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, PodPhase
 from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 CONFLICT, NOT_FOUND = 409, 404
+TROUBLES = (ApiException, HTTPError, KubernetesApiException)
+"""What a question to the cluster can end in."""
 ENDED = {PodPhase.SUCCEEDED, PodPhase.FAILED}
 
 
@@ -41,7 +44,7 @@ class StepPodManager(PodManager):
         """The pod's events, oldest first; none where they cannot be read."""
         try:
             events = self.read_pod_events(pod).items
-        except (ApiException, HTTPError) as error:
+        except TROUBLES as error:
             self.log.warning("the events of pod %s cannot be read: %s", pod.metadata.name, reason_of(error))
             return []
         return sorted(events, key=lambda event: str(event.last_timestamp or event.event_time or ""))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.cncf.kubernetes.backcompat.backwards_compat_converters import convert_affinity
+from kubernetes.client import ApiClient, Configuration
 from kubernetes.client import models as k8s
 
 from include.settings import step_environment
 from trainer.pipeline import amount
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from include.kubernetes_settings import Gpu, Kubernetes
     from include.pods.placement import Placement
     from include.settings import Settings
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 SECONDS_TO_END = 20
 CODE = "/code"
+CHECKOUT = "checkout"
+"""The init container that clones the pipeline's own code."""
+REPOSITORY_LOGIN = {"GIT_USERNAME", "GIT_PASSWORD"}
 TMP = "/tmp"  # noqa: S108  (the pod's own volume)
 MANAGED_BY = {"app.kubernetes.io/managed-by": "training-pipelines"}
 """The label that all our pods bear."""
@@ -119,6 +126,27 @@ def tolerations_of(tolerations: list[Toleration] | None) -> list[k8s.V1Toleratio
         )
         for one in tolerations or []
     ]
+
+
+def unread_in_affinity(resources: Resources) -> list[str]:
+    """The keys of an affinity that Kubernetes does not know, and would pass over in silence."""
+    given = affinity_of(resources)
+    if given is None:
+        return []
+    client = ApiClient(configuration=Configuration())
+    understood = client.sanitize_for_serialization(convert_affinity(given))
+    return [*_missing(given, understood, "affinity")]
+
+
+def _missing(given: Any, understood: Any, where: str) -> Iterator[str]:
+    if isinstance(given, dict) and isinstance(understood, dict):
+        for key, value in given.items():
+            yield from _missing(value, understood[key], f"{where}.{key}") if key in understood else [f"{where}.{key}"]
+    elif isinstance(given, list) and isinstance(understood, list):
+        for number, (one, other) in enumerate(zip(given, understood, strict=False)):
+            yield from _missing(one, other, f"{where}.{number}")
+    elif given != understood:
+        yield where
 
 
 def affinity_of(resources: Resources) -> dict[str, Any] | None:

@@ -47,9 +47,18 @@ def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: 
     if whole.gpu and cluster.gpu is None:
         where = said_at(pipeline, "gpu", named, algorithm)
         raise ConfigurationError(f"{where}: {whole.gpu} GPUs are asked for, and the environment has none; allowed: 0")
+    if whole.affinity and (unread := _unread(whole)):
+        where = said_at(pipeline, "affinity", named, algorithm)
+        raise ConfigurationError(f"{where}: Kubernetes does not know, or cannot read, {', '.join(unread)}")
     if whole.gpu and cluster.gpu:
         whole = whole.over(Resources(node_selector=cluster.gpu.node_selector, tolerations=cluster.gpu.tolerations))
     return Placement(cluster.images[target], whole)
+
+
+def _unread(resources: Resources) -> list[str]:
+    from include.pods.manifest import unread_in_affinity  # the client takes a second to import
+
+    return unread_in_affinity(resources)
 
 
 def check_placements(pipeline: Pipeline, settings: Settings, file: str) -> None:

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kubernetes.client import ApiException
-from urllib3.exceptions import HTTPError
 
-from include.pods.manager import NOT_FOUND, reason_of
+from include.pods.manager import NOT_FOUND, TROUBLES, reason_of
 from include.pods.manifest import MANAGED_BY
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def sweep_failed_pods(client: CoreV1Api, namespace: str, keep_hours: float) -> i
         old = [pod for pod in found.items if _ended_at(pod) < oldest]
         for pod in old:
             _delete(client, pod)
-    except (ApiException, HTTPError) as error:
+    except TROUBLES as error:
         logger.warning("failed pods in %s cannot be swept: %s", namespace, reason_of(error))
         return 0
     if old:

@@ -42,9 +42,9 @@ def test_parameters_become_the_runs_configuration() -> None:
 
 
 def test_there_is_no_latest_run_before_the_first(home: Path) -> None:
-    assert run_once._latest() is None
+    assert run_once._runs("churn") == set()
     (home / ".runs").mkdir()
-    assert run_once._latest() is None
+    assert run_once._runs("churn") == set()
 
 
 def test_the_latest_run_is_where_the_link_points(home: Path) -> None:
@@ -52,7 +52,7 @@ def test_the_latest_run_is_where_the_link_points(home: Path) -> None:
         run = RunFolder.open(f"file://{home}/.runs/churn/{key}")
         run.write_text("pipeline.yaml", "")
         mark_latest(run)
-        assert run_once._latest() == Path(run.root)
+        assert run_once._runs("churn") == {run.root}
 
 
 @pytest.mark.parametrize("code", [0, 1, 3])

@@ -6,7 +6,15 @@ import os
 
 import pytest
 
-from trainer.environment import Environment, cores, read_environment, variable_name
+from trainer.environment import (
+    Environment,
+    cores,
+    git_environment,
+    git_login,
+    read_environment,
+    variable,
+    variable_name,
+)
 from trainer.errors import ConfigurationError
 
 NAMES = [variable_name(field) for field in Environment.model_fields]
@@ -22,8 +30,8 @@ def _only_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_of_the_variables() -> None:
     assert NAMES == [
         "MLFLOW_TRACKING_URI", "TRAINER_ARTIFACT_LOCATION", "TRAINER_STUDY_STORAGE", "TRAINER_DATA_STORE",
-        "TRAINER_SAMPLES", "TRAINER_PIPELINE", "TRAINER_AIRFLOW_RUN_ID", "TRAINER_GIT_COMMIT",
-        "TRAINER_IMAGE", "TRAINER_LOG_FORMAT",
+        "TRAINER_SAMPLES", "TRAINER_PIPELINE", "TRAINER_CODE", "TRAINER_AIRFLOW_RUN_ID",
+        "TRAINER_GIT_COMMIT", "TRAINER_IMAGE", "TRAINER_LOG_FORMAT",
     ]  # fmt: skip
 
 
@@ -61,3 +69,38 @@ def test_every_wrong_variable_is_named_without_its_value(monkeypatch: pytest.Mon
 
 def test_cores_are_those_that_this_process_may_use() -> None:
     assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def test_a_single_variable_needs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert variable("code") == ""
+    monkeypatch.setenv("TRAINER_CODE", "/code")
+    assert variable("code") == "/code"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        pytest.param({"GIT_USERNAME": "anna", "GIT_PASSWORD": "pa55word\n"}, ("anna", "pa55word"), id="both"),
+        pytest.param({"GIT_PASSWORD": "token1"}, ("git", "token1"), id="token"),
+        pytest.param({"GIT_USERNAME": "anna"}, ("", ""), id="no-password"),
+        pytest.param({}, ("", ""), id="none"),
+    ],
+)
+def test_the_login_of_a_repository(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: tuple[str, str]
+) -> None:
+    for name in ("GIT_USERNAME", "GIT_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert git_login() == expected
+
+
+def test_git_sees_how_to_reach_servers_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    monkeypatch.setenv("GIT_SSH_COMMAND", "planted")
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    found = git_environment()
+    assert found["https_proxy"] == "http://proxy:3128"
+    assert "planted" not in found.values()

@@ -38,6 +38,7 @@ registry: {model: churn-predictor, experiment: churn}
 """
 NAMES = (
     "step",
+    "checkout",
     "train",
     "run",
     "init",
@@ -50,6 +51,7 @@ NAMES = (
     "resolve",
     "rollback",
     "prune",
+    "describe",
 )
 
 
@@ -308,6 +310,19 @@ def test_check_looks_into_expressions_expectations_and_estimators(tmp_path: Path
     assert lines[3].startswith("estimator.yaml: algorithms.xgboost: ")
     assert lines[4].startswith("behaviour.yaml: behaviour (b).set.a: ")
     assert len(lines) == 5
+
+
+def test_check_leaves_to_start_what_only_a_clone_can_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "code: {repository: 'https://git.example/m.git', ref: v1}\n"
+    estimator = "{KIND: sklearn, estimator: cloned_models.Churner}"
+    file = tmp_path / "churn.yaml"
+    file.write_text(PIPELINE.replace("{KIND: xgboost}", estimator) + code)
+    assert main(["check", str(file)]) == 0
+    expected = f"{file}: churn: correct, but for algorithms.xgboost: the step `start` tries what comes from `code`\n"
+    assert capsys.readouterr().out == expected
+    file.write_text(file.read_text().replace("cloned_models.Churner", "sklearn.linear_model.Rigde"))
+    assert main(["check", str(file)]) == 2
+    assert "estimator 'sklearn.linear_model.Rigde' cannot be imported" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from trainer import __version__
 from trainer.commands import (
     check,
+    checkout,
     data,
+    describe,
     init,
     job,
     prune,
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("trainer")
 
-COMMANDS = (step, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune)
+COMMANDS = (
+    step, checkout, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune,
+    describe,
+)  # fmt: skip
 
 EPILOG = """\
 exit codes:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 SHORTEST_SECRET = 6
 """A shorter text would be found in words that have nothing to do with it."""
+_FOR_GIT = frozenset({
+    "PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
+})  # fmt: skip
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY")
 
 
@@ -46,6 +50,8 @@ class Environment(BaseModel):
     """Whether a built-in sample may stand in for data that is not there."""
     pipeline: str = ""
     """The pipeline's YAML, for the step `start`."""
+    code: str = ""
+    """The folder with the clone of the pipeline's code repository, where `trainer checkout` has put it."""
     airflow_run_id: str = ""
     git_commit: str = ""
     image: str = ""
@@ -69,6 +75,26 @@ def read_environment() -> Environment:
 def variable_name(field: str) -> str:
     """The environment variable behind a field of Environment."""
     return "MLFLOW_TRACKING_URI" if field == "tracking_uri" else f"TRAINER_{field.upper()}"
+
+
+def variable(field: str) -> str:
+    """A single variable, for a command that needs no more of the environment; empty where it is not set."""
+    return os.environ.get(variable_name(field), "")
+
+
+def git_environment() -> dict[str, str]:
+    """What git may see of this process's environment: how to reach servers and whom to trust."""
+    return {name: value for name, value in os.environ.items() if name in _FOR_GIT}
+
+
+def git_login() -> tuple[str, str]:
+    """User and password for private repositories; without a password there is no login.
+
+    A Secret made from a file ends with a line break, which is not part of it.
+    """
+    password = os.environ.get("GIT_PASSWORD", "").strip()
+    user = os.environ.get("GIT_USERNAME", "").strip()
+    return (user or "git", password) if password else ("", "")
 
 
 def secrets(environment: Mapping[str, str] = os.environ) -> set[str]:

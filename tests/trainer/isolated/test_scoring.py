@@ -209,6 +209,13 @@ def test_code_from_elsewhere_is_refused(logged: Logged, tmp_path: Path) -> None:
         score_in_isolation((tmp_path / "model").as_uri(), ROWS)
 
 
+def test_a_bundled_module_whose_name_is_taken_is_refused(logged: Logged, tmp_path: Path) -> None:
+    shutil.copytree(logged.folder, tmp_path / "model")
+    (tmp_path / "model" / "code" / "json.py").write_text("answer = 42\n")
+    with pytest.raises(ModelRefusedError, match=r"would run on .*json.* and not on its own bundled code"):
+        score_in_isolation((tmp_path / "model").as_uri(), ROWS)
+
+
 def test_a_model_that_cannot_be_loaded_is_refused_with_the_reason(logged: Logged, tmp_path: Path) -> None:
     shutil.copytree(logged.folder, tmp_path / "model")
     (pickled,) = (tmp_path / "model").rglob("fitted.pickle")

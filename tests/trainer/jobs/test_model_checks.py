@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from trainer.errors import ConfigurationError
 from trainer.jobs.model_checks import check_model
-from trainer.jobs.models import MODELS
+from trainer.jobs.models import MODELS, SklearnModel
 from trainer.pipeline import Pipeline
 
+OWN = """
+from sklearn.base import BaseEstimator
+
+
+class Churner(BaseEstimator):
+    def __init__(self, strength=1.0):
+        self.strength = strength
+"""
 FOREST = "sklearn.ensemble.RandomForestClassifier"
 
 
@@ -45,6 +55,20 @@ def test_what_a_library_takes(kind: str, problem: str) -> None:
     model = MODELS[kind].model_validate({"params": params if problem == "regression" else {"n_estimators": 5000}})
     check_model(model, problem, "algorithms.a")
     assert model.params["n_estimators"] == 5000
+
+
+def test_an_estimator_of_ones_own_declares_no_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loose_models.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "loose_models", raising=False)
+    estimator = "loose_models.Churner"
+    check_model(SklearnModel(estimator=estimator, params={"strength": -1}), "regression", "algorithms.a")
+    with pytest.raises(ConfigurationError, match=r"^algorithms.a.params.strenght: .*unexpected keyword"):
+        check_model(SklearnModel(estimator=estimator, params={"strenght": 1}), "regression", "algorithms.a")
+    (tmp_path / "loose_models.py").write_text("raise OSError('no licence')\n")
+    monkeypatch.delitem(sys.modules, "loose_models", raising=False)
+    with pytest.raises(ConfigurationError, match="'loose_models.Churner' cannot be imported: no licence; it must be"):
+        check_model(SklearnModel(estimator=estimator), "regression", "algorithms.a")
 
 
 def test_what_ships(churn: Pipeline) -> None:

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from trainer.errors import ConfigurationError
 from trainer.models import studies
 from trainer.models.studies import finished_trials, open_study, sampler, starting_point, study_name, suggest
-from trainer.pipeline import Pipeline, XGBoost, parse_pipeline
+from trainer.pipeline import Code, Pipeline, XGBoost, parse_pipeline
 
 PIPELINE = """
 name: leavers
@@ -96,6 +96,16 @@ def test_other_data_space_or_rules_make_another_study(pipeline: Pipeline) -> Non
     name = study_name("run1", "trees", pipeline, "digest-1")
     assert len({name, *changed}) == len(changed) + 1
     assert name.startswith("run1-trees-")
+
+
+def test_another_commit_makes_another_study_and_without_code_the_name_is_as_ever(pipeline: Pipeline) -> None:
+    code = [Code(repository="file:///models", commit=digit * 40) for digit in "ab"]
+    names = [study_name("run1", "trees", pipeline.model_copy(update={"code": one}), "digest-1") for one in code]
+    name = study_name("run1", "trees", pipeline, "digest-1")
+    assert len({name, *names}) == 3
+    assert name == "run1-trees-d31982ccbe6a"
+    moved = code[0].model_copy(update={"ref": "v2"})
+    assert study_name("run1", "trees", pipeline.model_copy(update={"code": moved}), "digest-1") == names[0]
 
 
 @pytest.mark.parametrize("fields", [{"trials": 999}, {"timeout_minutes": 1}, {"parallel_folds": 3}], ids=str)

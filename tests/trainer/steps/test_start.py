@@ -53,9 +53,11 @@ def test_the_parent_run_says_what_it_is(
         "trainer.image": "trainer:1",
         "trainer.run_folder": folder.uri,
         "code.git_commit": "0123abc",
+        "trainer.git_commit": "0123abc",
         "mlflow.note.content": "by hand",
     }
     assert run.data.tags.items() >= expected.items()
+    assert "code.repository" not in run.data.tags
     assert (result.airflow_run_id, result.git_commit, result.image) == ("manual__1", "0123abc", "trainer:1")
     assert result.sample
     assert result.source.startswith("sample://telco?rows=1500")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Pipeline, load_pipeline, refuse_same_name
+from trainer.pipeline import Pipeline, Sklearn, load_pipeline, refuse_same_name
 
 if TYPE_CHECKING:
     import argparse
+
+    from trainer.pipeline import AnyAlgorithm
 
 
 def add_to(commands: Any) -> None:
@@ -31,18 +34,19 @@ def run(arguments: argparse.Namespace) -> int:
     for file in arguments.files:
         try:
             pipeline = load_pipeline(file)
-            _check_parts(pipeline)
+            later = _check_parts(pipeline)
             refuse_same_name(names, pipeline.name, file)
         except ConfigurationError as error:
             mistakes += 1
             sys.stderr.write(f"{error if str(error).startswith(file) else f'{file}: {error}'}\n")
         else:
-            sys.stdout.write(f"{file}: {pipeline.name}: correct\n")
+            left = f", but for {', '.join(later)}: the step `start` tries what comes from `code`" if later else ""
+            sys.stdout.write(f"{file}: {pipeline.name}: correct{left}\n")
     return ConfigurationError.exit_code if mistakes else 0
 
 
-def _check_parts(pipeline: Pipeline) -> None:
-    """What needs the libraries: expectations, expressions, estimators."""
+def _check_parts(pipeline: Pipeline) -> list[str]:
+    """What needs the libraries: expectations, expressions, estimators. Returns what only a clone can tell."""
     from trainer.data.expectations import check_checks
     from trainer.jobs.model_checks import check_model
     from trainer.jobs.models import model_for
@@ -52,5 +56,13 @@ def _check_parts(pipeline: Pipeline) -> None:
     check_checks(pipeline.validation)
     check_expressions(pipeline.features)
     check_behaviours(pipeline.behaviour, pipeline.columns.target)
+    later = [name for name, algorithm in pipeline.algorithms.items() if pipeline.code and _is_elsewhere(algorithm)]
     for name, algorithm in pipeline.algorithms.items():
-        check_model(model_for(algorithm), pipeline.problem, f"algorithms.{name}")
+        if name not in later:
+            check_model(model_for(algorithm), pipeline.problem, f"algorithms.{name}")
+    return [f"algorithms.{name}" for name in later]
+
+
+def _is_elsewhere(algorithm: AnyAlgorithm) -> bool:
+    """Whether an estimator's top-level module is not to be found here."""
+    return isinstance(algorithm, Sklearn) and importlib.util.find_spec(algorithm.estimator.partition(".")[0]) is None

@@ -7,7 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from trainer import logs
-from trainer.environment import read_environment
+from trainer.code.required import with_code
+from trainer.environment import read_environment, variable
 from trainer.errors import ConfigurationError
 from trainer.parent import stop_with_parent
 from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline
@@ -57,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_step(name: str, folder: RunFolder, pipeline: Pipeline, algorithm: str = "") -> None:
     """Run a step by its name. Raises ConfigurationError for an algorithm that is missing or not the pipeline's."""
-    execute(step_of(name, pipeline, algorithm), pipeline, folder.at(name, algorithm))
+    ready = with_code(pipeline, freeze=name == "start")
+    execute(step_of(name, ready, algorithm), ready, folder.at(name, algorithm))
 
 
 def step_of(name: str, pipeline: Pipeline, algorithm: str) -> Callable[[Pipeline, RunFolder], Result]:
@@ -70,17 +72,21 @@ def step_of(name: str, pipeline: Pipeline, algorithm: str) -> Callable[[Pipeline
 
 
 def _pipeline(arguments: argparse.Namespace, folder: RunFolder) -> Pipeline:
-    """The run's frozen pipeline; for `start`, the given one with this run's parameters."""
+    """The run's frozen pipeline; for `start`, the given one with this run's parameters.
+
+    Where it has code of its own, the clone of the right commit is there.
+    """
     if arguments.name != "start":
-        return folder.pipeline()
-    return given_pipeline(arguments.pipeline).for_run(parse_parameters(arguments.parameters))
+        return with_code(folder.pipeline())
+    given = given_pipeline(arguments.pipeline).for_run(parse_parameters(arguments.parameters))
+    return with_code(given, freeze=True)
 
 
 def given_pipeline(file: str | None) -> Pipeline:
     """The pipeline in a file, else the one in the environment."""
     if file:
         return load_pipeline(file)
-    text = read_environment().pipeline
+    text = variable("pipeline")
     if not text:
         raise ConfigurationError("step start: name the pipeline's file with --pipeline, or set TRAINER_PIPELINE")
     return parse_pipeline(text, "TRAINER_PIPELINE")

@@ -64,10 +64,17 @@ def _score(request: dict[str, Any], folder: str) -> None:
 
 
 def _assert_own_code(folder: Path) -> None:
-    """The package that the model runs on must be the one bundled with it."""
-    package = sys.modules.get("trainer")
-    if package is not None and not Path(str(package.__file__)).resolve().is_relative_to(folder.resolve()):
-        raise RuntimeError(f"the model would run on {package.__file__} and not on its own bundled code")
+    """The packages that the model runs on must be those bundled with it."""
+    code = folder / "code"
+    for name in sorted({"trainer", *(one.stem for one in code.iterdir())}):
+        package = sys.modules.get(name)
+        if package is not None and not _places(package) & {*code.resolve().iterdir()}:
+            raise RuntimeError(f"the model would run on {package} and not on its own bundled code")
+
+
+def _places(package: Any) -> set[Path]:
+    """Where a package or a single module lies."""
+    return {Path(place).resolve() for place in [*getattr(package, "__path__", [])] or [str(package.__file__)]}
 
 
 def _as_signed(rows: Any, schema: Any) -> Any:

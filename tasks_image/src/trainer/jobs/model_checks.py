@@ -58,7 +58,8 @@ def _why_refused(model: AnyModel, problem: str, params: dict[str, Any]) -> str:
     try:
         estimator = model.model_copy(update={"params": {**params, **few}}).build(problem, seed=0, threads=1)
         if isinstance(model, SklearnModel):
-            getattr(estimator, "_validate_params", lambda: None)()  # others than scikit-learn's own have none
+            if hasattr(estimator, "_parameter_constraints"):  # estimators of others have none
+                estimator._validate_params()  # noqa: SLF001  (what scikit-learn's `fit` begins with)
         else:
             estimator.fit(*_rows(problem))
     except Exception as error:  # noqa: BLE001  (each library has errors of its own, and all mean the same here)

@@ -248,9 +248,10 @@ def import_estimator(path: str) -> Any:
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module of anybody's may raise anything
         raise ConfigurationError(
-            f"estimator {path!r} cannot be imported: {error}; it must be a class of an installed package"
+            f"estimator {path!r} cannot be imported: {error}; it must be a class of an installed package, or of the "
+            "repository under `code`"
         ) from error
 
 

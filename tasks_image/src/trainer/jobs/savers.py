@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import trainer
+from trainer.code.bundle import NOTHING, OWN, Bundle, bundle
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Spec
 
@@ -45,6 +46,7 @@ class PyFuncSaver(Spec):
         from trainer.models.inference import FITTED
 
         package = Path(trainer.__file__).parent
+        bundled = bundle()
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / f"{FITTED}.pickle"
             file.write_bytes(pickle.dumps(fitted))
@@ -52,8 +54,8 @@ class PyFuncSaver(Spec):
                 name=self.name,
                 python_model=str(package / "models" / "serving.py"),
                 artifacts={FITTED: str(file)},
-                code_paths=[str(package)],
-                pip_requirements=requirements_of(fitted.estimator),
+                code_paths=[str(package), *map(str, bundled.paths)],
+                pip_requirements=requirements_of(fitted.estimator, bundled),
                 signature=signature,
                 input_example=_as_signed(example.head(EXAMPLE_ROWS), signature),
                 metadata=metadata,
@@ -71,15 +73,19 @@ def _as_signed(example: pl.DataFrame, signature: ModelSignature) -> Any:
     return example.with_columns(pl.col(name).cast(pl.Float64) for name in example.columns if name in floats).to_pandas()
 
 
-def requirements_of(estimator: Any) -> list[str]:
+def requirements_of(estimator: Any, bundled: Bundle = NOTHING) -> list[str]:
     """The pinned packages that a process needs to load the model: what serving imports, and the estimator's own.
 
-    Raises ConfigurationError for an estimator that no installed package has: nothing could install it elsewhere.
+    A module that is bundled with the model needs what it imports. Raises ConfigurationError for any other estimator
+    that no installed package has: nothing could install it elsewhere.
     """
     module = type(estimator).__module__.split(".")[0]
-    own = packages_distributions().get(module, [])[:1]  # the module `xgboost` is in `xgboost` or in `xgboost-cpu`
-    if not own:
+    known = packages_distributions()
+    if module not in known and module not in bundled.names:
         raise ConfigurationError(
-            f"the estimator's module {module!r} belongs to no installed package; install it as one"
+            f"the estimator's module {module!r} belongs to no installed package; install it as one, or name its "
+            "repository under `code`"
         )
-    return [f"{name}=={version(name)}" for name in dict.fromkeys((*SERVING_PACKAGES, *own))]
+    # The module `xgboost` is in `xgboost` or in `xgboost-cpu`.
+    own = [package for name in (module, *sorted(bundled.imports)) for package in known.get(name, [])[:1]]
+    return [f"{name}=={version(name)}" for name in dict.fromkeys((*SERVING_PACKAGES, *own)) if name != OWN]

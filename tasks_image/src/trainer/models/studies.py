@@ -27,7 +27,7 @@ LOCK_GRACE_SECONDS = 5
 
 
 def study_name(run_key: str, algorithm: str, pipeline: Pipeline, data_digest: str) -> str:
-    """The name of the study: other data, search space or rules of scoring make it another study."""
+    """The name of the study: other data, search space, rules of scoring or code make it another study."""
     tuning = pipeline.tuning.model_dump(mode="json", exclude={"trials", "timeout_minutes", "parallel_folds", "enabled"})
     content = {
         "algorithm": pipeline.algorithms[algorithm].model_dump(mode="json"),
@@ -35,6 +35,7 @@ def study_name(run_key: str, algorithm: str, pipeline: Pipeline, data_digest: st
         "features": pipeline.features.model_dump(mode="json"),
         "preprocess": pipeline.preprocess.model_dump(mode="json"),
         "data": data_digest,
+        **({"code": pipeline.code.commit} if pipeline.code else {}),
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGEST_DIGITS]
     return f"{run_key}-{algorithm}-{digest}"

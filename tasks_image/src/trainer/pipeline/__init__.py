@@ -1,5 +1,6 @@
 """What a pipeline's YAML may say: light, so that a scheduler can read it."""
 
+from trainer.pipeline.code import Code
 from trainer.pipeline.data import (
     AnySource,
     AnySplit,
@@ -44,6 +45,7 @@ __all__ = [
     "Behaviour",
     "Check",
     "Choice",
+    "Code",
     "Columns",
     "CsvSource",
     "Drift",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from trainer.errors import ConfigurationError
+from trainer.pipeline.code import Code
 from trainer.pipeline.data import AnySource, AnySplit, Check, Columns, Drift, HashSplit, RandomSplit
 from trainer.pipeline.document import did_you_mean, dump_yaml, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
@@ -30,6 +31,8 @@ class Pipeline(Spec):
     schedule: Annotated[str, StringConstraints(pattern=CRON)] | None = None
     """Five cron fields or a preset such as `@weekly`; null: only by hand."""
     tags: list[str] = []
+    code: Code | None = None
+    """A git repository with estimators of one's own; null: installed packages have them all."""
     problem: Problem
     source: AnySource
     columns: Columns

@@ -226,6 +226,7 @@ def _lineage(run: RunFolder, summary: Summary, evaluation: EvaluateResult | None
         "Source": ingest.source if ingest else start.source if start else "",
         "Snapshot": ingest.snapshot if ingest else "",
         "SHA-256 of the snapshot": ingest.digest if ingest else "",
+        "Code repository": start.code_repository if start else "",
         "Git commit": start.git_commit if start else "",
         "Image": start.image if start else "",
         "Airflow run": start.airflow_run_id if start else "",

@@ -142,10 +142,15 @@ class RunFolder:
         self._remove(FAILURE_FILE)
         self.write_text(RESULT_FILE, result.model_dump_json(indent=2) + "\n")
 
-    def fail(self, failure: Failure) -> None:
-        """Make the step undone, and keep why it failed, for the mail and the summary."""
-        self._remove(RESULT_FILE)
+    def fail(self, failure: Failure, *, undo: bool = True) -> None:
+        """Make the step undone, unless told not to, and keep why it failed, for the mail and the summary."""
+        if undo:
+            self._remove(RESULT_FILE)
         self.write_text(FAILURE_FILE, failure.model_dump_json(indent=2) + "\n")
+
+    def clear_failure(self) -> None:
+        """Forget why an earlier try failed: the step is done."""
+        self._remove(FAILURE_FILE)
 
     def result(self, kind: type[R]) -> R:
         """The step's result; raises StepNotDoneError if the step is not done."""

@@ -40,6 +40,8 @@ class StartResult(Result):
     experiment_id: str
     airflow_run_id: str
     git_commit: str
+    """Of the pipeline's code repository where it has one, else of the checkout that the trainer ran from."""
+    code_repository: str = ""
     image: str
     source: str
     sample: bool

@@ -37,7 +37,9 @@ def _tags(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> dic
 
     start = run.at("start").result(StartResult)
     ingest = run.at("ingest").result(IngestResult)
+    code = {"code.repository": pipeline.code.repository, "code.ref": pipeline.code.ref} if pipeline.code else {}
     return {
+        **code,
         SNAPSHOT_TAG: ingest.snapshot,
         DIGEST_TAG: ingest.digest,
         KEYS_TAG: run.at("engineer_features").result(FeaturesResult).keys,

@@ -36,8 +36,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
     mark_latest(run)
     client = connect()
     experiment_id = ensure_experiment(client, settled.registry.experiment)
-    commit = environment.git_commit or _git_commit()
-    tags = _tags(settled, run, environment, commit)
+    own_commit = environment.git_commit or _git_commit()
+    tags = _tags(settled, run, environment, own_commit)
     run_id = _parent_run(client, experiment_id, settled, run, tags)
     logger.info("MLflow experiment %s, run %s", settled.registry.experiment, run_id)
     return StartResult(
@@ -45,7 +45,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
         run_id=run_id,
         experiment_id=experiment_id,
         airflow_run_id=environment.airflow_run_id,
-        git_commit=commit,
+        git_commit=tags.get("code.git_commit", ""),
+        code_repository=tags.get("code.repository", ""),
         image=environment.image,
         source=reader_for(settled.source).lineage().source,
         sample=settled.source.KIND == "sample",
@@ -85,14 +86,19 @@ def _parent_run(
     return str(created.info.run_id)
 
 
-def _tags(pipeline: Pipeline, run: RunFolder, environment: Environment, commit: str) -> dict[str, str]:
+def _tags(pipeline: Pipeline, run: RunFolder, environment: Environment, own_commit: str) -> dict[str, str]:
+    """What the parent run is found by; `code.git_commit` is the commit of the pipeline's own code where it has some."""
+    code = pipeline.code
     tags = {
         "trainer.pipeline": pipeline.name,
         "trainer.owner": pipeline.owner,
         "trainer.run_folder": run.at("").uri_of(),
         "trainer.airflow_run_id": environment.airflow_run_id,
         "trainer.image": environment.image,
-        "code.git_commit": commit,
+        "trainer.git_commit": own_commit,
+        "code.git_commit": (code.commit or "") if code else own_commit,
+        "code.repository": code.repository if code else "",
+        "code.ref": code.ref if code else "",
         "mlflow.note.content": pipeline.run.note,
     }
     return {key: value for key, value in tags.items() if value}

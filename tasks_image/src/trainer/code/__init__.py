@@ -1,0 +1,1 @@
+"""A pipeline's own code: cloned at one commit, checked by each step, bundled with the models that need it."""

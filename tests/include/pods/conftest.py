@@ -1,0 +1,139 @@
+"""An environment whose steps are pods, with a store that pods share."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from airflow.sdk.bases.operator import ExecutorSafeguard
+
+from include.pods.operator import PodStepOperator
+from include.pods.placement import placement_of
+from include.settings import load_settings
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.spec import Image, Namespace, Spec
+from trainer.pipeline import Pipeline
+from trainer.run import RunFolder
+
+IMAGE = "registry.example.com/ml/trainer-tabular:0.1.0"
+KEY = "manual__1-a1b2c3"
+Describe = Callable[..., dict[str, Any]]
+Operator = Callable[..., PodStepOperator]
+
+
+@pytest.fixture
+def cluster_environment(
+    tmp_path: Path, project: Path, s3_bucket: str, s3_endpoint: str, fresh_stores: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Describe]:
+    """Makes `cluster` the current environment: the one for production, with this test's store; `kubernetes` is laid over."""
+    folder = tmp_path / "environments"
+    shutil.copytree(project / "include" / "environments", folder)
+    monkeypatch.setenv("ENVIRONMENTS_FOLDER", str(folder))
+    monkeypatch.setenv("PIPELINES_ENVIRONMENT", "cluster")
+
+    def describe(**kubernetes: Any) -> dict[str, Any]:
+        production = yaml.safe_load((folder / "production.yaml").read_text())
+        document = {
+            **production,
+            "artifact_store": f"s3://{s3_bucket}/runs",
+            "data_store": f"s3://{s3_bucket}/data",
+            "aws_connection": None,
+            "retries": 1,
+            "retry_delay_seconds": 0,
+            "kubernetes": {
+                **production["kubernetes"],
+                "connection": "kubernetes_default",
+                "variables": {"AWS_ENDPOINT_URL": s3_endpoint, "AWS_DEFAULT_REGION": "us-east-1"},
+                **kubernetes,
+            },
+        }
+        (folder / "cluster.yaml").write_text(yaml.safe_dump(document))
+        load_settings.cache_clear()
+        return document
+
+    describe()
+    yield describe
+    load_settings.cache_clear()
+
+
+@pytest.fixture
+def run(cluster_environment: Describe, s3_bucket: str) -> RunFolder:
+    """A run folder with nothing in it, in the shared store."""
+    return RunFolder.open(f"s3://{s3_bucket}/runs/churn/{KEY}")
+
+
+@pytest.fixture
+def operator(run: RunFolder, small_churn: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    """Makes the operator of a step."""
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+
+    def operator(step: str, algorithm: str = "", of: Pipeline = small_churn, **kwargs: Any) -> PodStepOperator:
+        placement = placement_of(of, load_settings().kubernetes, step, algorithm)
+        return PodStepOperator(
+            task_id=step, step=step, algorithm=algorithm, run=run.uri, placement=placement,
+            pipeline_name=of.name, team=of.owner, **kwargs,
+        )  # fmt: skip
+
+    return operator
+
+
+class TaskInstance:
+    """What the provider asks of a task's instance; `store` is Airflow's memory between the tries of a task."""
+
+    def __init__(self, task_id: str, try_number: int = 1, store: dict[str, Any] | None = None) -> None:
+        self.dag_id, self.task_id, self.map_index, self.try_number = "churn_training", task_id, -1, try_number
+        self.start_date = datetime.now(UTC)
+        self.store: dict[str, Any] = {} if store is None else store
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+    def get(self, key: str) -> Any:
+        return self.store.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.store[key] = value
+
+
+def context(task_id: str, try_number: int = 1, store: dict[str, Any] | None = None) -> Any:
+    """What a task is given when it runs."""
+    instance = TaskInstance(task_id, try_number, store)
+    dag = SimpleNamespace(parent_dag=None, dag_id=instance.dag_id)
+    return {"run_id": "manual__1", "ti": instance, "dag": dag, "task_state_store": instance}
+
+
+@pytest.fixture
+def kubernetes(cluster_environment: Describe, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """The environment's cluster, of one node without GPUs."""
+    with cluster_for(s3_endpoint) as running:
+        monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", running.connection_json())
+        yield running
+
+
+def cluster_for(s3_endpoint: str, **changes: Any) -> Cluster:
+    """A cluster as `include/kubernetes/base` and the README leave it, with an image that is this very machine."""
+    namespace = Namespace(
+        "ml-training",
+        secrets={
+            "trainer-s3": {"access_key_id": "test-key", "secret_access_key": "test-secret"},
+            "trainer-studies": {"username": "studies", "password": "studies-secret"},
+        },
+        config_maps={"training-cost-rates": {"gpu_hour": "0.25", "cpu_core_hour": "0.05"}},
+        service_accounts=("default", "trainer"),
+    )
+    return Cluster(Spec(**{"namespaces": (namespace,), "images": {IMAGE: Image()}, **changes}))
+
+
+@pytest.fixture
+def evaluated(
+    run: RunFolder, small_churn: Pipeline, begin: Callable[..., RunFolder], evaluate: Callable[..., RunFolder]
+) -> RunFolder:
+    """A run whose next step is `decide`, the quickest one; in these tests a pod does it."""
+    return evaluate(begin(run, small_churn), auc_roc=0.81)

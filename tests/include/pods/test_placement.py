@@ -1,0 +1,99 @@
+"""Where in a cluster a step runs, and what is refused before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.kubernetes_settings import Kubernetes
+from include.pods.placement import check_placements, placement_of
+from include.settings import Settings, read_settings
+from tests.conftest import changed
+from trainer.errors import ConfigurationError
+from trainer.pipeline import Pipeline
+
+GPU = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Settings:
+    return read_settings("production", tmp_path)
+
+
+@pytest.fixture
+def cluster(production: Settings) -> Kubernetes:
+    return production.kubernetes
+
+
+def wishing(pipeline: Pipeline, of_algorithm: dict[str, Any] | None = None, **resources: Any) -> Pipeline:
+    document = pipeline.model_dump(mode="json")
+    document["algorithms"]["logistic"]["resources"] = of_algorithm or {}
+    return changed(pipeline, resources=resources, algorithms=document["algorithms"])
+
+
+def test_the_environments_default_stands_where_the_pipeline_says_nothing(
+    small_churn: Pipeline, cluster: Kubernetes
+) -> None:
+    ingest, train = (
+        placement_of(small_churn, cluster, "ingest"),
+        placement_of(small_churn, cluster, "train", "logistic"),
+    )
+    assert ingest.image == "registry.example.com/ml/trainer-tabular:0.1.0"
+    assert (ingest.resources.cpu, ingest.resources.memory) == ("1", "2Gi")
+    assert (train.resources.cpu, train.resources.memory) == ("2", "4Gi")
+    assert (train.resources.node_selector, train.resources.tolerations) == (None, None)
+
+
+def test_a_gpu_brings_the_environments_selector_and_toleration_for_that_step_alone(
+    small_churn: Pipeline, cluster: Kubernetes
+) -> None:
+    pipeline = wishing(
+        small_churn, {"train": {"gpu": 1, "node_selector": {"pool": "fast"}}}, default={"image": "vision"}
+    )
+    train = placement_of(pipeline, cluster, "train", "logistic")
+    assert train.image == "registry.example.com/ml/trainer-vision:0.1.0"
+    assert train.resources.node_selector == {"nvidia.com/gpu.present": "true", "pool": "fast"}
+    assert [one.model_dump(exclude_none=True) for one in train.resources.tolerations or []] == [GPU]
+    assert placement_of(pipeline, cluster, "tune", "logistic").resources.node_selector is None
+
+
+def test_workers_are_placed_as_tuning_is(small_churn: Pipeline, cluster: Kubernetes) -> None:
+    pipeline = wishing(small_churn, tune={"cpu": 7})
+    assert placement_of(pipeline, cluster, "tune_worker", "logistic") == placement_of(
+        pipeline, cluster, "tune", "logistic"
+    )
+    assert placement_of(pipeline, cluster, "tune_worker", "logistic").resources.cpu == "7"
+
+
+MISTAKES: list[tuple[str, dict[str, Any], str]] = [
+    ("staging", {"train": {"gpu": 2}}, "resources.train.gpu: 2 GPUs are asked for, and the environment has none; allowed: 0"),
+    ("staging", {"of_algorithm": {"tune": {"gpu": 1}}}, "algorithms.logistic.resources.tune.gpu: 1 GPUs are asked for"),
+    ("production", {"default": {"image": "tabula"}},
+     "resources.default.image: there is no image target 'tabula'; did you mean 'tabular'? allowed: language, tabular, vision"),
+    ("production", {"train": {"affinity": {"nodeAffinity": {"required": []}}}},
+     "resources.train.affinity: Kubernetes does not know, or cannot read, affinity.nodeAffinity.required"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("environment", "wishes", "message"), MISTAKES, ids=[message[:40] for *_, message in MISTAKES])
+def test_what_the_cluster_cannot_give_is_refused_by_place(
+    environment: str, wishes: dict[str, Any], message: str, small_churn: Pipeline, tmp_path: Path
+) -> None:
+    settings = read_settings(environment, tmp_path)
+    with pytest.raises(ConfigurationError) as error:
+        check_placements(wishing(small_churn, **wishes), settings, "pipelines/churn.yaml")
+    assert str(error.value).startswith(f"pipelines/churn.yaml: {message}")
+    assert str(error.value).endswith(f"(environment {environment})")
+
+
+def test_an_affinity_that_kubernetes_knows_is_taken(small_churn: Pipeline, production: Settings) -> None:
+    term = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+    check_placements(wishing(small_churn, train={"affinity": affinity}), production, "churn.yaml")
+
+
+def test_a_local_run_asks_nothing_of_a_cluster(small_churn: Pipeline, tmp_path: Path) -> None:
+    settings = read_settings("development", tmp_path)
+    check_placements(wishing(small_churn, train={"gpu": 8, "image": "nothing"}), settings, "churn.yaml")
