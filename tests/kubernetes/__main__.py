@@ -14,6 +14,8 @@ import sys
 import threading
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.spec import Spec
 
@@ -25,7 +27,7 @@ def main() -> None:
         "--spec", type=Path, help="a JSON file; by default one node and one restricted namespace `training`"
     )
     asked = parser.parse_args()
-    spec = Spec.model_validate_json(asked.spec.read_bytes()) if asked.spec else Spec()
+    spec = TypeAdapter(Spec).validate_json(asked.spec.read_bytes()) if asked.spec else Spec()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -64,7 +64,7 @@ class ApiServer:
         self.requests: list[Request] = []
         self.stopping = threading.Event()
         self._server = Server(("127.0.0.1", port), self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="api-server", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="api-server", daemon=True)
 
     @property
     def address(self) -> str:

@@ -16,7 +16,7 @@ import json
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -63,7 +63,7 @@ class Cluster:
 
     def __init__(self, spec: Spec | None = None, port: int = 0) -> None:
         spec = spec or Spec()
-        self.spec = spec.model_copy(update={"isolated": spec.isolated and can_isolate()})
+        self.spec = replace(spec, isolated=spec.isolated and can_isolate())
         self.store = Store()
         self.faults = Faults()
         self.workers: dict[str, Worker] = {}
@@ -110,7 +110,7 @@ class Cluster:
     def nodes(self) -> tuple[Node, ...]:
         """The nodes as they stand: one that is lost bears the taints for it."""
         return tuple(
-            node.model_copy(update={"taints": (*node.taints, *UNREACHABLE)}) if node.name in self._lost_nodes else node
+            replace(node, taints=(*node.taints, *UNREACHABLE)) if node.name in self._lost_nodes else node
             for node in self.spec.nodes
         )
 

@@ -6,7 +6,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.kubernetes.spec import Declared
+from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from tests.kubernetes.api import Request
@@ -25,6 +25,12 @@ WHILE_RUNNING: tuple[PodFaultKind, ...] = (
     "gone",
     "node_shutdown",
 )
+
+
+class Declared(BaseModel):
+    """A declaration: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Fault(Declared):

@@ -41,6 +41,8 @@ class Scheduler:
 
     def stop(self) -> None:
         self._stopping.set()
+        with self._cluster.store.changed:
+            self._cluster.store.changed.notify_all()
         self._thread.join()
 
     def _run(self) -> None:

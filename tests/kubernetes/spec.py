@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 USER = "system:serviceaccount:airflow:worker"
 """Who a client is to the server, unless a test says otherwise."""
@@ -18,13 +21,11 @@ EVERYTHING = {
 PLAIN = {"PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
-class Declared(BaseModel):
-    """A declaration: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+STRICT = ConfigDict(extra="forbid")
 
 
-class Taint(Declared):
+@dataclass(frozen=True, config=STRICT)
+class Taint:
     """What keeps pods that do not tolerate it off a node."""
 
     key: str
@@ -32,7 +33,8 @@ class Taint(Declared):
     effect: Literal["NoSchedule", "NoExecute", "PreferNoSchedule"] = "NoSchedule"
 
 
-class Node(Declared):
+@dataclass(frozen=True, config=STRICT)
+class Node:
     """A machine, by what it has."""
 
     name: str = "node-1"
@@ -41,7 +43,7 @@ class Node(Declared):
     ephemeral_storage: str = "500Gi"
     gpus: int = 0
     pods: int = 110
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
 
     @property
@@ -56,10 +58,11 @@ class Node(Declared):
         return {**whole, "pods": str(self.pods), **gpus}
 
 
-class Image(Declared):
+@dataclass(frozen=True, config=STRICT)
+class Image:
     """What a reference stands for: this machine's file system, with these variables and this user alone."""
 
-    env: dict[str, str] = PLAIN
+    env: dict[str, str] = field(default_factory=lambda: dict(PLAIN))
     user: int = 10001
     passwd: bool = True
     """Whether the user has an entry in /etc/passwd."""
@@ -68,32 +71,34 @@ class Image(Declared):
     command: tuple[str, ...] = ()
 
 
-class Namespace(Declared):
+@dataclass(frozen=True, config=STRICT)
+class Namespace:
     """A namespace, and what its labels and its quotas allow."""
 
     name: str = "training"
     enforce: Literal["privileged", "baseline", "restricted"] = "restricted"
     """The Pod Security Standard that its label demands."""
-    quotas: dict[str, dict[str, str]] = {}
+    quotas: dict[str, dict[str, str]] = field(default_factory=dict)
     """By name, a ResourceQuota's `hard`: `pods`, `requests.cpu`, `limits.memory`, `requests.nvidia.com/gpu` …"""
-    secrets: dict[str, dict[str, str]] = {}
-    config_maps: dict[str, dict[str, str]] = {}
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    config_maps: dict[str, dict[str, str]] = field(default_factory=dict)
     service_accounts: tuple[str, ...] = ("default",)
-    allowed: dict[str, tuple[str, ...]] = EVERYTHING
+    allowed: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(EVERYTHING))
     """By resource, the verbs that the client's role has here."""
 
 
-class Spec(Declared):
+@dataclass(frozen=True, config=STRICT)
+class Spec:
     """A whole cluster."""
 
     nodes: tuple[Node, ...] = (Node(),)
     namespaces: tuple[Namespace, ...] = (Namespace(),)
-    images: dict[str, Image] = {"trainer:test": Image()}
-    priority_classes: dict[str, int] = {}
+    images: dict[str, Image] = field(default_factory=lambda: {"trainer:test": Image()})
+    priority_classes: dict[str, int] = field(default_factory=dict)
     token: str = ""
     """The bearer token that a request must carry; empty: none is asked for."""
     user: str = USER
-    allowed_everywhere: dict[str, tuple[str, ...]] = {}
+    allowed_everywhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By resource, the verbs of the client's cluster role: in all namespaces, those that are not there as well."""
     shared: tuple[str, ...] = ()
     """Folders of this machine that every container sees, in place of a network file system; what their user is to write to
