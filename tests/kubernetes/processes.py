@@ -59,6 +59,8 @@ class Process:
         """Raises NotStartedError."""
         self.log = log
         self._ended: int | None = None
+        self._silent = threading.Event()
+        """Set once nothing more can be written, which is when it ends or shortly before."""
         self._said: Any = None
         self._child = self._isolated(asked, folder) if isolated else self._plain(asked)
         self.pid = self._its_pid()
@@ -68,8 +70,11 @@ class Process:
     def exit_code(self, seconds: float) -> int | None:
         """The exit code, 128 + the signal where one ended it; None where it still runs after so many seconds."""
         if self._ended is None:
+            quiet = (
+                seconds if self._silent.wait(seconds) else 0.0
+            )  # asking the system often would cost the tests a core
             with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self._child.wait(seconds)
+                code = self._child.wait(quiet)
                 self._ended = self._exit_said() if self._said else (128 - code if code < 0 else code)
                 self._clean()
         return self._ended
@@ -133,6 +138,7 @@ class Process:
     def _read(self) -> None:
         for line in self._child.stdout or ():
             self.log.write(line.rstrip(b"\n"))
+        self._silent.set()
 
     def _clean(self) -> None:
         """End what the first process has left behind; in a process namespace the kernel has done that."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(
     r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::\d+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 0.5
 """After how long a kubelet tries again what did not work; a real one takes ten and more."""
 
 

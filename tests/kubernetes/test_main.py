@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import urllib.error
@@ -35,7 +36,8 @@ class Started:
 def started(project: Path, tmp_path: Path) -> Iterator[Started]:
     (tmp_path / "cluster.json").write_text(json.dumps({"nodes": [{"name": "far", "cpu": "2"}], "token": "let-me-in"}))
     command = [sys.executable, "-m", "tests.kubernetes", "--spec", str(tmp_path / "cluster.json")]
-    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as process:
+    env = {**os.environ, "TMPDIR": str(tmp_path)}  # one that is killed leaves its folder
+    with subprocess.Popen(command, cwd=project, env=env, stdout=subprocess.PIPE, text=True) as process:
         yield Started(process)
         process.terminate()
 
