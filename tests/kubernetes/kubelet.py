@@ -19,7 +19,7 @@ from tests.kubernetes.disruptions import befall, evict
 from tests.kubernetes.events import record
 from tests.kubernetes.faults import WHILE_RUNNING, Fault
 from tests.kubernetes.logs import Log
-from tests.kubernetes.processes import Asked, NotStartedError, Process
+from tests.kubernetes.processes import Asked, NotStartedError, Process, stop
 from tests.kubernetes.pulling import RETRY_SECONDS, image_of
 from tests.kubernetes.spec import Image
 from tests.kubernetes.status import ApiError
@@ -244,22 +244,10 @@ class Worker:
 
     def _stop_processes(self) -> None:
         order = self._order or Order(0)
-        running = [one for one in self.processes.values() if one.exit_code(0) is None]
-        for name, process in self.processes.items():
-            if process in running and not order.silent:
-                self.event("Killing", f"Stopping container {name}")
-        if order.grace > 0 and running:
-            for one in running:
-                one.signal(signal.SIGTERM)
-            until = time.monotonic() + order.grace
-            while time.monotonic() < until and any(one.exit_code(0) is None for one in running):
-                time.sleep(TICK)
-                if self._order is not None and self._order.grace < order.grace:
-                    order = self._order
-                    until = min(until, time.monotonic() + order.grace)
-        for one in running:
-            one.signal(signal.SIGKILL)
-            one.exit_code(10)
+        running = {name: one for name, one in self.processes.items() if one.exit_code(0) is None}
+        for name in running if not order.silent else ():
+            self.event("Killing", f"Stopping container {name}")
+        stop(list(running.values()), lambda: (self._order or order).grace)
 
     def waits(self, name: str, reason: str, message: str) -> None:
         self.update(lambda pod: states.waiting(pod, name, reason, message))

@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.kubernetes.logs import Log
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SECONDS_FOR_THE_REST = 5.0
+BETWEEN_LOOKS = 0.03
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -154,6 +156,18 @@ class Process:
         for stream in (self._child.stdout, self._said):
             if stream is not None:
                 stream.close()
+
+
+def stop(processes: Sequence[Process], grace: Callable[[], float]) -> None:
+    """SIGTERM, and SIGKILL to what is left once the grace is over, which may get shorter meanwhile."""
+    begun = time.monotonic()
+    for one in processes if grace() > 0 else ():
+        one.signal(signal.SIGTERM)
+    while time.monotonic() - begun < grace() and any(one.exit_code(0) is None for one in processes):
+        time.sleep(BETWEEN_LOOKS)
+    for one in processes:
+        one.signal(signal.SIGKILL)
+        one.exit_code(SECONDS_FOR_THE_REST)
 
 
 @functools.cache
