@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ def with_defaults(pod: Object, namespace: str, priority_classes: Mapping[str, in
         for key, value in meta.items()
         if value is not None and key not in {"uid", "resourceVersion", "creationTimestamp"}
     }
-    meta["namespace"] = namespace
+    meta |= {"namespace": namespace, "uid": str(uuid.uuid4())}
     defaults: dict[str, Any] = {
         "restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst", "enableServiceLinks": True,
         "schedulerName": "default-scheduler", "serviceAccountName": "default", "securityContext": {},

@@ -73,6 +73,9 @@ def _root(asked: dict[str, Any]) -> None:
     _mount("overlay", root, "overlay", 0, f"lowerdir=/,upperdir={upper},workdir={work}")
     for path in asked["passable"]:  # a folder of root's own on the way to the interpreter
         (root / path.lstrip("/")).chmod(0o755)
+    if asked["passwd"]:
+        with (root / "etc/passwd").open("a", encoding="utf-8") as file:
+            file.write(f"trainer:x:{asked['user']}:{asked['user']}::/tmp:/sbin/nologin\n")
     for source in ("/dev", "/sys", *asked["machine"]):
         _mount(source, _at(root, source), None, MS_BIND | MS_REC)
     _mount("proc", root / "proc", "proc", MS_NOSUID | MS_NODEV)

@@ -46,6 +46,17 @@ class Log:
 
     def read(self, asked: Reading) -> Iterator[bytes | None]:
         """The lines; None now and then while it is followed and nothing comes, so that the caller can look around."""
+        left = asked.limit_bytes
+        for line in self._lines(asked):
+            if line is None or left is None:
+                yield line
+                continue
+            yield line[:left]
+            left -= len(line)
+            if left <= 0:
+                return
+
+    def _lines(self, asked: Reading) -> Iterator[bytes | None]:
         with self.changed:
             at = next((index for index, (when, _) in enumerate(self.lines) if when >= asked.since), len(self.lines))
             if asked.tail is not None:
@@ -56,8 +67,7 @@ class Log:
                 if not found and asked.follow and not ended:
                     self.changed.wait(0.2)
             for when, line in found:
-                if when >= asked.since:
-                    yield (nano(when).encode() + b" " if asked.timestamps else b"") + line + b"\n"
+                yield (nano(when).encode() + b" " if asked.timestamps else b"") + line + b"\n"
             at += len(found)
             if not found and (ended or not asked.follow):
                 return

@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ import psutil
 from tests.kubernetes.logs import Log
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
+SECONDS_FOR_THE_REST = 5.0
+BETWEEN_LOOKS = 0.03
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -42,6 +45,8 @@ class Asked:
     command: Sequence[str]
     env: Mapping[str, str]
     user: int = 0
+    passwd: bool = False
+    """Whether the user has an entry in /etc/passwd."""
     directory: str = "/"
     read_only: bool = False
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -56,6 +61,8 @@ class Process:
         """Raises NotStartedError."""
         self.log = log
         self._ended: int | None = None
+        self._silent = threading.Event()
+        """Set once nothing more can be written, which is when it ends or shortly before."""
         self._said: Any = None
         self._child = self._isolated(asked, folder) if isolated else self._plain(asked)
         self.pid = self._its_pid()
@@ -65,8 +72,11 @@ class Process:
     def exit_code(self, seconds: float) -> int | None:
         """The exit code, 128 + the signal where one ended it; None where it still runs after so many seconds."""
         if self._ended is None:
+            quiet = (
+                seconds if self._silent.wait(seconds) else 0.0
+            )  # asking the system often would cost the tests a core
             with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self._child.wait(seconds)
+                code = self._child.wait(quiet)
                 self._ended = self._exit_said() if self._said else (128 - code if code < 0 else code)
                 self._clean()
         return self._ended
@@ -109,8 +119,8 @@ class Process:
 
     @staticmethod
     def _popen(command: Sequence[str], env: Mapping[str, str], **more: Any) -> subprocess.Popen[bytes]:
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command, env=dict(env), **streams, **more)
+        null, pipe, same = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+        return subprocess.Popen(command, env=dict(env), stdin=null, stdout=pipe, stderr=same, **more)
 
     def _its_pid(self) -> int:
         if self._said is None:
@@ -130,20 +140,34 @@ class Process:
     def _read(self) -> None:
         for line in self._child.stdout or ():
             self.log.write(line.rstrip(b"\n"))
+        self._silent.set()
 
     def _clean(self) -> None:
         """End what the first process has left behind; in a process namespace the kernel has done that."""
         if self._said is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
-        self._reader.join()
-        self._close()
+        self._reader.join(SECONDS_FOR_THE_REST)
+        if not self._reader.is_alive():  # else something that has left the process group holds the stream open
+            self._close()
         self.log.end()
 
     def _close(self) -> None:
         for stream in (self._child.stdout, self._said):
             if stream is not None:
                 stream.close()
+
+
+def stop(processes: Sequence[Process], grace: Callable[[], float]) -> None:
+    """SIGTERM, and SIGKILL to what is left once the grace is over, which may get shorter meanwhile."""
+    begun = time.monotonic()
+    for one in processes if grace() > 0 else ():
+        one.signal(signal.SIGTERM)
+    while time.monotonic() - begun < grace() and any(one.exit_code(0) is None for one in processes):
+        time.sleep(BETWEEN_LOOKS)
+    for one in processes:
+        one.signal(signal.SIGKILL)
+        one.exit_code(SECONDS_FOR_THE_REST)
 
 
 @functools.cache
@@ -161,7 +185,7 @@ def can_isolate() -> bool:
 
 def _as_json(asked: Asked, stage: Path) -> dict[str, Any]:
     return {
-        "command": list(asked.command), "env": dict(asked.env), "user": asked.user, "directory": asked.directory,
+        "command": list(asked.command), "env": dict(asked.env), "user": asked.user, "passwd": asked.passwd, "directory": asked.directory,
         "read_only": asked.read_only, "volumes": sorted(asked.volumes.items()), "shared": list(asked.shared),
         "stage": str(stage), "passable": _private_folders(), "machine": _other_mounts(),
     }  # fmt: skip

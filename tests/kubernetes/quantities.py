@@ -23,6 +23,10 @@ def amount(text: str | float) -> Decimal:
     return Decimal(number + (exponent or "")) * _SUFFIX[suffix or ""]
 
 
+def is_quantity(text: object) -> bool:
+    return isinstance(text, str | int | float) and _QUANTITY.fullmatch(str(text)) is not None
+
+
 def shortest(value: Decimal) -> str:
     """A quantity in the shortest form without loss, as quota messages have it."""
     if value == value.to_integral():

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.kubernetes.defaults import with_defaults
+from tests.kubernetes.admission import admitted, checked_update
 from tests.kubernetes.logs import Log, Reading
 from tests.kubernetes.patching import patched
 from tests.kubernetes.selectors import Matches, field_selector, label_selector
 from tests.kubernetes.states import all_containers, container_status
-from tests.kubernetes.status import ApiError, not_found
+from tests.kubernetes.status import ApiError
 from tests.kubernetes.store import Change, Object
 from tests.kubernetes.times import parsed
 
@@ -25,6 +25,7 @@ VERSION = {
     "major": "1", "minor": "34", "gitVersion": "v1.34.0", "gitCommit": "", "gitTreeState": "clean", "buildDate": "",
     "goVersion": "", "compiler": "gc", "platform": "linux/amd64",
 }  # fmt: skip
+LONGEST_WATCH = 1800
 KINDS = {"pods": "Pod", "events": "Event"}
 
 
@@ -47,7 +48,7 @@ class Resources:
 
     def answer(self, request: Request) -> Answer:
         """Raises ApiError."""
-        if request.path == "/version":
+        if request.path.rstrip("/") == "/version":
             return Answer(VERSION)
         if not request.resource:
             raise ApiError(404, "the server could not find the requested resource")
@@ -63,11 +64,12 @@ class Resources:
         return found(request)
 
     def _create(self, request: Request) -> Answer:
-        namespace = self._cluster.spec.namespace(request.namespace)
-        if namespace is None:
-            raise not_found("namespaces", request.namespace)
-        pod = with_defaults(request.body, request.namespace, self._cluster.spec.priority_classes)
-        return Answer(self._store.create("pods", pod), 201)
+        cluster = self._cluster
+        with self._store.changed:
+            pod = admitted(request.body, request.namespace, cluster.spec, self._store, cluster.faults)
+            if request.query.get("dryRun") == "All":
+                return Answer(pod, 201)
+            return Answer(self._store.create("pods", pod), 201)
 
     def _get(self, request: Request) -> Answer:
         return Answer(self._store.get(request.resource.partition("/")[0], request.namespace, request.name))
@@ -82,24 +84,19 @@ class Resources:
         return Answer({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": str(version)}, "items": items})
 
     def _watch(self, request: Request) -> Answer:
-        from tests.kubernetes.api import until
-
         matches = self._selected(request)
         since = request.number("resourceVersion") or 0
-        return Answer(stream=self._changes(request.resource, request.namespace, matches, since, until(request)))
+        until = time.monotonic() + (request.number("timeoutSeconds") or LONGEST_WATCH)
+        return Answer(stream=self._changes(request, matches, since, until))
 
-    def _changes(
-        self, resource: str, namespace: str, matches: Matches, since: int, until: float
-    ) -> Iterator[bytes | None]:
-        if not since:  # as the API does: first all that is there
-            with self._store.changed:
-                since, there = self._store.version, self._store.find(resource, namespace)
-            yield from (_line("ADDED", one) for one in there if matches(one))
-        seen = {
-            one["metadata"]["uid"]
-            for one in self._store.find(resource, namespace)
-            if matches(one) and int(one["metadata"]["resourceVersion"]) <= since
-        }
+    def _changes(self, request: Request, matches: Matches, since: int, until: float) -> Iterator[bytes | None]:
+        resource, namespace = request.resource, request.namespace
+        with self._store.changed:
+            there = [one for one in self._store.find(resource, namespace) if matches(one)]
+            if not since:  # as the API does: first all that is there
+                since = self._store.version
+                yield from [_line("ADDED", one) for one in there]
+        seen = {one["metadata"]["uid"] for one in there if int(one["metadata"]["resourceVersion"]) <= since}
         try:
             for change in self._store.watch(resource, since, until):
                 yield None if change is None else self._told(change, namespace, matches, seen)
@@ -126,9 +123,12 @@ class Resources:
 
     def _patch(self, request: Request) -> Answer:
         kind = request.content_type.partition(";")[0]
-        return Answer(
-            self._store.update("pods", request.namespace, request.name, lambda pod: patched(pod, request.body, kind))
-        )
+
+        def change(pod: Object) -> Object:
+            after = patched(pod, request.body, kind)
+            return checked_update(pod, after)
+
+        return Answer(self._store.update("pods", request.namespace, request.name, change))
 
     def _delete(self, request: Request) -> Answer:
         grace = request.number("gracePeriodSeconds")
@@ -139,32 +139,36 @@ class Resources:
     def _log(self, request: Request) -> Answer:
         pod = self._store.get("pods", request.namespace, request.name)
         log = self._log_of(pod, request.query.get("container", ""))
-        return Answer(stream=log.read(self._reading(request)), content_type="text/plain")
+        lines = log.read(self._reading(request))
+        return Answer(stream=self._while_reachable(pod, lines), content_type="text/plain")
+
+    def _while_reachable(self, pod: Object, lines: Iterator[bytes | None]) -> Iterator[bytes | None]:
+        """A log that is followed breaks off with the node."""
+        worker = self._cluster.workers[pod["metadata"]["uid"]]
+        for line in lines:
+            yield line
+            if worker.lost:
+                raise ConnectionResetError
 
     def _log_of(self, pod: Object, name: str) -> Log:
         meta = pod["metadata"]
-        names = [one["name"] for one in all_containers(pod)]
+        names = [one["name"] for one in pod["spec"]["containers"]]
         if not name and len(names) > 1:
-            raise ApiError(
-                400, f"a container name must be specified for pod {meta['name']}, choose one of: [{' '.join(names)}]"
-            )
+            said = f"a container name must be specified for pod {meta['name']}, choose one of: [{' '.join(names)}]"
+            raise ApiError(400, said)
         name = name or names[0]
-        if name not in names:
+        if name not in {one["name"] for one in all_containers(pod)}:
             raise ApiError(400, f"container {name} is not valid for pod {meta['name']}")
         worker = self._cluster.workers.get(meta["uid"])
-        state = container_status(pod, name)["state"]
-        if worker is None or "waiting" in state:
-            why = (
-                f"container is waiting to start: {state['waiting']['reason']}"
-                if worker
-                else "pod does not have a host assigned"
-            )
-            raise ApiError(
-                400,
-                f'container "{name}" in pod "{meta["name"]}" {why}'.replace("container is", "is")
-                if worker
-                else f"pod {meta['name']} does not have a host assigned",
-            )
+        if worker is None:
+            raise ApiError(400, f"pod {meta['name']} does not have a host assigned")
+        if worker.lost:
+            where = f"https://10.0.0.1:10250/containerLogs/{meta['namespace']}/{meta['name']}/{name}"
+            raise ApiError(500, f'Get "{where}": dial tcp 10.0.0.1:10250: connect: no route to host')
+        if (waiting := container_status(pod, name)["state"].get("waiting")) is not None:
+            pulling = waiting["reason"] in {"ErrImagePull", "ImagePullBackOff"}
+            why = "trying and failing to pull image" if pulling else waiting["reason"]
+            raise ApiError(400, f'container "{name}" in pod "{meta["name"]}" is waiting to start: {why}')
         return worker.logs[name]
 
     @staticmethod

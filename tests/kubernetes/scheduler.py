@@ -2,18 +2,109 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tests.kubernetes.disruptions import preempt
+from tests.kubernetes.events import record_by_scheduler
+from tests.kubernetes.kubelet import Worker
 from tests.kubernetes.quantities import amount
 from tests.kubernetes.spec import Node, Taint
-from tests.kubernetes.states import has_ended
+from tests.kubernetes.states import has_ended, set_condition
 from tests.kubernetes.store import Object
+
+if TYPE_CHECKING:
+    from tests.kubernetes.cluster import Cluster
 
 TAINTED = "node(s) had untolerated taint(s)"
 UNMATCHED = "node(s) didn't match Pod's node affinity/selector"
+
+
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class Scheduler:
+    """Gives each pod a node; one that none takes is looked at again whenever something has changed."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._stopping = threading.Event()
+        self._delayed: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        with self._cluster.store.changed:
+            self._cluster.store.changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        store = self._cluster.store
+        while not self._stopping.is_set():
+            with store.changed:
+                for pod in store.find("pods"):
+                    if not pod["spec"].get("nodeName") and "deletionTimestamp" not in pod["metadata"]:
+                        self._place(pod)
+                store.changed.wait(SECONDS_BETWEEN_LOOKS)
+
+    def _place(self, pod: Object) -> None:
+        store, meta = self._cluster.store, pod["metadata"]
+        node, why = self._found(pod)
+
+        def placed(found: Object) -> None:
+            if node is None:
+                set_condition(found, "PodScheduled", "False", "Unschedulable", why)
+                return
+            found["spec"]["nodeName"] = node.name
+            set_condition(found, "PodScheduled", "True")
+
+        after = store.update("pods", meta["namespace"], meta["name"], placed)
+        if node is None:
+            if after["metadata"]["resourceVersion"] != meta["resourceVersion"]:
+                record_by_scheduler(store, after, "FailedScheduling", why, "Warning")
+            return
+        said = f"Successfully assigned {meta['namespace']}/{meta['name']} to {node.name}"
+        record_by_scheduler(store, after, "Scheduled", said)
+        worker = self._cluster.workers[meta["uid"]] = Worker(after, self._cluster)
+        worker.start()
+
+    def _found(self, pod: Object) -> tuple[Node | None, str]:
+        cluster = self._cluster
+        nodes, pods = cluster.nodes, cluster.store.find("pods")
+        if fault := cluster.faults.of(pod, "unschedulable"):
+            since = self._delayed.setdefault(pod["metadata"]["uid"], time.monotonic())
+            if fault.seconds is None or time.monotonic() - since < fault.seconds:
+                return None, fault.message or _message({node.name: ["Insufficient cpu"] for node in nodes})
+        node, why = node_for(pod, nodes, pods)
+        if node is None and (victims := victims_for(pod, nodes, pods)):
+            for victim in victims:
+                if "deletionTimestamp" not in victim["metadata"]:
+                    preempt(cluster.workers[victim["metadata"]["uid"]], cluster)
+        return node, why
+
+
+def victims_for(pod: Object, nodes: Sequence[Node], pods: Sequence[Object]) -> list[Object]:
+    """The fewest pods of lower priority on one node that have to go for a pod to fit; none where that does not help."""
+    best: list[Object] = []
+    for node in nodes:
+        lower = sorted(
+            (one for one in pods if one["spec"].get("nodeName") == node.name and not has_ended(one)
+             and one["spec"]["priority"] < pod["spec"]["priority"]),
+            key=lambda one: (one["spec"]["priority"], one["metadata"]["name"]),
+        )  # fmt: skip
+        for count in range(1, len(lower) + 1):
+            left = [one for one in pods if one not in lower[:count]]
+            if not _why_not(pod, node, left):
+                best = lower[:count] if not best or count < len(best) else best
+                break
+    return best
 
 
 def node_for(pod: Object, nodes: Sequence[Node], pods: Sequence[Object]) -> tuple[Node | None, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from tests.kubernetes.objects import Object, bad_request, invalid, is_quantity
+from tests.kubernetes.quantities import EXPECTED, is_quantity
+from tests.kubernetes.status import bad_request, invalid
+from tests.kubernetes.store import Object
 
 VERSION = "1.34"
 FOLDER = f"kubernetes-json-schema/v{VERSION}.0-local"
-QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
 @functools.cache
@@ -39,7 +40,7 @@ def decoded(body: Object) -> Object:
     pod = dict(_known(body, _contents("pod-v1")))
     for place in _quantities(pod.get("spec") or {}):
         if not is_quantity(place):
-            raise bad_request(f'Pod in version "v1" cannot be handled as a Pod: {QUANTITY}')
+            raise bad_request(f'Pod in version "v1" cannot be handled as a Pod: {EXPECTED}')
     for error in _validator().iter_errors(pod):
         path = ".".join(str(part) for part in error.path)
         if error.validator != "required":

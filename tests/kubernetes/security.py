@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.kubernetes.objects import Object
-
-from tests.kubernetes.specs import containers_of
+from tests.kubernetes.states import containers_of
+from tests.kubernetes.store import Object
 
 Containers = list[Object]
 ALLOWED_VOLUMES = {

@@ -46,6 +46,12 @@ def all_containers(pod: Object) -> list[dict[str, Any]]:
     return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
 
 
+def containers_of(spec: Object) -> list[tuple[str, Object]]:
+    """A pod's containers of all kinds, each with the place in the specification that lists it."""
+    places = ("initContainers", "containers")
+    return [(f"{place}[{number}]", one) for place in places for number, one in enumerate(spec.get(place) or [])]
+
+
 def waiting(pod: Object, name: str, reason: str, message: str = "") -> None:
     container_status(pod, name)["state"] = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
 
@@ -72,6 +78,18 @@ def terminated(pod: Object, name: str, exit_code: int, reason: str = "", message
         "started": False,
         "ready": exit_code == 0 and status in (pod["status"].get("initContainerStatuses") or []),
     }
+
+
+def finished(pod: Object, reason: str = "", message: str = "") -> None:
+    """Say that no container runs any more; the reason is the pod's own, where it did not end by itself."""
+    statuses = [container_status(pod, one["name"]) for one in all_containers(pod)]
+    failed = any(one["state"].get("terminated", {"exitCode": 1})["exitCode"] for one in statuses)
+    if not has_ended(pod):
+        pod["status"]["phase"] = "Failed" if failed or reason else "Succeeded"
+    if reason:
+        pod["status"] |= {"reason": reason, "message": message}
+    for kind in ("Ready", "ContainersReady"):
+        set_condition(pod, kind, "False", "PodFailed" if failed else "PodCompleted")
 
 
 def has_ended(pod: Object) -> bool:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 REASONS = {
     400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed", 409: "AlreadyExists",
     410: "Expired", 415: "UnsupportedMediaType", 422: "Invalid", 429: "TooManyRequests", 500: "InternalError",
     503: "ServiceUnavailable", 504: "Timeout",
+}  # fmt: skip
+
+Cause = tuple[str, str, str]
+KINDS = {
+    "FieldValueRequired": "Required value", "FieldValueInvalid": "Invalid value", "FieldValueNotSupported": "Unsupported value",
+    "FieldValueDuplicate": "Duplicate value", "FieldValueNotFound": "Not found", "FieldValueTooLong": "Too long",
+    "FieldValueForbidden": "Forbidden",
 }  # fmt: skip
 
 
@@ -39,6 +46,14 @@ def forbidden(name: str, why: str) -> ApiError:
     return ApiError(403, f'pods "{name}" is forbidden: {why}', details={"name": name, "kind": "pods"})
 
 
-def invalid(name: str, *causes: str) -> ApiError:
-    said = causes[0] if len(causes) == 1 else f"[{', '.join(causes)}]"
-    return ApiError(422, f'Pod "{name}" is invalid: {said}', details={"name": name, "kind": "Pod"})
+def bad_request(why: str) -> ApiError:
+    return ApiError(400, why)
+
+
+def invalid(name: str, causes: Sequence[Cause]) -> ApiError:
+    """What is wrong in a pod: by field, the kind of mistake, and what is said of it."""
+    said = [f"{field}: {KINDS[kind]}{': ' if text else ''}{text}" for field, kind, text in causes]
+    listed = [{"reason": kind, "message": f"{KINDS[kind]}: {text}", "field": field} for field, kind, text in causes]
+    together = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
+    message = f'Pod "{name}" is invalid: {together}'
+    return ApiError(422, message, details={"name": name, "kind": "Pod", "causes": listed})

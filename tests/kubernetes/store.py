@@ -108,7 +108,9 @@ class Store:
                 if not found:
                     self.changed.wait(min(left, 0.2))
                 since = max([since, *(one.version for one in found)])
-            yield from found or [None]
+            yield from found
+            if not found:
+                yield None
 
     def _put(self, key: tuple[str, str, str], made: Object, kind: str) -> Object:
         self._version += 1

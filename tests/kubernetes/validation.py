@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.kubernetes.objects import Object, invalid, quantity
-
+from tests.kubernetes.quantities import amount as quantity
 from tests.kubernetes.schema import required
-from tests.kubernetes.specs import containers_of
+from tests.kubernetes.states import containers_of
+from tests.kubernetes.status import Cause, invalid
+from tests.kubernetes.store import Object
 
-Cause = tuple[str, str, str]
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = rf"{LABEL}(\.{LABEL})*"
 VALUE = r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"

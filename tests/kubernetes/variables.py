@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from tests.kubernetes.spec import Namespace
+from tests.kubernetes.spec import Image, Namespace
 
 _REFERENCE = re.compile(r"\$\$|\$\(([^()]*)\)")
 
@@ -39,9 +39,11 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
-def command_of(container: Mapping[str, Any], entrypoint: Sequence[str], variables: Mapping[str, str]) -> list[str]:
-    said = [*(container.get("command") or entrypoint), *(container.get("args") or [])]
-    return [expanded(text, variables) for text in said]
+def command_of(container: Mapping[str, Any], image: Image, variables: Mapping[str, str]) -> list[str]:
+    """What is executed: a container's command replaces both of the image's, its arguments only the image's own."""
+    first = container.get("command") or image.entrypoint
+    then = container.get("args") or (() if container.get("command") else image.command)
+    return [expanded(text, variables) for text in (*first, *then)]
 
 
 def _value(

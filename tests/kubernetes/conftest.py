@@ -1,0 +1,5 @@
+"""The cluster's own fixtures."""
+
+from tests.kubernetes.fixtures import cluster, core
+
+__all__ = ["cluster", "core"]
