@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from trainer.decision import GateResult, read_decision
 from trainer.errors import StepNotDoneError
+from trainer.run.cost import RunCost, cost_of_run
 from trainer.run.results import (
+    AnyResult,
     CheckResult,
     DriftResult,
     EvaluateResult,
@@ -18,7 +20,6 @@ from trainer.run.results import (
     PromoteResult,
     RegisterResult,
     ReportResult,
-    Result,
     StartResult,
     ValidateResult,
 )
@@ -80,6 +81,8 @@ class Summary(BaseModel):
     failures: list[Failure]
     seconds: dict[str, float]
     """Time inside each step's `run()`."""
+    cost: RunCost | None = None
+    """None where no costs are counted."""
     wall_seconds: float
     overhead_share: float
     """1 - (sum of `seconds`) / `wall_seconds`."""
@@ -99,7 +102,8 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
     steps = [
         (step, algorithm, run.at(step, algorithm)) for step, algorithm in parts_of_run(pipeline.selected_algorithms)
     ]
-    seconds = {f.label: r.seconds for _, _, f in steps if (r := f.result_or_none(_AnyResult)) is not None}
+    results = {f.label: r for _, _, f in steps if (r := f.result_or_none(AnyResult)) is not None}
+    seconds = {label: result.seconds for label, result in results.items()}
     wall = wall_seconds or _since_start(run)
     failures = [failure for _, _, folder in steps if (failure := folder.failure()) is not None]
     decision = read_decision(run)
@@ -122,6 +126,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         model=_model(run, pipeline, evaluation),
         failures=failures,
         seconds=seconds,
+        cost=cost_of_run(results),
         wall_seconds=wall,
         overhead_share=max(0.0, 1 - sum(seconds.values()) / wall) if wall else 0.0,
         page=reported.page if (reported := run.at("report").result_or_none(ReportResult)) else "",
@@ -131,12 +136,6 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
 def write_summary(run: RunFolder, summary: Summary) -> str:
     """Keep a summary in the run folder; returns its address."""
     return run.at("").write_text(SUMMARY_FILE, summary.model_dump_json(indent=2) + "\n")
-
-
-class _AnyResult(Result):
-    """What all results share."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 def _not_started(run: RunFolder, wall: float) -> Summary:
