@@ -111,7 +111,7 @@ class StepOperator(BaseOperator):
 
     def run_folder(self) -> RunFolder:
         """The step's part of the run folder."""
-        return open_run(self.run).at(self.step, self.algorithm)
+        return open_run(self.run).at(self.step, self.algorithm, self.worker)
 
     def raise_exit(self, exit_code: int, folder: RunFolder) -> NoReturn:
         """Raise what the exit code means, with the step's own message."""

@@ -85,7 +85,7 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         validate = step("validate")
         detect_drift = step("detect_drift")
         engineer_features = step("engineer_features")
-        candidates = [_candidate(name, step) for name in pipeline.algorithms]
+        candidates = [_candidate(name, pipeline.tuning.workers, step) for name in pipeline.algorithms]
         evaluate = step("evaluate", trigger_rule="none_failed_min_one_success")
         explain = step("explain")
         decide = _decide(run)
@@ -96,8 +96,9 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         notify = _notify(run)
 
         start >> ingest >> validate >> detect_drift >> engineer_features
-        for tune, train in candidates:
-            engineer_features >> tune >> train >> [evaluate, report]
+        for workers, tune, train in candidates:
+            engineer_features >> [*workers, tune]
+            workers >> tune >> train >> [evaluate, report]
         evaluate >> explain >> decide >> register >> accept >> promote >> report >> notify
         [decide, promote] >> notify
         # Given to the DAG before, the form would be copied into every task, which finds it on its DAG anyway.
@@ -141,13 +142,19 @@ def _code_path(pipeline: Pipeline) -> str | None:
 def _step(
     operator: Callable[..., StepOperator], name: str, run: str, algorithm: str = "", **kwargs: Any
 ) -> StepOperator:
-    return operator(task_id=name, step=name, run=run, algorithm=algorithm, doc_md=TASK_DOCS[name], **kwargs)
+    task_id = kwargs.pop("task_id", name)
+    return operator(task_id=task_id, step=name, run=run, algorithm=algorithm, doc_md=TASK_DOCS[name], **kwargs)
 
 
-def _candidate(algorithm: str, step: Any) -> tuple[StepOperator, StepOperator]:
-    """Tune, then train, one algorithm."""
+def _candidate(algorithm: str, workers: int, step: Any) -> tuple[list[StepOperator], StepOperator, StepOperator]:
+    """Tune, then train, one algorithm. Workers that share its study run before `tune`, which completes it."""
+    chosen = {"algorithm": algorithm, "when": chooses(algorithm)}
     with TaskGroup(algorithm, tooltip=f"Tune and train {algorithm}"):
-        return step("tune", algorithm=algorithm, when=chooses(algorithm)), step("train", algorithm=algorithm)
+        shared = [
+            step("tune_worker", task_id=f"tune_worker_{number}", worker=number, **chosen)
+            for number in (range(1, workers + 1) if workers > 1 else ())
+        ]
+        return shared, step("tune", **chosen), step("train", algorithm=algorithm)
 
 
 def _decide(run: str) -> Any:

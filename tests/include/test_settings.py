@@ -89,7 +89,9 @@ def test_samples_are_refused_where_they_are_not_allowed(name: str, environments:
     file = environments / f"{name}.yaml"
     document = yaml.safe_load(file.read_text()) if file.exists() else {}
     file.write_text(yaml.safe_dump({**document, "samples": True}))
-    with pytest.raises(ConfigurationError, match="samples: only default and development and trial may fall back to a sample"):
+    with pytest.raises(
+        ConfigurationError, match="samples: only default and development and trial may fall back to a sample"
+    ):
         read_settings(name, Path("/x"), environments)
 
 

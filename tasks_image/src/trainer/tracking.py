@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.addresses import without_login
 from trainer.ending import last_words
-from trainer.environment import read_environment
+from trainer.environment import cores_paid, read_environment, read_means
+from trainer.run.cost import cost_of, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -142,6 +143,19 @@ def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float])
 
     now = int(time.time() * 1000)
     client.log_batch(run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
+
+
+def log_cost(client: MlflowClient, run_id: str, seconds: float) -> None:
+    """Log what the cores and GPUs of this process cost for a time; without rates there is nothing to log."""
+    cores, means = cores_paid(), read_means()
+    cost = cost_of(seconds, cores, means)
+    if cost is None:
+        logger.info(
+            "%.1f s on %g cores and %d GPUs; the cost is not counted, no rates are set", seconds, cores, means.gpus
+        )
+        return
+    log_metrics(client, run_id, cost.metrics)
+    logger.info("%.1f s on %g cores and %d GPUs cost %s", seconds, cores, means.gpus, dollars(cost.total_usd))
 
 
 def log_training_metrics(

@@ -317,13 +317,13 @@ def test_a_deferred_step_leaves_the_worker_and_comes_back(
 def ended_trigger(trigger: Any) -> dict[str, Any]:
     """The event that the trigger fires, made anew from what Airflow keeps of it."""
     import asyncio
-
     from pydoc import locate
 
     path, arguments = trigger.serialize()
+    kind: Any = locate(path)
 
     async def fired() -> Any:
-        return [event.payload async for event in locate(path)(**arguments).run()]
+        return [event.payload async for event in kind(**arguments).run()]
 
     events: list[dict[str, Any]] = asyncio.run(fired())
     assert len(events) == 1

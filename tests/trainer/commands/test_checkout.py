@@ -99,7 +99,7 @@ def _code(pipeline: Pipeline) -> dict[str, Any]:
             ["--step", "train", "--algorithm", "xgboost"], "train/xgboost", {"commit": "f" * 40}, "has no commit", id="train"
         ),
         pytest.param(
-            ["--step", "tune", "--algorithm", "xgboost", "--worker", "2"], "tune/xgboost/2", {"commit": "f" * 40},
+            ["--step", "tune_worker", "--algorithm", "xgboost", "--worker", "2"], "tune_worker/xgboost/2", {"commit": "f" * 40},
             "has no commit", id="worker",
         ),
     ],

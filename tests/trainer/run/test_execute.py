@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from trainer.ending import ENDED
+from trainer.environment import cores_paid
 from trainer.errors import DataValidationError, ModelTrainingError, OutageError, StepNotDoneError
 from trainer.run import RunFolder
 from trainer.run.execute import execute, failure_of
@@ -35,7 +37,46 @@ def test_a_step_that_ends_well_is_done_and_timed(step: RunFolder, churn: Pipelin
     assert step.result(RegisterResult) == done
     assert 0.02 <= done.seconds < 5
     assert abs((datetime.now(UTC) - datetime.fromisoformat(done.finished_at)).total_seconds()) < 5
-    assert done.model_copy(update={"seconds": 0.0, "finished_at": ""}) == RESULT
+    own = {"seconds": 0.0, "finished_at": "", "cores": None}
+    assert done.model_copy(update=own) == RESULT  # without rates nothing is said of its cost
+
+
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod of one core and a half and one GPU; nothing else of a step's environment is there."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name, value in {"CORES": "1.5", "GPUS": "1", "CPU_CORE_HOUR_RATE": "36", "GPU_HOUR_RATE": "360"}.items():
+        monkeypatch.setenv(f"TRAINER_{name}", value)
+
+
+@pytest.mark.usefixtures("rates")
+def test_a_step_is_paid_for_the_time_that_it_takes(step: RunFolder, churn: Pipeline) -> None:
+    done = execute(lambda _pipeline, _run: RESULT, churn, step)
+    assert (done.cores, done.gpus) == (1.5, 1)
+    assert done.cost_gpu_usd == pytest.approx(0.1 * done.seconds)
+    assert done.cost_usd == pytest.approx((0.015 + 0.1) * done.seconds)
+    assert step.result(RegisterResult) == done
+
+
+def test_a_step_without_rates_says_on_how_much_it_ran(step: RunFolder, churn: Pipeline) -> None:
+    done = execute(lambda _pipeline, _run: RESULT, churn, step)
+    assert (done.cores, done.gpus, done.cost_usd, done.cost_gpu_usd) == (cores_paid(), 0, None, None)
+
+
+def test_a_step_that_sigterm_ends_keeps_why(step: RunFolder, churn: Pipeline) -> None:
+    step.finish(RESULT)
+
+    def work(_pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        raise SystemExit(ENDED)
+
+    with pytest.raises(SystemExit):
+        execute(work, churn, step)
+    failure = step.failure()
+    assert failure is not None
+    assert (failure.error, failure.exit_code) == ("StepEnded", 143)
+    assert failure.message.startswith("ended by SIGTERM before it was done: ")
+    assert "\nproduction stays what it was" in failure.message
+    assert step.result_or_none(RegisterResult) is None
 
 
 def test_while_a_step_runs_it_is_not_done(step: RunFolder, churn: Pipeline) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trainer.decision import GateResult
+from trainer.run.cost import RunCost
 from trainer.run.rendering import MEANINGS, render
 from trainer.run.summary import DataSummary, ModelSummary, Summary
 
@@ -158,3 +159,35 @@ def test_parts_that_were_not_reached_are_left_out() -> None:
     }
     found = lines(outcome="unfinished", model=ModelSummary(name="", version="", aliases={}), **nothing)
     assert [line.split(":")[0] for line in found] == ["Pipeline churn", "UNFINISHED", "Why", "Run folder"]
+
+
+COST = RunCost(cpu_usd=0.0136, gpu_usd=0.25, steps={"start": 0.0036, "tune xgboost": 0.26})
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        pytest.param({"cost": COST}, "Cost: $0.2636 (CPU $0.0136, GPU $0.2500)", id="counted"),
+        pytest.param(
+            {"cost": COST, "seconds": {"start": 1.0, "tune xgboost": 2.0, "train xgboost": 2.0, "decide": 0.1}},
+            "Cost: $0.2636 (CPU $0.0136, GPU $0.2500); not counted: train xgboost",
+            id="in-part",
+        ),
+        pytest.param(
+            {"cost": RunCost(cpu_usd=0, gpu_usd=0, steps={"start": 0, "tune xgboost": 0})},
+            "Cost: $0 (CPU $0, GPU $0)",
+            id="for-nothing",
+        ),
+        pytest.param(
+            {"cost": None},
+            "Cost: not counted, since no rates are set (TRAINER_CPU_CORE_HOUR_RATE and TRAINER_GPU_HOUR_RATE)",
+            id="not-counted",
+        ),
+    ],
+)
+def test_what_the_run_cost_or_that_it_is_not_counted(values: dict[str, Any], line: str) -> None:
+    assert [found for found in lines(**values) if found.startswith("Cost")] == [line]
+
+
+def test_a_run_without_a_step_has_no_cost_to_tell() -> None:
+    assert not [line for line in lines(seconds={}) if line.startswith("Cost")]

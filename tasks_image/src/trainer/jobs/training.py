@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -103,10 +104,14 @@ class TrainingJob(Spec):
         Raises DataValidationError, ConfigurationError, ModelTrainingError or ModelRefusedError; each is logged and
         reported with the stage it happened in.
         """
+        from trainer.tracking import log_cost
+
         client = self.mlflow.client()
         with Services(self.logger, self.alerts, self.run_config.name):
             with self.mlflow.run_context(self.run_config) as active:
+                began = time.perf_counter()
                 result = self._run_in(active.info.run_id, client)
+                log_cost(client, result.run_id, time.perf_counter() - began)
             self._tell(result)
             return result
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from trainer.errors import FINAL_EXIT_CODES, StepNotDoneError
 from trainer.pipeline import METRICS
 from trainer.reports.page import count_text, number_text, render_page
-from trainer.run.rendering import MEANINGS
+from trainer.run.cost import dollars
+from trainer.run.rendering import MEANINGS, cost_text
 from trainer.run.results import (
     AcceptResult,
+    AnyResult,
     CheckResult,
     DriftResult,
     EvaluateResult,
@@ -56,11 +58,12 @@ class Failed(NamedTuple):
 
 
 class Time(NamedTuple):
-    """What a step took; `share` (0 to 1) is of the longest."""
+    """What a step took and cost; `share` (0 to 1) is of the longest."""
 
     step: str
     seconds: float
     share: float
+    cost: str
 
 
 def write_report(run: RunFolder) -> str:
@@ -95,6 +98,7 @@ def render_run_report(run: RunFolder) -> str:
         acceptance=_acceptance(_read(run, AcceptResult)),
         lineage=_lineage(run, summary, evaluation),
         times=_times(summary),
+        cost=cost_text(summary),
         wall=_wall_seconds(run),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
@@ -241,7 +245,11 @@ def _lineage(run: RunFolder, summary: Summary, evaluation: EvaluateResult | None
 
 def _times(summary: Summary) -> list[Time]:
     longest = max(summary.seconds.values(), default=0.0)
-    return [Time(step, seconds, seconds / longest if longest else 0.0) for step, seconds in summary.seconds.items()]
+    costs = {step: dollars(cost) for step, cost in summary.cost.steps.items()} if summary.cost else {}
+    return [
+        Time(step, seconds, seconds / longest if longest else 0.0, costs.get(step, "–"))  # noqa: RUF001
+        for step, seconds in summary.seconds.items()
+    ]
 
 
 def _wall_seconds(run: RunFolder) -> float | None:
@@ -254,10 +262,6 @@ def _wall_seconds(run: RunFolder) -> float | None:
     return (max(known) - datetime.fromisoformat(start.started_at)).total_seconds() if known else None
 
 
-class _AnyResult(Result, extra="ignore"):
-    """What all results share."""
-
-
 def _ended(folder: RunFolder) -> datetime | None:
-    result = folder.result_or_none(_AnyResult)
+    result = folder.result_or_none(AnyResult)
     return datetime.fromisoformat(result.finished_at) if result and result.finished_at else None

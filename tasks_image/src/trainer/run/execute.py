@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from trainer.ending import ENDED, last_words
+from trainer.environment import cores_paid, read_means
 from trainer.errors import LESS_MEMORY, PromotionConflictError, TrainerError
 from trainer.redaction import without_secrets
 from trainer.run import about
+from trainer.run.cost import cost_of
 from trainer.run.outages import explained
 from trainer.run.production import FALLS_BACK, fall_back
 from trainer.run.results import Failure, Result
@@ -49,10 +51,23 @@ def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folde
         began = time.perf_counter()
         result = step(pipeline, folder)
         seconds = time.perf_counter() - began
-        done = result.model_copy(update={"seconds": seconds, "finished_at": datetime.now(UTC).isoformat()})
+        finished = {"seconds": seconds, "finished_at": datetime.now(UTC).isoformat()}
+        done = result.model_copy(update={**finished, **_paid(seconds)})
         folder.finish(done)
     logger.info("%s done in %.1f s", folder.label, seconds)
     return done
+
+
+def _paid(seconds: float) -> dict[str, float | None]:
+    """What a step was given for its time, and what that costs, as its result has it."""
+    means, cores = read_means(), cores_paid()
+    cost = cost_of(seconds, cores, means)
+    return {
+        "cores": cores,
+        "gpus": means.gpus,
+        "cost_usd": cost.total_usd if cost else None,
+        "cost_gpu_usd": cost.gpu_usd if cost else None,
+    }
 
 
 @contextlib.contextmanager

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trainer.environment import variable_name
+from trainer.run.cost import dollars
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,6 +20,9 @@ MEANINGS = {
     "failed": "FAILED: the run did not get to a decision; nothing moved",
     "unfinished": "UNFINISHED: the run did not get to its end; nothing more moves",
 }
+RATES = ("cpu_core_hour_rate", "gpu_hour_rate")
+UNPAID = ("decide",)
+"""Steps that the scheduler does itself, on what it has anyway."""
 SIGNS = {"passed": "pass", "failed": "FAIL", "not_better": "no gain"}
 
 
@@ -38,6 +44,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield from _table("Slices (test rows)", _slices(summary))
     yield from _table("Behaviour (validation rows)", _behaviour(summary))
     yield from _times(summary)
+    if summary.seconds:
+        yield f"Cost: {cost_text(summary)}"
     yield f"Run folder: {summary.run}"
     if summary.page:
         yield f"Report: {summary.page}"
@@ -135,6 +143,16 @@ def _table(title: str, rows: list[dict[str, str]]) -> Iterator[str]:
     yield "  " + "  ".join(key.ljust(width) for key, width in widths.items()).rstrip()
     for row in rows:
         yield "  " + "  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip()
+
+
+def cost_text(summary: Summary) -> str:
+    """What the run cost, and of how many of its steps that is known; without rates there is no figure, not even 0."""
+    if summary.cost is None:
+        return f"not counted, since no rates are set ({' and '.join(map(variable_name, RATES))})"
+    parts = f"CPU {dollars(summary.cost.cpu_usd)}, GPU {dollars(summary.cost.gpu_usd)}"
+    left_out = [step for step in summary.seconds if step not in summary.cost.steps and step not in UNPAID]
+    without = f"; not counted: {', '.join(left_out)}" if left_out else ""
+    return f"{dollars(summary.cost.total_usd)} ({parts}){without}"
 
 
 def _times(summary: Summary) -> Iterator[str]:

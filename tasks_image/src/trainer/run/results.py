@@ -16,6 +16,19 @@ class Result(BaseModel):
     """Time inside the step's `run()`."""
     finished_at: str = ""
     """ISO 8601, UTC."""
+    cores: float | None = None
+    """CPU cores that were kept for the step; None in results of earlier releases."""
+    gpus: int = 0
+    cost_usd: float | None = None
+    """What `seconds` of these cores and GPUs cost; None where it is not counted. Earlier tries are not part of it."""
+    cost_gpu_usd: float | None = None
+    """What the GPUs have in that."""
+
+
+class AnyResult(Result):
+    """What all results share, of whatever step."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Failure(BaseModel):

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from trainer.decision import GateResult, read_decision
 from trainer.errors import StepNotDoneError
+from trainer.run.cost import RunCost, cost_of_run
 from trainer.run.results import (
+    AnyResult,
     CheckResult,
     DriftResult,
     EvaluateResult,
@@ -18,7 +20,6 @@ from trainer.run.results import (
     PromoteResult,
     RegisterResult,
     ReportResult,
-    Result,
     StartResult,
     ValidateResult,
 )
@@ -80,6 +81,8 @@ class Summary(BaseModel):
     failures: list[Failure]
     seconds: dict[str, float]
     """Time inside each step's `run()`."""
+    cost: RunCost | None = None
+    """None where no costs are counted."""
     wall_seconds: float
     overhead_share: float
     """1 - (sum of `seconds`) / `wall_seconds`."""
@@ -97,7 +100,8 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
     except StepNotDoneError:
         return _not_started(run, wall_seconds or 0.0)
     steps = [run.at(*part) for part in parts_of_run(pipeline.selected_algorithms, pipeline.tuning.workers)]
-    seconds = {folder.label: done.seconds for folder in steps if (done := folder.result_or_none(_AnyResult))}
+    results = {folder.label: done for folder in steps if (done := folder.result_or_none(AnyResult))}
+    seconds = {label: result.seconds for label, result in results.items()}
     wall = wall_seconds or _since_start(run)
     failures = [failure for folder in steps if (failure := folder.failure()) and not _made_good(folder)]
     decision = read_decision(run)
@@ -120,6 +124,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         model=_model(run, pipeline, evaluation),
         failures=failures,
         seconds=seconds,
+        cost=cost_of_run(results),
         wall_seconds=wall,
         overhead_share=max(0.0, 1 - sum(seconds.values()) / wall) if wall else 0.0,
         page=reported.page if (reported := run.at("report").result_or_none(ReportResult)) else "",
@@ -131,15 +136,9 @@ def write_summary(run: RunFolder, summary: Summary) -> str:
     return run.at("").write_text(SUMMARY_FILE, summary.model_dump_json(indent=2) + "\n")
 
 
-class _AnyResult(Result):
-    """What all results share."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
 def _made_good(folder: RunFolder) -> bool:
     """Whether a failure no longer counts: what a worker has left undone, `tune` does after it."""
-    return folder.step in PER_WORKER and folder.at("tune", folder.algorithm).result_or_none(_AnyResult) is not None
+    return folder.step in PER_WORKER and folder.at("tune", folder.algorithm).result_or_none(AnyResult) is not None
 
 
 def _not_started(run: RunFolder, wall: float) -> Summary:

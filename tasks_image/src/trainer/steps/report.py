@@ -58,6 +58,8 @@ def _log(client: MlflowClient, run_id: str, summary: Summary) -> None:
     client.log_text(run_id, summary.model_dump_json(indent=2), SUMMARY_FILE)
     if summary.metrics:
         log_metrics(client, run_id, {f"test_{name}": value for name, value in summary.metrics.items()})
+    if summary.cost:
+        log_metrics(client, run_id, summary.cost.metrics)
     for name, value in _tags(summary).items():
         client.set_tag(run_id, name, value)
 

@@ -87,7 +87,8 @@ def training_job(pipeline: Pipeline, run: RunFolder, params: dict[str, Any]) -> 
 def _log_tuning(tuned: TuneResult) -> None:
     import mlflow
 
-    mlflow.log_metrics({f"cv_{tuned.metric}": tuned.cv_mean, f"cv_{tuned.metric}_std": tuned.cv_std})
+    cost = {} if tuned.cost_usd is None else {"cost_tuning_usd": tuned.cost_usd}
+    mlflow.log_metrics({f"cv_{tuned.metric}": tuned.cv_mean, f"cv_{tuned.metric}_std": tuned.cv_std, **cost})
     if tuned.study:
         mlflow.set_tags({"study": tuned.study, "study_trials": str(tuned.trials)})
 
