@@ -29,7 +29,7 @@ def _airflow_of_this_session() -> Path:
     """A home for Airflow in a temporary folder; Airflow reads these variables when it is first imported."""
     home = Path(tempfile.mkdtemp(prefix="airflow-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "PIPELINES_"))]:
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW", "PIPELINES_", "TRAINER_"))]:
         del os.environ[name]
     os.environ.update({
         "AIRFLOW_HOME": str(home),

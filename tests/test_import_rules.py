@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 TRAINER = PROJECT / "tasks_image" / "src" / "trainer"
 LIGHT_OF_TRAINER = (
     "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.environment",
-    "trainer.redaction", "trainer.colour",
+    "trainer.redaction", "trainer.colour", "trainer.ending",
 )  # fmt: skip
 FORBIDDEN_OF_AIRFLOW = ("airflow.models", "airflow.settings", "airflow.utils.session")
 HEAVY = (
