@@ -114,11 +114,18 @@ DROPPED = ("transfer-encoding", "connection", "server", "date")
 @contextlib.contextmanager
 def mlflow_server(world: World, log: Path) -> Iterator[str]:
     """A real MLflow server over a world's store; its address."""
+    with serve_mlflow(world.database, f"file://{world.home}/artifacts", log) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def serve_mlflow(database: str, artifacts: str, log: Path) -> Iterator[str]:
+    """A real MLflow server over a database; clients write artifacts themselves where it says. Its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", world.database, "--host", "127.0.0.1",
-               "--port", str(port), "--workers", "1", "--default-artifact-root", f"file://{world.home}/artifacts"]  # fmt: skip
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--host", "127.0.0.1",
+               "--port", str(port), "--workers", "1", "--no-serve-artifacts", "--default-artifact-root", artifacts]  # fmt: skip
     variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with log.open("w") as output:
         process = subprocess.Popen(command, env=variables, stdout=output, stderr=output, start_new_session=True)

@@ -154,7 +154,7 @@ def test_a_missing_secret_is_named_at_once(
         "PodConfigurationError: container 'base' cannot be created (CreateContainerConfigError: secret \"nothing\""
         in str(error)
     )
-    assert pods(kubernetes) == []
+    wait_until(lambda: not pods(kubernetes))
 
 
 def test_an_image_that_is_not_there_is_final(
@@ -165,7 +165,7 @@ def test_an_image_that_is_not_there_is_final(
     assert type(error) is AirflowFailException
     assert "ingest: ImagePullError: the image cannot be pulled (" in str(error)
     assert "registry.example.com/ml/nothing:1" in str(error)
-    assert pods(kubernetes) == []
+    wait_until(lambda: not pods(kubernetes))
 
 
 def test_a_task_that_is_killed_takes_its_pod_along_and_is_not_tried_again(
@@ -196,7 +196,7 @@ def test_a_pod_that_waits_for_a_node_goes_with_its_task_as_well(
         wait_until(lambda: pods(kubernetes))
         killed.on_kill()
         task.join(SECONDS)
-        assert pods(kubernetes) == []
+        wait_until(lambda: not pods(kubernetes))
     assert [type(error) for error in errors] == [AirflowFailException]
 
 
@@ -211,7 +211,7 @@ def test_the_next_try_finds_the_pod_of_a_worker_that_is_gone(
     again = operator("decide")
     assert again.execute(context("decide", 2, store))["outcome"] == "promote"
     assert again.pod.metadata.name == name
-    assert pods(kubernetes) == []
+    wait_until(lambda: not pods(kubernetes))
 
 
 def test_the_next_try_finds_it_by_its_labels_where_airflow_remembers_nothing(
@@ -299,7 +299,7 @@ def test_keeping_no_failed_pod_is_possible(
     cluster_environment(keep_failed_hours=0)
     says("exit 1")
     raised(operator("ingest"))
-    assert pods(kubernetes) == []
+    wait_until(lambda: not pods(kubernetes))
 
 
 def test_a_deferred_step_leaves_the_worker_and_comes_back(
@@ -311,7 +311,7 @@ def test_a_deferred_step_leaves_the_worker_and_comes_back(
     event = ended_trigger(deferred.value.trigger)
     assert event["status"] == "success"
     assert operator("decide").trigger_reentry(context("decide"), event)["outcome"] == "promote"
-    assert pods(kubernetes) == []
+    wait_until(lambda: not pods(kubernetes))
 
 
 def ended_trigger(trigger: Any) -> dict[str, Any]:
@@ -357,4 +357,4 @@ def test_a_deferred_step_that_can_never_start_is_told_at_once(
     event = ended_trigger(deferred.value.trigger)
     with pytest.raises(AirflowFailException, match='secret "nothing" not found'):
         operator("ingest").trigger_reentry(context("ingest"), event)
-    assert pods(kubernetes) == []
+    wait_until(lambda: not pods(kubernetes))
