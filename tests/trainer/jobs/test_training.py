@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import polars as pl
 import pytest
 
 from trainer.errors import ConfigurationError, DataValidationError, ModelTrainingError
+from trainer.jobs import models
 from trainer.jobs.training import TrainingJob, TrainingResult, load_job
 from trainer.models.scores import score
 from trainer.pipeline import parse_yaml
@@ -110,6 +113,55 @@ def test_the_curve_of_a_boosted_model_is_in_mlflow_epoch_by_epoch(home: Path, ro
     assert histories["train_loss"][0].value > histories["train_loss"][-1].value
     assert histories["train_loss"][-1].value == pytest.approx(result.metrics["train"]["log_loss"])
     assert histories["val_loss"][-1].value == pytest.approx(result.metrics["validation"]["log_loss"])
+
+
+MODELS = {
+    "xgboost": {"KIND": "xgboost", "params": {"n_estimators": 2}},
+    "lightgbm": {"KIND": "lightgbm", "params": {"n_estimators": 2}},
+    "forest": {
+        "KIND": "sklearn",
+        "estimator": "sklearn.ensemble.RandomForestClassifier",
+        "params": {"n_estimators": 2},
+    },
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_is_fitted_by_as_many_threads_as_the_pod_has_cores(
+    name: str, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[int] = []
+    kind = models.MODELS[MODELS[name]["KIND"]]  # type: ignore[index]
+    build = kind.build
+
+    def watched(self: Any, problem: str, seed: int, threads: int) -> Any:
+        estimator = build(self, problem, seed, threads)
+        built.append(estimator.get_params()["n_jobs"])
+        return estimator
+
+    monkeypatch.setattr(kind, "build", watched)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)  # of a large node
+    monkeypatch.setenv("TRAINER_CORES", "3.5")
+    load_job(document(rows, model=MODELS[name], registry=None), "job.yaml").run()
+    assert built == [3]
+
+
+def test_what_a_job_cost_is_logged_and_told(
+    rows: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TRAINER_CPU_CORE_HOUR_RATE", "36")
+    monkeypatch.setenv("TRAINER_CORES", "2")
+    with caplog.at_level(logging.INFO, logger="trainer"):
+        result = load_job(document(rows, registry=None), "job.yaml").run()
+    metrics = connect().get_run(result.run_id).data.metrics
+    assert metrics["cost_total_usd"] == metrics["cost_cpu_usd"] > 0
+    assert metrics["cost_gpu_usd"] == 0
+    assert re.search(r"[\d.]+ s on 2 cores and 0 GPUs cost \$0\.\d+", caplog.text)
+
+
+def test_without_rates_the_job_says_that_its_cost_is_not_counted(done: Done) -> None:
+    assert not [name for name in connect().get_run(done.result.run_id).data.metrics if name.startswith("cost")]
+    assert [message for message in done.messages if message.endswith("the cost is not counted, no rates are set")]
 
 
 def test_parameters_and_tags_are_logged(done: Done) -> None:

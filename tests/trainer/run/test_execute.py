@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trainer.ending import ENDED
-from trainer.environment import cores_paid
+from trainer.environment import Means, cores_paid, variable_name
 from trainer.errors import DataValidationError, ModelTrainingError, OutageError, StepNotDoneError
 from trainer.run import RunFolder
 from trainer.run.execute import execute, failure_of
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
 
 RESULT = RegisterResult(model="churn", version="3", created=True)
+
+
+@pytest.fixture(autouse=True)
+def without_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Means.model_fields:
+        monkeypatch.delenv(variable_name(field), raising=False)
 
 
 @pytest.fixture

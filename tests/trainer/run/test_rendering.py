@@ -142,8 +142,9 @@ def test_drift_in_a_line(drift: dict[str, Any], expected: str) -> None:
 
 
 def test_times_and_the_folder_come_last() -> None:
-    assert lines()[-2:] == [
+    assert lines()[-3:] == [
         "Seconds: start 2.0, tune xgboost 30.0; 64 in all, 50% of it outside the steps",
+        "Cost: not counted, since no rates are set (TRAINER_CPU_CORE_HOUR_RATE and TRAINER_GPU_HOUR_RATE)",
         "Run folder: s3://runs/churn/key-1",
     ]
 

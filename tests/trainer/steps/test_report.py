@@ -126,3 +126,21 @@ def test_reported_again_the_record_is_the_same(accepted: Any) -> None:
     accepted.step("promote")
     assert report(accepted).outcome == report(accepted).outcome == "promoted"
     assert parent(accepted).info.status == "FINISHED"
+
+
+def test_what_the_steps_cost_together_is_in_mlflow(accepted: Any) -> None:
+    accepted.edit("ingest", cost_usd=0.75, cost_gpu_usd=0.5)
+    accepted.edit("evaluate", cost_usd=0.25, cost_gpu_usd=0.0)
+    report(accepted)
+    costs = {name: value for name, value in parent(accepted).data.metrics.items() if name.startswith("cost_")}
+    assert costs == pytest.approx({"cost_cpu_usd": 0.5, "cost_gpu_usd": 0.5, "cost_total_usd": 1.0})
+    summary = json.loads(accepted.folder.at("").read_text("summary.json"))
+    assert summary["cost"] == {
+        "cpu_usd": 0.5, "gpu_usd": 0.5, "total_usd": 1.0, "steps": {"ingest": 0.75, "evaluate": 0.25}
+    }  # fmt: skip
+
+
+def test_what_is_not_counted_is_no_figure_in_mlflow(accepted: Any) -> None:
+    report(accepted)
+    assert not [name for name in parent(accepted).data.metrics if name.startswith("cost_")]
+    assert json.loads(accepted.folder.at("").read_text("summary.json"))["cost"] is None

@@ -58,7 +58,7 @@ def test_the_decision_comes_first_and_the_parts_in_order(promoted: RunFolder, ac
     page = promoted.at("").read_text("report.html")
     assert headings(page) == [
         "Gates", "Data", "Drift", "Candidates", "Behaviour", "What the answers rest on, and how good they are", "Acceptance", "Lineage",
-        "Times",
+        "Times and costs",
     ]  # fmt: skip
     assert page.index('class="verdict good"') < page.index("<h2>Gates")
     assert "The new model is production" in page
@@ -69,6 +69,20 @@ def test_the_decision_comes_first_and_the_parts_in_order(promoted: RunFolder, ac
     assert promoted.at("report").result(ReportResult).page == promoted.at("").uri_of("report.html")
     logged = accepted.client.list_artifacts(promoted.at("start").result(StartResult).run_id)
     assert {"report.html", "summary.json", "plots"} <= {file.path for file in logged}
+
+
+def test_each_step_has_its_time_and_its_cost(accepted: Any) -> None:
+    accepted.edit("ingest", seconds=12.34, cost_usd=0.75, cost_gpu_usd=0.5)
+    accepted.edit("evaluate", cost_usd=0.0136, cost_gpu_usd=0.0)
+    accepted.step("report")
+    page = accepted.folder.at("").read_text("report.html")
+    assert "Cost: $0.7636 (CPU $0.2636, GPU $0.5000); not counted: start, " in sentence(page)
+    assert '<td>ingest</td><td class="number">12.3</td><td class="number">$0.7500</td>' in page
+    assert re.search(r'<td>decide</td><td class="number">[\d.]+</td><td class="number">–</td>', page)  # noqa: RUF001
+
+
+def test_without_rates_the_page_says_so(promoted: RunFolder) -> None:
+    assert "Cost: not counted, since no rates are set" in sentence(promoted.at("").read_text("report.html"))
 
 
 def test_nothing_is_fetched(promoted: RunFolder) -> None:

@@ -51,6 +51,22 @@ def test_the_child_run_has_parameters_metrics_and_tags(trained: Any) -> None:
     assert run.data.tags.items() >= expected.items()
 
 
+def test_the_child_run_has_the_costs_of_training_and_of_tuning(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"CORES": "0.5", "CPU_CORE_HOUR_RATE": "7200", "GPU_HOUR_RATE": "3600", "GPUS": "2"}.items():
+        monkeypatch.setenv(f"TRAINER_{name}", value)  # a dollar for a second of the half core, two for the GPUs
+    trained.step("tune", "logistic")
+    trained.step("train", "logistic")
+    (run, _) = children(trained)
+    tuned, result = trained.folder.at("tune", "logistic").result(TuneResult), trained_as(trained)
+    costs = {name: value for name, value in run.data.metrics.items() if name.startswith("cost_")}
+    assert {*costs} == {"cost_cpu_usd", "cost_gpu_usd", "cost_total_usd", "cost_tuning_usd"}
+    assert costs["cost_tuning_usd"] == pytest.approx(tuned.cost_usd)
+    assert costs["cost_gpu_usd"] == pytest.approx(2 * costs["cost_cpu_usd"])
+    assert costs["cost_total_usd"] == pytest.approx(3 * costs["cost_cpu_usd"])
+    assert 0 < costs["cost_cpu_usd"] <= result.seconds  # the step is more than the job that it runs
+    assert result.cost_usd == pytest.approx(3 * result.seconds)
+
+
 def test_the_data_sets_are_recorded(trained: Any) -> None:
     (run,) = children(trained)
     sources = [json.loads(each.dataset.source) for each in run.inputs.dataset_inputs]
