@@ -33,8 +33,8 @@ def environments(tmp_path: Path) -> Path:
     return Path(shutil.copytree(ENVIRONMENTS, tmp_path / "environments"))
 
 
-def test_four_environments_are_shipped() -> None:
-    assert SHIPPED == ["default", "development", "production", "staging"]
+def test_these_environments_are_shipped() -> None:
+    assert SHIPPED == ["default", "development", "production", "staging", "trial"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -186,7 +186,8 @@ def can_isolate() -> bool:
 def _as_json(asked: Asked, stage: Path) -> dict[str, Any]:
     return {
         "command": list(asked.command), "env": dict(asked.env), "user": asked.user, "passwd": asked.passwd, "directory": asked.directory,
-        "read_only": asked.read_only, "volumes": sorted(asked.volumes.items()), "shared": list(asked.shared),
+        "read_only": asked.read_only, "volumes": sorted(asked.volumes.items()),
+        "shared": [*asked.shared, *_hidden_programs(asked.volumes)],
         "stage": str(stage), "passable": _private_folders(), "machine": _other_mounts(),
     }  # fmt: skip
 
@@ -197,6 +198,12 @@ def _private_folders() -> list[str]:
     ways = {Path(sys.executable), Path(sys.executable).resolve(), PROJECT}
     folders = {folder for way in ways for folder in (way, *way.parents) if folder.is_dir()}
     return sorted(str(folder) for folder in folders if not folder.stat().st_mode & 0o001)
+
+
+def _hidden_programs(volumes: Iterable[str]) -> list[str]:
+    """The interpreter's folder and this checkout, where a volume would cover them: they are the image, wherever they lie."""
+    folders = {Path(sys.prefix), Path(sys.base_prefix), PROJECT}
+    return sorted(str(folder) for folder in folders if any(folder.is_relative_to(target) for target in volumes))
 
 
 @functools.cache
