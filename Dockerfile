@@ -26,9 +26,11 @@ COPY include ${AIRFLOW_HOME}/include
 ENV PYTHONPATH=${AIRFLOW_HOME} AIRFLOW__CORE__LOAD_EXAMPLES=False
 
 # An image in which a DAG does not parse does not build. A wrong pipeline file becomes a DAG with the tag `broken`.
-RUN python -c "from airflow.dag_processing.dagbag import DagBag; bag = DagBag('${AIRFLOW_HOME}/dags'); \
+# Airflow writes a configuration with keys of its own wherever it runs: none may stay.
+RUN AIRFLOW_HOME=/tmp/check python -c "from airflow.dag_processing.dagbag import DagBag; bag = DagBag('${AIRFLOW_HOME}/dags'); \
 wrong = [*bag.import_errors.values(), *(dag.dag_id for dag in bag.dags.values() if 'broken' in dag.tags)]; \
-raise SystemExit('\n'.join(wrong) or 0 if bag.dags else 'no DAG was found')"
+raise SystemExit('\n'.join(wrong) or 0 if bag.dags else 'no DAG was found')" \
+ && rm -rf /tmp/check
 ARG VERSION=local
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title=training-airflow org.opencontainers.image.licenses=Apache-2.0 \

@@ -163,6 +163,12 @@ def test_no_manifest_holds_a_password(manifest: dict[str, Any]) -> None:
         assert re.fullmatch(r"\$\([A-Z_]+\)", password)
 
 
+def test_the_address_of_a_database_names_its_driver() -> None:
+    """SQLAlchemy 2.1 takes `postgresql://` for psycopg 3, which the image does not have."""
+    [address] = [one["value"] for one in variables(named("Deployment", "mlflow")) if one["name"].endswith("_URI")]
+    assert address.startswith("postgresql+psycopg2://")
+
+
 def variables(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     if manifest["kind"] != "Deployment":
         return []
