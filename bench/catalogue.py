@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.drift import drift_statistics
+from bench.housing import housing_error
 from bench.parsing import parse_per_pipeline
+from bench.pods import pod_step_overhead
 from bench.resampling import bootstrap
 from bench.runs import default_run, run_beside_one_process
 from trainer.errors import ConfigurationError
@@ -30,6 +32,8 @@ CATALOGUE = [
     Bench(("parse_per_pipeline",), parse_per_pipeline),
     Bench(("bootstrap",), bootstrap),
     Bench(("drift_statistics",), drift_statistics),
+    Bench(("pod_step_overhead",), pod_step_overhead),
+    Bench(("housing_error",), housing_error),
     Bench(("run_beside_one_process",), run_beside_one_process),
     Bench(("run_seconds", "overhead_share"), default_run),
 ]

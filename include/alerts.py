@@ -84,7 +84,7 @@ def _send(subject: str, summary: Summary, run: RunFolder) -> str:
     Raises ConfigurationError where there is neither.
     """
     settings = load_settings()
-    content = mail_of(summary, run, settings.mlflow.tracking_uri, _airflow_page(summary, run))
+    content = mail_of(summary, run, settings.mlflow.address, _airflow_page(summary, run))
     message = _message(settings.alerts, subject, content)
     if not _is_configured(settings.alerts.connection):
         return _to_outbox(settings.alerts, message, summary)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from trainer.run.production import fall_back
+from trainer.run.rendering import memory_text
 from trainer.run.results import Result, StartResult
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class _AnyResult(Result, extra="allow"):
     """Whatever a step hands over."""
 
 
-def mail_of(summary: Summary, run: RunFolder, tracking_uri: str = "", airflow_url: str = "") -> Mail:
+def mail_of(summary: Summary, run: RunFolder, mlflow: str = "", airflow_url: str = "") -> Mail:
     """The mail about a run; the addresses are those of servers with pages, or empty."""
     code = exit_code_of(summary)
     tone, headline = HEADLINES.get(summary.outcome, ("bad", _failed(summary, code)))
@@ -81,7 +82,7 @@ def mail_of(summary: Summary, run: RunFolder, tracking_uri: str = "", airflow_ur
         facts=list(_facts(summary, run)),
         gates=[_gate(gate) for gate in summary.gates if gate.verdict != "passed"],
         candidates=[{key: _short(value) for key, value in row.items()} for row in summary.candidates],
-        links=list(_links(summary, run, tracking_uri, airflow_url)),
+        links=list(_links(summary, run, mlflow, airflow_url)),
     )
 
 
@@ -126,6 +127,8 @@ def _facts(summary: Summary, run: RunFolder) -> Iterator[tuple[str, str]]:
         yield "Drift", f"{summary.drift['share']:.0%} of the columns: {', '.join(summary.drift['drifted'])}"
     if summary.note:
         yield "Note", summary.note
+    if summary.memory:
+        yield "Memory", memory_text(summary)
 
 
 def _fall_back(run: RunFolder) -> str:
@@ -165,12 +168,12 @@ def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _links(summary: Summary, run: RunFolder, tracking_uri: str, airflow_url: str) -> Iterator[tuple[str, str]]:
+def _links(summary: Summary, run: RunFolder, mlflow: str, airflow_url: str) -> Iterator[tuple[str, str]]:
     if page := _page_of(run):
         yield "Report", page
     start = start_of(run)
-    if start is not None and tracking_uri.startswith(("http://", "https://")):
-        yield "MLflow run", f"{tracking_uri.rstrip('/')}/#/experiments/{start.experiment_id}/runs/{start.run_id}"
+    if start is not None and mlflow:
+        yield "MLflow run", f"{mlflow}/#/experiments/{start.experiment_id}/runs/{start.run_id}"
     if airflow_url:
         yield "Airflow run", airflow_url
     yield "Run folder", summary.run

@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
 from include.settings import credentials, inherited_environment, load_settings, step_environment
 from include.steps import INTERRUPTED, AnyResult, StepOperator, log_line
 from trainer.environment import secrets
@@ -42,6 +44,9 @@ class LocalStepOperator(StepOperator):
         except KeyboardInterrupt:
             StepOperator.interrupted = True
             self.raise_exit(INTERRUPTED, folder)
+        except AirflowTaskTimeout:
+            self.keep_timeout(folder)
+            raise
         if exit_code != 0:
             self.raise_exit(exit_code, folder)
         return folder.result(AnyResult).model_dump(mode="json")

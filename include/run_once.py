@@ -24,7 +24,8 @@ from trainer.run.summary import build_summary, write_summary
 if TYPE_CHECKING:
     from types import FrameType
 
-SECONDS_TO_END = 20
+SECONDS_TO_END = 60
+"""Airflow marks what will not run level by level, one a second, and the report comes last: a quarter of it in all."""
 INTERRUPTED = 130
 
 
@@ -44,10 +45,9 @@ def main() -> int:
     exit_code = run.wait()
     folder = next(iter(_runs(arguments.pipeline) - before), None)
     if run.interrupted:
+        how = "was cut off, its records are as they were" if run.cut_off else "has ended, its records are closed"
         where = f"; its folder: {folder}" if folder else ""
-        _say(
-            f"Interrupted after {time.monotonic() - began:.0f} s: the run has ended and nothing is left running{where}"
-        )
+        _say(f"Interrupted after {time.monotonic() - began:.0f} s: the run {how}; nothing is left running{where}")
         return INTERRUPTED
     if folder is None:
         _say(f"The run did not get through its first step (exit code {exit_code}); the log above says why.")
@@ -64,6 +64,7 @@ class _Run:
 
     def __init__(self, command: list[str]) -> None:
         self.interrupted = False
+        self.cut_off = False
         self._end_by = math.inf
         self._group = 0
         for sign in (signal.SIGINT, signal.SIGTERM):  # before the start: what a shell lets us ignore, the run must not
@@ -79,17 +80,21 @@ class _Run:
                 return self._process.wait(1)
             except subprocess.TimeoutExpired:
                 if time.monotonic() > self._end_by:
-                    self._signal(signal.SIGKILL)
+                    self._cut_off()
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """The first time let Airflow close its records; the second time make an end of it."""
         if self.interrupted:
-            self._signal(signal.SIGKILL)
+            self._cut_off()
             return
         self.interrupted = True
         self._end_by = time.monotonic() + SECONDS_TO_END
-        _say("Interrupted: ending the run; again, and it is cut off without closing its records …")
+        _say("Interrupted: ending the run, in about 15 s; again, and it is cut off without closing its records …")
         self._signal(signal.SIGINT)
+
+    def _cut_off(self) -> None:
+        self.cut_off = True
+        self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
         if not self._group:

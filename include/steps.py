@@ -23,6 +23,7 @@ INTERRUPTED = 130
 """The exit code by which shells name an interruption from the keyboard."""
 KILLED, ENDED = 128 + signal.SIGKILL, 128 + signal.SIGTERM
 """The exit codes by which containers and shells name a signal."""
+OUT_OF_TIME = "the step had not ended when its time was over; raise `step_timeout_minutes`, or give it more cores"
 TRUE = "True"
 LEVELS = logging.getLevelNamesMapping()
 
@@ -142,6 +143,10 @@ class StepOperator(BaseOperator):
         except Exception as error:  # noqa: BLE001  (a store that is away or read-only must not hide what happened)
             self.log.warning("the run folder %s cannot be used: %s: %s", folder.uri, type(error).__name__, error)
         return failure
+
+    def keep_timeout(self, folder: RunFolder) -> None:
+        """Keep that the task's time was over: the step itself only knows that it was told to end."""
+        self.kept(self.own_failure(1, "StepTimeout", OUT_OF_TIME), folder)
 
     def own_failure(self, exit_code: int, error: str = "", message: str = "") -> Failure:
         """What can be said of an end that the step itself did not explain."""

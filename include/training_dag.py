@@ -147,14 +147,18 @@ def _step(
 
 
 def _candidate(algorithm: str, workers: int, step: Any) -> tuple[list[StepOperator], StepOperator, StepOperator]:
-    """Tune, then train, one algorithm. Workers that share its study run before `tune`, which completes it."""
+    """Tune, then train, one algorithm.
+
+    Workers that share its study run before `tune`, which completes it, whatever has become of them.
+    """
     chosen = {"algorithm": algorithm, "when": chooses(algorithm)}
+    after_workers = {"trigger_rule": "all_done_min_one_success"} if workers > 1 else {}
     with TaskGroup(algorithm, tooltip=f"Tune and train {algorithm}"):
         shared = [
             step("tune_worker", task_id=f"tune_worker_{number}", worker=number, **chosen)
             for number in (range(1, workers + 1) if workers > 1 else ())
         ]
-        return shared, step("tune", **chosen), step("train", algorithm=algorithm)
+        return shared, step("tune", **chosen, **after_workers), step("train", algorithm=algorithm)
 
 
 def _decide(run: str) -> Any:

@@ -72,11 +72,18 @@ def test_the_image_for_tables_reaches_the_stores_and_has_no_cuda() -> None:
 
 
 @pytest.mark.parametrize("name", ["vision", "language"])
-def test_a_gpu_image_has_one_xgboost_and_one_nccl(name: str) -> None:
+def test_a_gpu_image_has_one_xgboost_and_one_nccl_and_nothing_that_compiles(name: str) -> None:
     own = pins(PROJECT / f"tasks_image/requirements-{name}.txt")
     assert (own["torch"], own["xgboost"]) == ({"2.13.0"}, {"3.2.0"})
     assert "xgboost-cpu" not in own
     assert [package for package in own if "nccl" in package] == ["nvidia-nccl-cu13"]
+    assert "triton" not in own
+
+
+def test_what_a_lock_leaves_out_is_not_installed_all_the_same() -> None:
+    installs = re.findall(r"^uv pip install .*", (PROJECT / "tasks_image/install-locked.sh").read_text(), re.MULTILINE)
+    assert len(installs) == 1
+    assert " --no-deps " in installs[0]
 
 
 @pytest.mark.end_to_end
@@ -93,4 +100,4 @@ def test_the_dags_parse_with_what_airflows_image_installs(tmp_path: Path) -> Non
     command: list[str | Path] = [python, "-c", PARSE, PROJECT / "dags"]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "['churn_training'] {} []"
+    assert done.stdout.splitlines()[-1] == "['bikes_training', 'california_housing_training', 'churn_training'] {} []"

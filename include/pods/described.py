@@ -124,4 +124,6 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
             "algorithm": self.algorithm,
             "team": self.team,
         }
-        return {**manifest.MANAGED_BY, **{name: make_safe_label_value(value) for name, value in own.items() if value}}
+        # Of a value without a Latin letter a digest is left, behind a dash that a label must not begin with.
+        labels = {name: make_safe_label_value(value).strip("-_.") for name, value in own.items() if value}
+        return {**manifest.MANAGED_BY, **labels}

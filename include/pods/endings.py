@@ -4,28 +4,44 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
+
+from include.pods.manifest import CHECKOUT
+from include.steps import OUT_OF_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Then = Literal["retry", "final", "more memory", "ask the step"]
+STEP = "base"
+"""The container of the step itself, as the provider names it."""
+OWN = (CHECKOUT, STEP)
+"""Containers of ours, in their order; a cluster may put others beside them, such as a service mesh's."""
+
 OOM_EXIT = 137
 NEVER_STARTED = 128
 """The exit code of a container whose command could not be started."""
 
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
-WRONG = {400, 413, 422}
-
-UNAVAILABLE = "ClusterUnavailable"
+TIME_TO_BE_GONE = timedelta(seconds=60)
 
 _CANNOT_BE_PULLED = re.compile(
     r"not found|manifest unknown|unauthorized|denied|forbidden|authentication required|no basic auth|invalid reference"
     r"|does not exist|no match for platform|x509",
     re.IGNORECASE,
 )
+_MAY_PASS = re.compile(
+    r"failed to sync|timed out|deadline exceeded|failed to reserve|connection refused|unavailable", re.IGNORECASE
+)
+"""What the node says where it could not be told of a Secret in time, or was too busy."""
+_STARTED_WITHOUT_MEMORY = re.compile("OOM-killed", re.IGNORECASE)
+"""What the container runtime says where the memory was too little to begin with."""
+_PULL_EVENT = re.compile("failed to pull", re.IGNORECASE)
+_QUOTED = re.compile('"[^"]*"')
 _PULLING = {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"}
 _NEVER_PULLED = {"InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+_NOBODY_KNOWS = {"ContainerStatusUnknown", "Unknown"}
+"""A node's reasons for an exit code that it has made up."""
 _NOT_CONFIGURED = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
 
 
@@ -42,19 +58,31 @@ class Ending:
 
 def has_succeeded(pod: Any) -> bool:
     """Whether the step's own container came to its end without an error."""
-    state = next((state for name, state in _states(pod) if name == "base"), None)
-    return state is not None and state.terminated is not None and state.terminated.exit_code == 0
+    ended = _end_of_step(pod)
+    return ended is not None and ended.exit_code == 0
 
 
 def begun_containers(pod: Any) -> list[str]:
-    """The containers that have begun, and so have output; the init containers first."""
-    return [name for name, state in _states(pod) if state.running or state.terminated]
+    """Those of our containers that have begun, and so have output, in their order."""
+    return [name for name, state in _states(pod) if name in OWN and (state.running or state.terminated)]
+
+
+def only_others_run(pod: Any) -> bool:
+    """Whether the step has ended and a container goes on that is not ours; the pod then goes on for as long."""
+    others = any(state.running for name, state in _states(pod) if name not in OWN)
+    return others and _end_of_step(pod) is not None
 
 
 def waits_in_trouble(pod: Any) -> bool:
     """Whether a container waits for something that went wrong, which may pass or not."""
     troubles = {*_PULLING, *_NEVER_PULLED, *_NOT_CONFIGURED}
     return any(state.waiting is not None and state.waiting.reason in troubles for _, state in _states(pod))
+
+
+def does_not_end(pod: Any) -> bool:
+    """Whether a pod should have been gone for a while: its node was lost, and nobody will say how it ended."""
+    told = pod.metadata.deletion_timestamp  # which has the pod's time to end in it
+    return told is not None and datetime.now(UTC) > told + TIME_TO_BE_GONE
 
 
 def startup_problem(pod: Any, events: Sequence[Any]) -> Ending | None:
@@ -69,17 +97,21 @@ def startup_problem(pod: Any, events: Sequence[Any]) -> Ending | None:
         if waiting.reason in _PULLING and (why := _why_never_pulled(waiting.message, events)):
             advice = "correct `kubernetes.images`, or `kubernetes.image_pull_secrets`"
             return Ending("ImagePullError", f"the image cannot be pulled ({why}); {advice}", "final")
-        if waiting.reason in _NOT_CONFIGURED:
+        if waiting.reason in _NOT_CONFIGURED and not _MAY_PASS.search(waiting.message or ""):
             what = f"container {name!r} cannot be created ({said})"
             return Ending("PodConfigurationError", f"{what}; create what it names, or correct `kubernetes`", "final")
     return None
 
 
-def ending_of(pod: Any | None, events: Sequence[Any]) -> Ending:
-    """Why a pod that did not succeed failed; None stands for a pod that is gone."""
+def ending_of(pod: Any | None, events: Sequence[Any], disruption: Ending | None = None) -> Ending:
+    """Why a pod that did not succeed failed; None stands for a pod that is gone.
+
+    `disruption` is what was announced to it while it was still there.
+    """
     if pod is None:
-        return Ending("PodLost", "the pod is gone: its node was lost, or somebody deleted it", "retry")
-    found = _ended_by_cluster(pod) or _disrupted(pod) or _ended_itself(pod) or startup_problem(pod, events)
+        lost = Ending("PodLost", "the pod is gone: its node was lost, or somebody deleted it", "retry")
+        return disruption or lost
+    found = _ended_by_cluster(pod) or disruption_of(pod) or _ended_itself(pod) or startup_problem(pod, events)
     return found or _not_started(pod, events)
 
 
@@ -102,8 +134,8 @@ def _ended_by_cluster(pod: Any) -> Ending | None:
     return None
 
 
-def _disrupted(pod: Any) -> Ending | None:
-    """What the pod's condition `DisruptionTarget` says."""
+def disruption_of(pod: Any) -> Ending | None:
+    """What the pod's condition `DisruptionTarget` says: that it has to go, or had to."""
     for condition in pod.status.conditions or []:
         if condition.type == "DisruptionTarget" and condition.status == "True":
             why = f"{condition.reason}: {condition.message or 'no message'}"
@@ -117,19 +149,29 @@ def _disrupted(pod: Any) -> Ending | None:
 
 def _ended_itself(pod: Any) -> Ending | None:
     """What the containers' exit codes say; that of the first one that failed counts."""
-    for name, state in _states(pod):
+    for name, state in sorted(_states(pod), key=lambda one: one[0] not in OWN):
         ended = state.terminated
-        if ended is None or ended.exit_code == 0:
+        if ended is None or (ended.exit_code == 0 and ended.reason != "OOMKilled"):
             continue
         if pod.metadata.deletion_timestamp is not None:
             return Ending("PodDeleted", "somebody deleted the pod while it ran", "retry", ended.exit_code)
-        if ended.reason == "OOMKilled" or ended.exit_code == OOM_EXIT:
-            return Ending("OutOfMemory", ended.reason or "killed", "more memory", OOM_EXIT)
-        if ended.exit_code == NEVER_STARTED or ended.reason in {"ContainerCannotRun", "StartError"}:
-            why = f"{ended.reason}: {ended.message or 'no message'}"
-            return Ending("PodConfigurationError", f"the command of container {name!r} cannot start ({why})", "final")
-        return Ending("StepFailed", ended.reason or "", "ask the step", ended.exit_code)
+        return _end_of_container(name, ended)
     return None
+
+
+def _end_of_container(name: str, ended: Any) -> Ending:
+    said = ended.message or "no message"
+    if ended.reason in _NOBODY_KNOWS:
+        return Ending("PodLost", f"nobody knows how container {name!r} ended ({said})", "retry")
+    if ended.reason == "OOMKilled" or ended.exit_code == OOM_EXIT or _STARTED_WITHOUT_MEMORY.search(said):
+        return Ending("OutOfMemory", ended.reason or "killed", "more memory", OOM_EXIT)
+    if ended.exit_code == NEVER_STARTED or ended.reason in {"ContainerCannotRun", "StartError"}:
+        what = f"the command of container {name!r} cannot start ({ended.reason}: {said})"
+        return Ending("PodConfigurationError", what, "retry" if _MAY_PASS.search(said) else "final")
+    if name not in OWN:
+        what = f"container {name!r}, which the cluster has put beside the step, failed with exit code {ended.exit_code}"
+        return Ending("PodRejected", f"{what} ({said})", "retry")
+    return Ending("StepFailed", ended.reason or "", "ask the step", ended.exit_code)
 
 
 def _not_started(pod: Any, events: Sequence[Any]) -> Ending:
@@ -148,23 +190,13 @@ def _not_started(pod: Any, events: Sequence[Any]) -> Ending:
         why = "; ".join(filter(None, [said, more])) or "no reason is given"
         name = "ImagePullError" if any(reason in why for reason in _PULLING) else "StartupTimeout"
         return Ending(name, f"the pod did not start in time ({why}); see `startup_timeout_minutes`", "retry")
-    return Ending("StepTimeout", "the step had not ended when its time was over; see `step_timeout_minutes`", "retry")
+    if does_not_end(pod):
+        return Ending("NodeLost", "the pod was told to end, and its node says nothing of it", "retry")
+    return Ending("StepTimeout", OUT_OF_TIME, "retry")
 
 
-def refused(status: int | None, message: str) -> Ending:
-    """What it means that the cluster's API did not take the pod."""
-    if status == FORBIDDEN and "exceeded quota" in message:
-        return Ending("QuotaExceeded", f"{message}; wait until other pods end, or ask for less", "retry")
-    if status == UNAUTHORIZED or (status == FORBIDDEN and "cannot create" in message):
-        advice = "give Airflow's account the role in include/kubernetes/base"
-        return Ending("NotAuthorized", f"the cluster does not let Airflow start pods: {message}; {advice}", "final")
-    if status == FORBIDDEN:
-        return Ending("PodForbidden", f"the cluster does not admit the pod: {message}", "final")
-    if status == NOT_FOUND:
-        return Ending("PodConfigurationError", f"{message}; create it, or correct `kubernetes.namespace`", "final")
-    if status in WRONG:
-        return Ending("PodConfigurationError", f"the cluster refuses the pod as wrong: {message}", "final")
-    return Ending(UNAVAILABLE, message, "retry")
+def _end_of_step(pod: Any) -> Any | None:
+    return next((state.terminated for name, state in _states(pod) if name == STEP), None)
 
 
 def _states(pod: Any) -> Iterator[tuple[str, Any]]:
@@ -174,9 +206,13 @@ def _states(pod: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _why_never_pulled(message: str | None, events: Sequence[Any]) -> str:
-    """Why an image will never be pulled; empty where waiting may help, as with a registry that is busy."""
-    said = [message or "", *(event.message or "" for event in events if event.reason == "Failed")]
-    return next((text for text in said if _CANNOT_BE_PULLED.search(text)), "")
+    """Why an image will never be pulled; empty where waiting may help, as with a registry that is busy.
+
+    Of the events the last pull counts. What is in quotation marks names images, and says nothing of them.
+    """
+    pulls = [event.message for event in events if event.reason == "Failed" and _PULL_EVENT.match(event.message or "")]
+    said = [message or "", *pulls[-1:]]
+    return next((text for text in said if _CANNOT_BE_PULLED.search(_QUOTED.sub("", text))), "")
 
 
 def _last_message(events: Sequence[Any], reason: str) -> str:

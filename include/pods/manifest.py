@@ -56,8 +56,8 @@ def variables_of(settings: Settings, placement: Placement, own: dict[str, str]) 
 
 
 def literal(text: str) -> str:
-    """A text as an argument or a variable, in which Kubernetes would otherwise replace `$(NAME)`."""
-    return text.replace("$(", "$$(")
+    """A text as an argument or a variable, in which Kubernetes would replace `$(NAME)`, and `$$` by one `$`."""
+    return text.replace("$", "$$")
 
 
 def _from_secrets(cluster: Kubernetes) -> dict[str, k8s.V1EnvVarSource]:

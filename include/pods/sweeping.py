@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes.client import ApiException
 
-from include.pods.manager import NOT_FOUND, TROUBLES, reason_of
+from include.pods.manager import TROUBLES, reason_of
 from include.pods.manifest import MANAGED_BY
+from include.pods.refusals import NOT_FOUND
 
 if TYPE_CHECKING:
     from kubernetes.client import CoreV1Api

@@ -16,6 +16,8 @@ NAMES = {
     "overhead_share",
     "drift_statistics",
     "bootstrap",
+    "pod_step_overhead",
+    "housing_error",
 }
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.end_to_end.deployment import deployment  # noqa: F401  (a fixture)
+
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -73,6 +75,14 @@ class Checkout:
         file = folder / f"{name}.yaml"
         file.write_text(yaml.safe_dump(document, sort_keys=False))
         return file
+
+    def take_published(self, file: Path) -> None:
+        """Put a published data file where runs look for it; without it the test is skipped."""
+        source, target = PROJECT / ".data" / file, self.home / ".data" / file
+        if not source.exists():
+            pytest.skip(f"{source} is not there: make data")
+        target.parent.mkdir(parents=True)
+        shutil.copy(source, target)
 
     def start(self, pipeline: str, parameters: dict[str, Any] | None = None) -> subprocess.Popen[str]:
         """What `make run` starts, in a process group of its own; the output goes to `log`."""

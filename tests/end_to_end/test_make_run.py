@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -97,13 +96,8 @@ def _share_of_attainable_auc(checkout: Checkout, summary: dict[str, Any]) -> flo
 
 
 @pytest.mark.telco
-def test_the_real_file_is_promoted(checkout: Checkout, project: Path) -> None:
-    source = project / ".data" / TELCO
-    if not source.exists():
-        pytest.skip(f"{source} is not there: make data")
-    target = checkout.home / ".data" / TELCO
-    target.parent.mkdir(parents=True)
-    shutil.copy(source, target)
+def test_the_real_file_is_promoted(checkout: Checkout) -> None:
+    checkout.take_published(TELCO)
     assert checkout.run("churn", FEW_TRIALS) == 0, checkout.log.read_text()[-3000:]
     summary = checkout.summary()
     assert summary["outcome"] == "promoted"
@@ -173,12 +167,12 @@ def test_an_interruption_ends_the_run_and_leaves_no_process(checkout: Checkout) 
     quick(checkout, "interrupted", algorithms=algorithms, tuning=tuning)
     run = checkout.start("interrupted")
     checkout.wait_for(lambda: "trial 2/9000" in checkout.log.read_text())
-    began = time.monotonic()
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=60) == 130
-    assert time.monotonic() - began < 19, "the run was not ended but cut off"
+    assert run.wait(timeout=90) == 130
     assert checkout.log.read_text().count("trial 1/9000") == 1
-    assert checkout.log.read_text().strip().splitlines()[-1].startswith("Interrupted after")
+    last = checkout.log.read_text().strip().splitlines()[-1]
+    assert last.startswith("Interrupted after")
+    assert "the run has ended, its records are closed" in last
     checkout.wait_for(lambda: not checkout.processes(), seconds=5)
     assert unfinished(checkout) == []
     assert checkout.mlflow().search_model_versions() == []
@@ -192,4 +186,5 @@ def test_a_second_interruption_cuts_the_run_off(checkout: Checkout) -> None:
     time.sleep(0.2)
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=5) == 130
+    assert "the run was cut off" in checkout.log.read_text()
     checkout.wait_for(lambda: not checkout.processes(), seconds=5)

@@ -65,16 +65,18 @@ def quick(checkout: Checkout, migrated_database: Path) -> Checkout:
 
 
 @contextmanager
-def make_ui(checkout: Checkout) -> Iterator[tuple[str, str, subprocess.Popen[str]]]:
-    """What `make ui UNPAUSE=form` starts: the addresses of both, and the process."""
+def make_ui(checkout: Checkout, pipeline: str) -> Iterator[tuple[str, str, subprocess.Popen[str]]]:
+    """What `make ui UNPAUSE=pipeline` starts: the addresses of both, and the process."""
     port, mlflow_port = free_port(), free_port()
     command = [sys.executable, "-m", "include.ui", "--port", str(port), "--mlflow-port", str(mlflow_port)]
     with checkout.log.open("w") as log:
         process = subprocess.Popen(
-            [*command, "--unpause", "form"], env=checkout.environment, stdout=log, stderr=log, text=True,
+            [*command, "--unpause", pipeline], env=checkout.environment, stdout=log, stderr=log, text=True,
             cwd=PROJECT, start_new_session=True,
         )  # fmt: skip
-    checkout.wait_for(lambda: "Unpaused: form_training" in checkout.log.read_text() or process.poll() is not None, 300)
+    checkout.wait_for(
+        lambda: f"Unpaused: {pipeline}_training" in checkout.log.read_text() or process.poll() is not None, 300
+    )
     assert process.poll() is None, checkout.log.read_text()
     yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{mlflow_port}", process
 
@@ -110,7 +112,7 @@ def listening(processes: list[int]) -> set[str]:
 
 @pytest.mark.timeout(900)
 def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Checkout) -> None:
-    with make_ui(quick) as (airflow, mlflow, ui), browser.open_page() as page:
+    with make_ui(quick, DAG.removesuffix("_training")) as (airflow, mlflow, ui), browser.open_page() as page:
         assert listening(quick.processes()) == {"0100007F"}, "something listens beyond loopback"
 
         trigger(page, airflow)

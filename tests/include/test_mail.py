@@ -10,7 +10,9 @@ from include.mail import DATA_ISSUE, mail_of, subject_of
 from include.mail_html import as_html
 from include.mail_text import WIDTH, as_text
 from trainer.decision import GateResult
+from trainer.reports.run_report import render_run_report
 from trainer.run import RunFolder
+from trainer.run.memory import note_out_of_memory
 from trainer.run.results import Failure
 from trainer.run.summary import Summary, build_summary
 
@@ -73,14 +75,22 @@ def test_html_is_well_formed(summary: Summary, kept_run: RunFolder) -> None:
 
 
 def test_servers_with_pages_are_linked_and_files_are_not(summary: Summary, kept_run: RunFolder) -> None:
-    html = as_html(mail_of(summary, kept_run, "http://mlflow:5000/", "https://airflow/dags/churn_training/runs/x"))
+    html = as_html(mail_of(summary, kept_run, "http://mlflow:5000", "https://airflow/dags/churn_training/runs/x"))
     assert 'href="http://mlflow:5000/#/experiments/1/runs/mlflow-run"' in html
     assert 'href="https://airflow/dags/churn_training/runs/x"' in html
     assert 'href="file:' not in html
-    assert "MLflow run" not in as_html(mail_of(summary, kept_run, "sqlite:///mlflow.db"))
+    assert "MLflow run" not in as_html(mail_of(summary, kept_run))
 
 
 def test_the_subject_names_refused_data(summary: Summary) -> None:
     assert subject_of(summary, "P") == "P: churn kept"
     assert subject_of(failed(summary, 3), "P") == f"P: churn failed: {DATA_ISSUE}"
     assert subject_of(failed(summary, 1), "P") == "P: churn failed"
+
+
+def test_memory_that_ran_out_is_told_after_a_good_end_too(kept_run: RunFolder) -> None:
+    note_out_of_memory(kept_run.at("train", "logistic"), "2Gi", 2.0, "16Gi")
+    summary = build_summary(kept_run)
+    assert "train logistic ran out of 2Gi and got 4096Mi" in " ".join(as_text(mail_of(summary, kept_run)).split())
+    assert "train logistic ran out of 2Gi and got 4096Mi" in as_html(mail_of(summary, kept_run))
+    assert "train logistic ran out of 2Gi and got 4096Mi" in render_run_report(kept_run)

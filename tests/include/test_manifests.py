@@ -35,15 +35,10 @@ def pod_templates() -> list[Any]:
     ]
 
 
-def named(kind: str, name: str, namespace: str = "") -> dict[str, Any]:
+def named(kind: str, name: str) -> dict[str, Any]:
     """The one object of this kind and name."""
     objects: list[dict[str, Any]] = [one.values[0] for one in manifests()]
-    [found] = [
-        one
-        for one in objects
-        if (one["kind"], one["metadata"]["name"]) == (kind, name)
-        and namespace in {"", one["metadata"].get("namespace", "")}
-    ]
+    [found] = [one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name)]
     return found
 
 
@@ -88,8 +83,14 @@ def test_a_kustomization_lists_the_files_that_are_there(file: Path) -> None:
     assert all((file.parent / name).exists() for name in listed)
 
 
-def test_both_kustomizations_are_looked_at() -> None:
-    assert [file.parent.name for file in KUSTOMIZATIONS] == ["base", "trial"]
+def test_all_kustomizations_are_looked_at() -> None:
+    assert [file.parent.name for file in KUSTOMIZATIONS] == ["base", "staging", "trial"]
+
+
+def test_staging_has_the_namespace_that_its_environment_names() -> None:
+    environment = yaml.safe_load((FOLDER.parent / "environments" / "staging.yaml").read_text())
+    kustomization = yaml.safe_load((FOLDER / "staging" / "kustomization.yaml").read_text())
+    assert kustomization["namespace"] == environment["kubernetes"]["namespace"]
 
 
 @pytest.mark.parametrize("pod", pod_templates())
@@ -189,10 +190,11 @@ def test_the_secrets_that_pods_name_are_made_in_the_readme() -> None:
         assert f"--from-literal={key}=" in command
 
 
-@pytest.mark.parametrize(("service", "namespace"), [("mlflow", "mlflow"), ("s3", "mlflow"), ("postgres", "mlflow")])
-def test_a_service_finds_its_pods(service: str, namespace: str) -> None:
-    found = named("Service", service, namespace)
-    template = named("Deployment", service, namespace)["spec"]["template"]
+@pytest.mark.parametrize("service", ["mlflow", "s3", "postgres"])
+def test_a_service_finds_its_pods(service: str) -> None:
+    found, deployment = named("Service", service), named("Deployment", service)
+    assert found["metadata"]["namespace"] == deployment["metadata"]["namespace"]
+    template = deployment["spec"]["template"]
     assert found["spec"]["selector"].items() <= template["metadata"]["labels"].items()
     names = {port["name"] for container in template["spec"]["containers"] for port in container["ports"]}
     assert {port["targetPort"] for port in found["spec"]["ports"]} <= names
@@ -202,7 +204,8 @@ def test_production_finds_the_servers_of_a_trial(project: Path) -> None:
     production = yaml.safe_load((project / "include/environments/production.yaml").read_text())
     port = named("Service", "mlflow")["spec"]["ports"][0]["port"]
     assert production["mlflow"]["tracking_uri"] == f"http://mlflow.mlflow.svc.cluster.local:{port}"
-    assert named("Service", "postgres", "ml-training")["spec"]["externalName"] == "postgres.mlflow.svc.cluster.local"
+    port = named("Service", "postgres")["spec"]["ports"][0]["port"]
+    assert production["study_storage"] == f"postgresql://postgres.mlflow.svc.cluster.local:{port}/studies"
     bucket = production["artifact_store"].split("/")[2]
     assert f"/{bucket}" in yaml.safe_dump(named("Deployment", "s3"))
     assert f"--default-artifact-root=s3://{bucket}/mlflow" in yaml.safe_dump(named("Deployment", "mlflow"))

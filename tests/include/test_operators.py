@@ -20,10 +20,11 @@ import fsspec
 import psutil
 import pytest
 from airflow.sdk.bases.operator import ExecutorSafeguard
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import timeout
 
 from include.operators import LocalStepOperator
-from include.steps import StepFailedError, open_run
+from include.steps import OUT_OF_TIME, StepFailedError, open_run
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
@@ -368,6 +369,25 @@ def test_on_kill_ends_the_step_and_what_it_has_started(blocked: Blocked) -> None
     error = at_work.ended()
     assert isinstance(error, AirflowFailException)
     assert "ended from outside: not retried" in str(error)
+
+
+@pytest.mark.timeout(120)
+def test_a_step_whose_time_is_over_says_so_and_leaves_no_process(blocked: Blocked) -> None:
+    processes: list[psutil.Process] = []
+
+    def be_over() -> None:
+        processes.extend(blocked.wait())
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    clock = threading.Thread(target=be_over)
+    clock.start()
+    with pytest.raises(AirflowTaskTimeout), timeout(SECONDS_TO_START):  # type: ignore[no-untyped-call]
+        operator("ingest", blocked.run).execute(CONTEXT)
+    clock.join()
+    failure = blocked.run.at("ingest").failure()
+    assert failure is not None
+    assert (failure.error, failure.message, failure.exit_code) == ("StepTimeout", OUT_OF_TIME, 1)
+    assert all_gone(processes)
 
 
 def test_on_kill_before_anything_was_started_does_nothing(run: RunFolder) -> None:

@@ -109,6 +109,7 @@ def test_a_second_interruption_makes_an_end_of_it(tmp_path: Path, capsys: pytest
 
     thread = when_ready(tmp_path / "ready", twice)
     assert run.wait() == -signal.SIGKILL
+    assert run.cut_off
     thread.join()
     assert capsys.readouterr().out.count("Interrupted") == 1
 
@@ -121,6 +122,7 @@ def test_a_command_that_does_not_end_after_an_interruption_is_ended(
     run = run_once._Run([sys.executable, "-c", READY.format(handler=DEAF), str(tmp_path / "ready")])
     thread = when_ready(tmp_path / "ready", lambda: os.kill(os.getpid(), signal.SIGINT))
     assert run.wait() == -signal.SIGKILL
+    assert run.cut_off
     thread.join()
 
 
@@ -184,7 +186,7 @@ def test_an_interrupted_run_says_so(
     thread = when_ready(tmp_path / "ready", lambda: os.kill(os.getpid(), signal.SIGINT))
     assert run_once.main() == run_once.INTERRUPTED == 130
     thread.join()
-    assert "the run has ended and nothing is left running" in capsys.readouterr().out
+    assert "the run has ended, its records are closed; nothing is left running" in capsys.readouterr().out
 
 
 def test_a_pipeline_must_be_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from include import alerts
 from include.operators import LocalStepOperator
+from include.pods.operator import PodStepOperator
 from include.run_form import run_form
 from include.task_docs import TASK_DOCS
 from trainer.pipeline import Pipeline
@@ -69,7 +70,7 @@ def pipelines(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_shipped_pipelines_give_exactly_these_dags(dags: dict[str, Any]) -> None:
-    assert set(dags) == {"churn_training"}
+    assert set(dags) == {"bikes_training", "california_housing_training", "churn_training"}
 
 
 def test_schedule_and_limits(dag: Any) -> None:
@@ -224,6 +225,59 @@ def failed_with(dag: Any, caplog: pytest.LogCaptureFixture) -> str:
     return caplog.text
 
 
+def change(pipelines: Path, **sections: Any) -> None:
+    """Change sections of the churn pipeline."""
+    file = pipelines / "churn.yaml"
+    document = yaml.safe_load(file.read_text())
+    for name, section in sections.items():
+        document[name] = {**document.get(name, {}), **section}
+    file.write_text(yaml.safe_dump(document))
+
+
+def test_workers_share_a_study_before_it_is_completed_whatever_becomes_of_them(pipelines: Path, project: Path) -> None:
+    change(pipelines, tuning={"workers": 3})
+    dag = load(project)["churn_training"]
+    for name in CANDIDATES:
+        workers = [dag.get_task(f"{name}.tune_worker_{number}") for number in (1, 2, 3)]
+        assert [(task.step, task.algorithm, task.worker) for task in workers] == [
+            ("tune_worker", name, number) for number in (1, 2, 3)
+        ]
+        assert {worker.when for worker in workers} == {dag.get_task(f"{name}.tune").when}
+        for worker in workers:
+            assert worker.upstream_task_ids == {"engineer_features"}
+            assert worker.downstream_task_ids == {f"{name}.tune"}
+        tune = dag.get_task(f"{name}.tune")
+        assert tune.upstream_task_ids == {"engineer_features", *(worker.task_id for worker in workers)}
+        assert tune.trigger_rule.value == "all_done_min_one_success"  # not where the features are missing
+
+
+def test_a_pipelines_own_code_is_fetched_before_each_step(pipelines: Path, project: Path) -> None:
+    change(pipelines, code={"repository": "https://git.example.com/ml/churn.git", "ref": "main", "path": "src"})
+    steps = steps_of(load(project)["churn_training"])
+    assert {task.code_path for task in steps.values()} == {"src"}
+    run = steps["start"].run
+    assert steps["xgboost.train"].checkout_command[1:] == [
+        "-m", "trainer", "checkout", "--step", "train", "--run", run, "--algorithm", "xgboost",
+    ]  # fmt: skip
+
+
+def test_a_pipeline_without_code_of_its_own_fetches_none(dag: DAG) -> None:
+    assert {task.code_path for task in steps_of(dag).values()} == {None}
+
+
+def test_in_a_cluster_the_same_steps_are_pods_with_the_same_commands(
+    dag: DAG, enter: Callable[[str], None], project: Path
+) -> None:
+    enter("production")
+    pods = load(project)["churn_training"]
+    assert {task.task_id: task.downstream_task_ids for task in pods.tasks} == CHAIN
+    local = steps_of(dag)
+    for name, task in steps_of(pods).items():
+        assert isinstance(task, PodStepOperator)
+        assert task.command[1:] == [*local[name].command[1:6], task.run, *local[name].command[7:]]
+        assert (task.pipeline_name, task.team) == ("churn", "mlops-team")
+
+
 # svcs, which Airflow's in-process API uses, imports FastAPI's test client
 @pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient` is deprecated")
 def test_a_broken_file_becomes_a_dag_that_says_so_and_harms_no_other(
@@ -281,8 +335,8 @@ def test_an_algorithm_named_like_a_step_leaves_no_half_a_dag(pipelines: Path, pr
 def test_wrong_settings_break_every_pipeline_with_the_reason(enter: Callable[[str], None], project: Path) -> None:
     enter("prodution")
     dags = load(project)
-    assert set(dags) == {"churn_broken"}
-    assert "did you mean" in dags["churn_broken"].doc_md
+    assert set(dags) == {"bikes_broken", "california_housing_broken", "churn_broken"}
+    assert all("did you mean" in dag.doc_md for dag in dags.values())
 
 
 def test_an_empty_folder_gives_no_dag(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

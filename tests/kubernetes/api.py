@@ -20,6 +20,7 @@ from tests.kubernetes.status import ApiError
 if TYPE_CHECKING:
     from tests.kubernetes.cluster import Cluster
 
+CONFLICT = 409
 MESSAGES = {
     429: "the server has received too many requests and has asked us to try again later",
     500: "Internal error occurred: etcdserver: request timed out",
@@ -101,7 +102,8 @@ def refusal(fault: RequestFault) -> ApiError:
     """The error that a fault answers with."""
     message = fault.message or MESSAGES.get(fault.status, "the server does not feel well")
     details = {"retryAfterSeconds": fault.retry_after} if fault.retry_after is not None else {}
-    return ApiError(fault.status, message, details=details)
+    # A conflict is one with another change; of a name that is taken the store itself tells.
+    return ApiError(fault.status, message, "Conflict" if fault.status == CONFLICT else "", details)
 
 
 class Server(ThreadingHTTPServer):

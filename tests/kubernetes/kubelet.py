@@ -189,6 +189,7 @@ class Worker:
                 code = self.processes[name].exit_code(TICK)
                 if code is not None:
                     left.remove(name)
+                    time.sleep(self._cluster.spec.status_seconds)
                     failed = failed or code != 0
                     self.update(lambda pod, name=name, code=code: self._ended(pod, name, code))  # type: ignore[misc]
         return failed

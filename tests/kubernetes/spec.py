@@ -105,6 +105,8 @@ class Spec:
     has to be open to all."""
     unreachable_seconds: float = 1.0
     """How long a pod stays on a node that is lost, and then how long until it is gone; a real cluster takes 300 s."""
+    status_seconds: float = 0.3
+    """How long after a container's end, and the end of its log, its status tells of it; a real node takes up to 1 s."""
     limits: bool = True
     """Whether a container that holds more memory than its limit is ended, and a pod that fills the disk is evicted."""
     isolated: bool = True

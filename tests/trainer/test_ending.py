@@ -82,6 +82,14 @@ DEAF_WORDS = """
         say_before(text)
         time.sleep(60)
 """
+BROKEN = """
+    def work():
+        ready()
+        try:
+            time.sleep(60)
+        finally:  # as a library does that has to put something away and was hit while it did
+            (here / "gone").unlink()
+"""
 AGAIN = """
     def work():
         ready()
@@ -132,6 +140,13 @@ def test_the_block_ends_as_by_an_error(tmp_path: Path) -> None:
         assert begun.said == ["cleaned", "last words"]
         assert begun.process.stderr is not None
         assert begun.process.stderr.read().startswith("SIGTERM: ending within 3 seconds; what is finished stays")
+
+
+def test_an_error_that_the_signal_has_caused_is_an_end_too(tmp_path: Path) -> None:
+    with Begun(tmp_path, BROKEN) as begun:
+        assert begun.ended() < SECONDS_TO_END
+        assert begun.process.returncode == ENDED
+        assert begun.said == ["cleaned", "last words"]
 
 
 @pytest.mark.parametrize(

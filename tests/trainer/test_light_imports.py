@@ -19,7 +19,7 @@ HEAVY = {
 }  # fmt: skip
 LIGHT = (
     "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.environment",
-    "trainer.redaction", "trainer.colour", "trainer.ending",
+    "trainer.redaction", "trainer.colour", "trainer.ending", "trainer.figures",
 )  # fmt: skip
 LIGHT_LIBRARIES = {"pydantic", "yaml", "fsspec"}
 ABOVE = {"airflow", "include", "dags", "plugins"}

@@ -25,7 +25,7 @@ from trainer.commands import (
     train,
     validate_model,
 )
-from trainer.ending import ends_on_sigterm
+from trainer.ending import end_outranks_errors, ends_on_sigterm
 from trainer.environment import limit_threads
 from trainer.errors import TrainerError
 from trainer.run import about
@@ -74,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     try:
         limit_threads()
-        code: int = chosen.command(chosen)
+        with end_outranks_errors():
+            code: int = chosen.command(chosen)
     except TrainerError as error:
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))
         about.note(error=type(error).__name__, exit_code=error.exit_code)

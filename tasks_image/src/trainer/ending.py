@@ -71,7 +71,8 @@ def last_words(speak: Callable[[], None]) -> Iterator[None]:
     with _speaking:
         _last_words.append(speak)
     try:
-        yield
+        with end_outranks_errors():
+            yield
     except SystemExit as error:
         if error.code == ENDED:
             _speak(speak)
@@ -80,6 +81,20 @@ def last_words(speak: Callable[[], None]) -> Iterator[None]:
         with _speaking:
             if speak in _last_words:
                 _last_words.remove(speak)
+
+
+@contextlib.contextmanager
+def end_outranks_errors() -> Iterator[None]:
+    """Once SIGTERM has come, an error of the block ends it as SIGTERM does.
+
+    It is most often SIGTERM's own: a library was hit between two instructions, and what it cleans up fails.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _state["ended"]:
+            raise
+        raise SystemExit(ENDED) from error
 
 
 def _raise_end(_signal: int, _frame: FrameType | None) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from pydoc import locate
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
+from include.pods import trigger
 from include.pods.operator import PodStepOperator
 from include.pods.placement import placement_of
 from include.settings import load_settings
@@ -25,6 +30,10 @@ IMAGE = "registry.example.com/ml/trainer-tabular:0.1.0"
 KEY = "manual__1-a1b2c3"
 Describe = Callable[..., dict[str, Any]]
 Operator = Callable[..., PodStepOperator]
+Says = Callable[[str], None]
+SECONDS = 20
+SLEEPS = "trap 'exit 143' TERM; echo begun; sleep 600 & wait"
+"""A line of shell that ends as a step does that is told to."""
 
 
 @pytest.fixture
@@ -131,9 +140,78 @@ def cluster_for(s3_endpoint: str, **changes: Any) -> Cluster:
     return Cluster(Spec(**{"namespaces": (namespace,), "images": {IMAGE: Image()}, **changes}))
 
 
+@pytest.fixture(params=[False, True], ids=["worker", "triggerer"])
+def mode(request: pytest.FixtureRequest, cluster_environment: Describe, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Who waits for pods, once the worker and once the triggerer; whether it is the latter."""
+    deferrable: bool = request.param
+    cluster_environment(deferrable=deferrable)
+    monkeypatch.setattr(trigger, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(trigger, "SECONDS_BETWEEN_LOGS", 1)
+    return deferrable
+
+
 @pytest.fixture
 def evaluated(
     run: RunFolder, small_churn: Pipeline, begin: Callable[..., RunFolder], evaluate: Callable[..., RunFolder]
 ) -> RunFolder:
     """A run whose next step is `decide`, the quickest one; in these tests a pod does it."""
     return evaluate(begin(run, small_churn), auc_roc=0.81)
+
+
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch) -> Says:
+    """Makes every pod run a line of shell instead of the step."""
+
+    def says(line: str) -> None:
+        monkeypatch.setattr(PodStepOperator, "command", ["sh", "-c", line])
+
+    return says
+
+
+def raised(operator: PodStepOperator, made: Any = None) -> AirflowException:
+    """What the task fails with."""
+    with pytest.raises(AirflowException) as error:
+        operator.execute(made or context(operator.task_id))
+    return error.value
+
+
+def carried_out(operator: Callable[[], PodStepOperator], made: Any) -> Any:
+    """The task's result as Airflow gets it: where the task defers, its trigger runs, and it goes on as a new object."""
+    try:
+        return operator().execute(made)
+    except TaskDeferred as deferred:
+        left: Any = deferred
+    while True:
+        event = ended_trigger(left.trigger)
+        try:
+            return operator().trigger_reentry(made, event)
+        except TaskDeferred as again:
+            left = again
+
+
+def pods(cluster: Cluster) -> list[dict[str, Any]]:
+    return cluster.store.find("pods")
+
+
+def wait_until(true: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_running(cluster: Cluster) -> bool:
+    return [pod["status"]["phase"] for pod in pods(cluster)] == ["Running"]
+
+
+def ended_trigger(trigger: Any) -> dict[str, Any]:
+    """The event that the trigger fires, made anew from what Airflow keeps of it."""
+    path, arguments = trigger.serialize()
+    kind: Any = locate(path)
+
+    async def fired() -> Any:
+        return [event.payload async for event in kind(**arguments).run()]
+
+    events: list[dict[str, Any]] = asyncio.run(fired())
+    assert len(events) == 1
+    return events[0]

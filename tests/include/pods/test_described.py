@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import kubernetes_validate
@@ -108,8 +109,10 @@ def test_secrets_are_references_and_only_the_one_who_clones_has_the_repositorys_
 
 
 def test_what_kubernetes_would_replace_is_taken_literally(operator: Operator) -> None:
-    pod = manifest(operator("start", parameters='{"note": "$(PGPASSWORD)"}', pipeline="owner: $(PGPASSWORD) {{ x }}"))
-    assert pod["spec"]["containers"][0]["args"][-1] == '{"note": "$$(PGPASSWORD)"}'
+    pod = manifest(
+        operator("start", parameters='{"note": "$(PGPASSWORD) $$"}', pipeline="owner: $(PGPASSWORD) {{ x }}")
+    )
+    assert pod["spec"]["containers"][0]["args"][-1] == '{"note": "$$(PGPASSWORD) $$$$"}'
     assert variables(pod)["TRAINER_PIPELINE"] == "owner: $$(PGPASSWORD) {{ x }}"
 
 
@@ -123,6 +126,12 @@ def test_labels_say_whose_pod_it_is(operator: Operator, small_churn: Pipeline) -
     assert len(labels["team"]) <= 63
     assert labels["team"].isascii()
     assert pod["metadata"]["name"].startswith("churn-tune-logistic-")
+
+
+@pytest.mark.parametrize("owner", ["команда", "日本 team", "-x-"])
+def test_a_team_of_any_script_makes_a_label(owner: str, operator: Operator, small_churn: Pipeline) -> None:
+    label = manifest(operator("ingest", of=changed(small_churn, owner=owner)))["metadata"]["labels"]["team"]
+    assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", label)
 
 
 def test_memory_that_ran_out_gives_the_next_pod_more(operator: Operator, run: RunFolder) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient, Configuration
 
-from include.pods.endings import begun_containers, ending_of, has_succeeded, refused, startup_problem, waits_in_trouble
+from include.pods.endings import (
+    begun_containers,
+    disruption_of,
+    ending_of,
+    has_succeeded,
+    only_others_run,
+    startup_problem,
+    waits_in_trouble,
+)
 
 UNSCHEDULABLE = (
     "0/3 nodes are available: 1 Insufficient nvidia.com/gpu, 2 node(s) didn't match Pod's node affinity/selector."
@@ -84,6 +92,25 @@ ENDINGS: dict[str, tuple[Any, list[Any], str, str, str]] = {
     "out of memory while fetching code": (
         pod(initContainerStatuses=[ended(137, "OOMKilled", "checkout")], containerStatuses=[waiting("PodInitializing")]), [],
         "OutOfMemory", "OOMKilled", "more memory"),
+    "out of memory while fetching code, told with an exit code of 0": (
+        pod(initContainerStatuses=[ended(0, "OOMKilled", "checkout")], containerStatuses=[waiting("PodInitializing")]), [],
+        "OutOfMemory", "OOMKilled", "more memory"),
+    "too little memory to begin with": (
+        pod(containerStatuses=[ended(128, "StartError", message="container init was OOM-killed (memory limit too low?)")]),
+        [], "OutOfMemory", "StartError", "more memory"),
+    "an exit code that the node has made up": (
+        pod(containerStatuses=[ended(137, "ContainerStatusUnknown", message="The container could not be located")]), [],
+        "PodLost", "nobody knows how container 'base' ended (The container could not be located)", "retry"),
+    "an exit code of a runtime that was started anew": (
+        pod(containerStatuses=[ended(255, "Unknown")]), [], "PodLost", "nobody knows", "retry"),
+    "a start that took too long": (
+        pod(containerStatuses=[ended(128, "StartError", message="context deadline exceeded: unknown")]), [],
+        "PodConfigurationError", "context deadline exceeded", "retry"),
+    "the step's own end beside another's": (
+        pod(containerStatuses=[ended(1, name="a-mesh"), ended(3)]), [], "StepFailed", "Error", "ask the step"),
+    "the end of another before the step": (
+        pod(initContainerStatuses=[ended(1, name="mesh-init")], containerStatuses=[waiting("PodInitializing")]), [],
+        "PodRejected", "container 'mesh-init', which the cluster has put beside the step, failed with exit code 1", "retry"),
     "deleted while it ran": (
         pod(deleted="2026-01-04T02:00:00Z", containerStatuses=[ended(137)]), [], "PodDeleted", "somebody deleted", "retry"),
     "the step's own end": (pod(containerStatuses=[ended(3)]), [], "StepFailed", "Error", "ask the step"),
@@ -111,6 +138,22 @@ ENDINGS: dict[str, tuple[Any, list[Any], str, str, str]] = {
         pod("Pending", conditions=[SCHEDULED], containerStatuses=[waiting("ImagePullBackOff", BACK_OFF)]),
         [event("Failed", "dial tcp 10.0.0.1:443: i/o timeout")],
         "ImagePullError", "the pod did not start in time (ImagePullBackOff: Back-off pulling image; dial tcp", "retry"),
+    "registry away after a pull that found nothing": (
+        pod("Pending", conditions=[SCHEDULED], containerStatuses=[waiting("ImagePullBackOff", BACK_OFF)]),
+        [event("Failed", f"Failed to pull image: {NOT_FOUND}"), event("Failed", "Error: ErrImagePull"),
+         event("Failed", "Failed to pull image: dial tcp: i/o timeout")],
+        "ImagePullError", "the pod did not start in time", "retry"),
+    "an image whose name says what it does not mean": (
+        pod("Pending", conditions=[SCHEDULED],
+            containerStatuses=[waiting("ImagePullBackOff", 'Back-off pulling image "r/not found/denied:1"')]), [],
+        "ImagePullError", "the pod did not start in time", "retry"),
+    "secret not there yet": (
+        pod("Pending", conditions=[SCHEDULED], containerStatuses=[
+            waiting("CreateContainerConfigError", "failed to sync secret cache: timed out waiting for the condition")]), [],
+        "StartupTimeout", "failed to sync secret cache", "retry"),
+    "on its way out from a node that is lost": (
+        pod("Running", deleted="2026-01-04T02:00:00Z", containerStatuses=[container(running={})]), [],
+        "NodeLost", "its node says nothing of it", "retry"),
     "image name": (
         pod("Pending", conditions=[SCHEDULED], containerStatuses=[waiting("InvalidImageName", 'couldn\'t parse "A"')]), [],
         "ImagePullError", "the image cannot be used (InvalidImageName: couldn't parse", "final"),
@@ -132,27 +175,6 @@ def test_ends_are_told_apart(found: Any, events: list[Any], error: str, message:
     assert message in ending.message
 
 
-@pytest.mark.parametrize(
-    ("status", "message", "error", "then"),
-    [
-        (403, 'pods "x" is forbidden: exceeded quota: compute, requested: cpu=4, used: cpu=8, limited: cpu=8', "QuotaExceeded", "retry"),
-        (403, 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true', "PodForbidden", "final"),
-        (403, 'admission webhook "policy" denied the request: no', "PodForbidden", "final"),
-        (403, 'pods is forbidden: User "a" cannot create resource "pods" in API group ""', "NotAuthorized", "final"),
-        (401, "Unauthorized", "NotAuthorized", "final"),
-        (404, 'namespaces "ml" not found', "PodConfigurationError", "final"),
-        (422, 'Pod "x" is invalid: spec.priorityClassName', "PodConfigurationError", "final"),
-        (500, "etcdserver: request timed out", "ClusterUnavailable", "retry"),
-        (429, "too many requests", "ClusterUnavailable", "retry"),
-        (None, "MaxRetryError: refused", "ClusterUnavailable", "retry"),
-    ],
-)  # fmt: skip
-def test_refusals_are_told_apart(status: int | None, message: str, error: str, then: str) -> None:
-    ending = refused(status, message)
-    assert (ending.error, ending.then) == (error, then)
-    assert message in ending.message
-
-
 def test_only_the_steps_own_container_makes_a_success() -> None:
     assert has_succeeded(pod("Succeeded", containerStatuses=[ended(0, "Completed")]))
     assert has_succeeded(
@@ -165,9 +187,10 @@ def test_only_the_steps_own_container_makes_a_success() -> None:
 def test_waiting_is_worth_while_unless_it_never_ends() -> None:
     creating = pod("Pending", containerStatuses=[waiting("ContainerCreating")])
     busy = pod("Pending", containerStatuses=[waiting("ErrImagePull", "503 service unavailable")])
+    late = pod("Pending", containerStatuses=[waiting("CreateContainerError", "context deadline exceeded")])
     missing = pod("Pending", initContainerStatuses=[waiting("ErrImagePull", NOT_FOUND, "checkout")])
-    assert [waits_in_trouble(one) for one in (creating, busy, missing)] == [False, True, True]
-    assert [startup_problem(one, []) is None for one in (creating, busy, missing)] == [True, True, False]
+    assert [waits_in_trouble(one) for one in (creating, busy, late, missing)] == [False, True, True, True]
+    assert [startup_problem(one, []) is None for one in (creating, busy, late, missing)] == [True, True, True, False]
 
 
 def test_containers_with_output_are_named_in_their_order() -> None:
@@ -175,6 +198,23 @@ def test_containers_with_output_are_named_in_their_order() -> None:
     found = pod(
         "Running",
         initContainerStatuses=[ended(0, "Completed", "checkout")],
-        containerStatuses=[container(running={"startedAt": begun}), waiting("ContainerCreating", name="other")],
+        containerStatuses=[container("mesh", running={}), container(running={"startedAt": begun})],
     )
     assert begun_containers(found) == ["checkout", "base"]
+
+
+def test_a_pod_goes_on_for_others_alone_once_its_step_has_ended() -> None:
+    mesh = container("mesh", running={})
+    assert only_others_run(pod("Running", containerStatuses=[mesh, ended(0, "Completed")]))
+    assert only_others_run(pod("Running", containerStatuses=[ended(3)], initContainerStatuses=[mesh]))
+    assert not only_others_run(pod("Running", containerStatuses=[mesh, container(running={})]))
+    assert not only_others_run(pod("Running", containerStatuses=[ended(0, name="mesh"), ended(3)]))
+
+
+def test_what_was_announced_to_a_pod_counts_once_it_is_gone() -> None:
+    told = pod("Running", conditions=[condition("DisruptionTarget", "True", "PreemptionByScheduler", "preempting")])
+    disruption = disruption_of(told)
+    assert disruption is not None
+    assert ending_of(None, [], disruption) == disruption
+    assert disruption.error == "PodPreempted"
+    assert disruption_of(pod("Running")) is None

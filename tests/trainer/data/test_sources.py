@@ -106,7 +106,7 @@ def test_a_pipeline_of_a_sample_is_refused_where_none_is_allowed(small_churn: Pi
 
 
 def test_no_sample_where_the_pipeline_names_none(churn: Pipeline, tmp_path: Path) -> None:
-    with pytest.raises(DataValidationError, match=r"there is no such file; put it there, or change `source\.uri`"):
+    with pytest.raises(DataValidationError, match=r"there is no such file; put it there \(`make data` fetches"):
         settle_source(reading(churn, sample=None), environment(data_store=tmp_path.as_uri(), samples=True))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.model_selection import train_test_split
 
 from trainer.data.keys import row_keys
-from trainer.errors import DataValidationError
-from trainer.jobs.splitters import HashSplitter, RandomSplitter, splitter_for
-from trainer.pipeline import HashSplit, RandomSplit
+from trainer.errors import ConfigurationError, DataValidationError
+from trainer.jobs.splitters import HashSplitter, RandomSplitter, TimeSplitter, splitter_for
+from trainer.pipeline import HashSplit, RandomSplit, TimeSplit
 
 ROWS = 4000
 KEYS = row_keys(pl.DataFrame({"id": range(ROWS)}), "id")
@@ -83,3 +85,64 @@ def test_rows_that_scikit_learn_cannot_split_are_refused() -> None:
         RandomSplitter().split(KEYS[:1])
     with pytest.raises(DataValidationError, match="cannot be set aside"):
         RandomSplitter(stratify=True).split(KEYS[:50], pl.Series("y", ["rare"] + ["no"] * 49))
+
+
+FIRST_HOUR = datetime(2026, 1, 1, tzinfo=UTC)
+HOURS = pl.Series("hour", [FIRST_HOUR + timedelta(hours=number) for number in range(100)])
+SHUFFLED = HOURS.sample(fraction=1.0, shuffle=True, seed=5)
+HOUR_KEYS = row_keys(pl.DataFrame({"id": range(100)}), "id")
+
+
+def hours_of(parts: pl.Series, part: str, times: pl.Series = SHUFFLED) -> list[int]:
+    return sorted(int((time - FIRST_HOUR).total_seconds() // 3600) for time in times.filter(parts == part))
+
+
+@pytest.mark.parametrize(
+    ("split", "validation", "test"),
+    [
+        (TimeSplitter(validation=0.1, test=0.2), range(70, 80), range(80, 100)),
+        (TimeSplitter(validation_hours=5, test_hours=20), range(75, 80), range(80, 100)),
+        (TimeSplitter(validation=0.1, test_hours=20), range(70, 80), range(80, 100)),
+    ],
+    ids=["shares", "hours", "both"],
+)
+def test_the_newest_rows_are_for_testing(split: TimeSplitter, validation: range, test: range) -> None:
+    parts = split.split(HOUR_KEYS, None, SHUFFLED)
+    assert hours_of(parts, "test") == [*test]
+    assert hours_of(parts, "validation") == [*validation]
+    assert hours_of(parts, "train") == [*range(validation.start)]
+
+
+def test_days_are_counted_whole_and_rows_of_one_moment_stay_together() -> None:
+    days = pl.Series("day", [date(2026, 1, 1) + timedelta(days=number // 24) for number in range(240)])
+    keys = row_keys(pl.DataFrame({"id": range(240)}), "id")
+    by_hours = TimeSplitter(validation_hours=24, test_hours=48).split(keys, None, days)
+    assert by_hours.to_list() == ["train"] * 168 + ["validation"] * 24 + ["test"] * 48
+    by_share = TimeSplitter(validation=0.1, test=0.11).split(keys, None, days)
+    assert by_share.to_list() == ["train"] * 168 + ["validation"] * 24 + ["test"] * 48
+
+
+def test_an_id_may_come_again_later() -> None:
+    parts, moved = TimeSplitter().split_and_count_moved(pl.concat([HOUR_KEYS[:50], HOUR_KEYS[:50]]), None, HOURS)
+    assert moved == 0
+    assert set(parts[:50]) == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (HOURS.cast(pl.String), "columns.time: 'hour' is String, and a split by time needs dates or datetimes"),
+        (pl.Series("hour", [None, *HOURS[1:]]), "columns.time: 'hour' is missing in 1 of 100 rows"),
+        (pl.Series("hour", [FIRST_HOUR] * 100), "the part 'train' is empty"),
+    ],
+    ids=["text", "missing", "one moment"],
+)
+def test_times_that_cannot_be_split_by_are_refused(times: pl.Series, message: str) -> None:
+    with pytest.raises(DataValidationError, match=message):
+        TimeSplitter().split(HOUR_KEYS, None, times)
+
+
+def test_a_split_by_time_needs_times() -> None:
+    with pytest.raises(ConfigurationError, match=r"name it under `columns\.time`"):
+        TimeSplitter().split(HOUR_KEYS)
+    assert isinstance(splitter_for(TimeSplit(test_hours=24)), TimeSplitter)

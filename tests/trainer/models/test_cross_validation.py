@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -158,3 +160,38 @@ def test_a_class_needs_a_row_in_each_fold(pipeline: Pipeline) -> None:
         DataValidationError, match=r"target 'y': class 'yes' has 3 training rows, fewer than 4 folds; get more"
     ):
         make_folds(pipeline, ROWS, targets)
+
+
+def days(count: int, a_day: int = 4) -> pl.Series:
+    """The times of rows, in another order than theirs."""
+    start = date(2026, 1, 1)
+    times = pl.Series("day", [start + timedelta(days=number // a_day) for number in range(count)])
+    return times.sample(fraction=1.0, shuffle=True, seed=2)
+
+
+def test_by_time_each_fold_is_judged_on_what_came_later() -> None:
+    pipeline, times = parse_pipeline(REGRESSION, "leavers.yaml"), days(COUNT)
+    folds = make_folds(pipeline, ROWS, pl.Series("y", NUMBERS), times)
+    day_of = dict(zip(NUMBERS.tolist(), times, strict=True))
+    spans = [
+        ([day_of[value] for value in fold.train_codes.tolist()], [day_of[value] for value in fold.held_out_targets])
+        for fold in folds
+    ]
+    assert len(spans) == 4
+    assert all(max(learned) < min(held) for learned, held in spans)
+    assert all({*learned, *held} == {*following[0]} for (learned, held), following in itertools.pairwise(spans))
+    assert max(spans[-1][1]) == times.max()
+    assert all(len(held) % 4 == 0 for _, held in spans), "a day is not cut"
+
+
+def test_too_few_moments_for_the_folds_are_refused() -> None:
+    pipeline = parse_pipeline(REGRESSION, "leavers.yaml")
+    with pytest.raises(DataValidationError, match="the training rows have 4 different times, too few for 4 folds"):
+        make_folds(pipeline, ROWS, pl.Series("y", NUMBERS), days(COUNT, a_day=50))
+
+
+def test_a_class_that_only_came_later_is_refused(pipeline: Pipeline) -> None:
+    times = days(COUNT).sort()
+    targets = pl.Series("y", ["no"] * (COUNT - 100) + ["yes", "no"] * 50)
+    with pytest.raises(DataValidationError, match="class 'yes' is absent from the rows that a fold learns from"):
+        make_folds(pipeline, ROWS, targets, times)

@@ -88,6 +88,11 @@ REGRESSION: dict[str, Any] = {
             id="stratified-numbers",
         ),
         pytest.param(
+            {"split": {"KIND": "time", "test_hours": 24}},
+            "columns.time: a split by time needs the column that says when a row was observed",
+            id="time-without-a-time",
+        ),
+        pytest.param(
             {"split": {"KIND": "hash", "validation": 0.5, "test": 0.5}},
             "split: validation and test together leave no rows to train on",
             id="no-training-rows",

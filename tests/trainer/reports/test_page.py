@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.reports.page import address, can_be_opened, number_text
+from trainer.reports.page import address, can_be_opened
 
 
 @pytest.mark.parametrize(
@@ -22,17 +22,3 @@ from trainer.reports.page import address, can_be_opened, number_text
 def test_addresses_hide_secrets_and_only_some_are_links(uri: str, shown: str, opened: bool) -> None:
     assert address(uri) == shown
     assert can_be_opened(uri) is opened
-
-
-@pytest.mark.parametrize(
-    ("value", "sign", "text"),
-    [
-        (0.845123, "", "0.8451"),
-        (45032.25, "", "45,032"),
-        (-0.01, "+", "-0.01"),
-        (0.01, "+", "+0.01"),
-        (None, "", "\N{EN DASH}"),
-    ],
-)
-def test_figures_have_four_digits_that_count(value: float | None, sign: str, text: str) -> None:
-    assert number_text(value, sign) == text

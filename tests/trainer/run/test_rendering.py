@@ -8,6 +8,7 @@ import pytest
 
 from trainer.decision import GateResult
 from trainer.run.cost import RunCost
+from trainer.run.memory import MemoryState
 from trainer.run.rendering import MEANINGS, render
 from trainer.run.summary import DataSummary, ModelSummary, Summary
 
@@ -192,3 +193,15 @@ def test_what_the_run_cost_or_that_it_is_not_counted(values: dict[str, Any], lin
 
 def test_a_run_without_a_step_has_no_cost_to_tell() -> None:
     assert not [line for line in lines(seconds={}) if line.startswith("Cost")]
+
+
+def test_memory_that_ran_out_is_told_with_what_to_do() -> None:
+    steps = {
+        step: MemoryState(ran_out_at="2Gi", memory="4096Mi") for step in ("tune xgboost", "tune lightgbm", "evaluate")
+    }
+    assert (
+        "Memory: tune xgboost ran out of 2Gi and got 4096Mi; tune lightgbm ran out of 2Gi and got 4096Mi; evaluate ran "
+        "out of 2Gi and got 4096Mi. Raise `resources.tune.memory` and `resources.evaluate.memory`, so that the next run "
+        "does not try in vain" in lines(memory=steps)
+    )
+    assert not [line for line in lines() if line.startswith("Memory")]

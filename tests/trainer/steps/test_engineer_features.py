@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +244,23 @@ def test_an_expectation_that_fits_no_validation_row_is_warned_of(
     [record] = [record for record in caplog.records if record.getMessage().startswith("behaviour")]
     assert record.getMessage().startswith("behaviour (tenure): none of the ")
     assert abs(int(record.getMessage().split()[5]) - rows) < rows / 4
+
+
+def test_a_split_by_time_keeps_the_time_beside_the_rows_and_out_of_the_inputs(tmp_path: Path) -> None:
+    days = [date(2026, 1, 1) + timedelta(days=number % 50) for number in range(ROWS)]
+    columns = {"id": "id", "target": "churn", "positive": "Yes", "exclude": ["leak"], "time": "day"}
+    split = {"KIND": "time", "validation": 0.2, "test": 0.2}
+    result, folder = _run(tmp_path, _rows().with_columns(day=pl.Series(days)), columns=columns, split=split)
+    table = read_table(folder, "features.parquet")
+    assert table["__time__"].to_list() == days
+    assert "day" not in result.inputs
+    ends: dict[Any, tuple[Any, Any]] = {
+        part: (rows["__time__"].min(), rows["__time__"].max()) for (part,), rows in table.group_by("__part__")
+    }
+    assert ends["train"][1] < ends["validation"][0] <= ends["validation"][1] < ends["test"][0]
+
+
+def test_a_split_by_time_names_a_column_that_is_not_there(tmp_path: Path) -> None:
+    columns = {"id": "id", "target": "churn", "positive": "Yes", "exclude": ["leak"], "time": "dya"}
+    with pytest.raises(DataValidationError, match=r"columns\.time: no column 'dya'"):
+        _run(tmp_path, columns=columns, split={"KIND": "time"})

@@ -35,7 +35,10 @@ def settle_source(pipeline: Pipeline, environment: Environment) -> Pipeline:
     if _exists(uri):
         return pipeline.model_copy(update={"source": source.model_copy(update={"uri": uri})})
     if source.sample is None:
-        raise DataValidationError(f"{uri}: there is no such file; put it there, or change `source.uri`")
+        raise DataValidationError(
+            f"{uri}: there is no such file; put it there (`make data` fetches the published data sets), or change "
+            "`source.uri`"
+        )
     if not environment.samples:
         raise DataValidationError(
             f"{uri}: there is no such file, and this environment allows no built-in sample; "

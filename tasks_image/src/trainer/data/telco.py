@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainer.data import telco_tables as table
-from trainer.errors import ConfigurationError
+from trainer.data.sample_arguments import check_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Customers = dict[str, Integers]
     """Codes of the categorical columns (positions in VALUES), months, and prices in units of PRICE_STEP."""
 
-FEWEST_ROWS = 100
+PUBLISHED_ROWS = 7043
 TWO_YEAR = NO_INTERNET = NO_PHONE = 2
 """Codes of these categories in their columns."""
 
@@ -34,7 +34,7 @@ class TelcoSample:
     """Each row's true churn probability, from which Churn was drawn; its ROC-AUC is the best attainable."""
 
 
-def generate_telco(rows: int = 7043, seed: int = 42, drift: float = 0.0) -> TelcoSample:
+def generate_telco(rows: int = PUBLISHED_ROWS, seed: int = 42, drift: float = 0.0) -> TelcoSample:
     """Draw customers; the same arguments give the same rows on every call and machine.
 
     The mean risk is 0.265; at the default size its ROC-AUC against Churn is .83 to .87, whatever the seed.
@@ -46,7 +46,7 @@ def generate_telco(rows: int = 7043, seed: int = 42, drift: float = 0.0) -> Telc
     """
     import numpy as np
 
-    _check_arguments(rows, seed, drift)
+    check_arguments("telco", rows, seed, drift)
     random = np.random.Generator(np.random.PCG64(seed))
     ids = random.choice(10**4 * 26**5, size=rows, replace=False)
     customers = _draw_customers(rows, random)
@@ -54,15 +54,6 @@ def generate_telco(rows: int = 7043, seed: int = 42, drift: float = 0.0) -> Telc
     risk = _risk(customers)
     churn = _draw_churn(risk, random)
     return TelcoSample(_to_frame(ids, _drift(customers, drift, random), billing, churn), risk)
-
-
-def _check_arguments(rows: int, seed: int, drift: float) -> None:
-    if rows < FEWEST_ROWS:
-        raise ConfigurationError(f"the telco sample needs at least {FEWEST_ROWS} rows, not {rows}: ask for more")
-    if seed < 0:
-        raise ConfigurationError(f"the telco sample's seed must be 0 or more, not {seed}")
-    if not math.isfinite(drift):
-        raise ConfigurationError(f"the telco sample's drift must be a finite number, not {drift}")
 
 
 def _draw_customers(rows: int, random: np.random.Generator) -> Customers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trainer.decision.result import GateResult, figure_or_none, is_figure
+from trainer.figures import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,11 @@ def _verdict(expected: Behaviour, behaved: Behaved | None, value: float | None) 
         "does_not_rise": value <= expected.tolerance,
         "does_not_fall": value >= -expected.tolerance,
     }[expected.expect]
-    what = f"largest change {value:.4g}" if expected.expect == "unchanged" else f"mean change {value:+.4g}"
+    what = (
+        f"largest change {number_text(value)}"
+        if expected.expect == "unchanged"
+        else f"mean change {number_text(value, '+')}"
+    )
     wanted = expected.expect.replace("_", " ")
     found = f"{what} over {behaved.rows} rows, tolerance {expected.tolerance:g}"
     return ("passed" if holds else "failed"), f"expected: {wanted}; {found}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from trainer.errors import DataValidationError
-from trainer.jobs.splitters import PARTS, HashSplitter, RandomSplitter
+from trainer.jobs.splitters import PARTS, HashSplitter, RandomSplitter, TimeSplitter
 from trainer.pipeline import Spec
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ class ColumnSplitter(Spec):
     column: str
 
 
-AnySplitter = Annotated[HashSplitter | RandomSplitter | ColumnSplitter, Field(discriminator="KIND")]
+AnySplitter = Annotated[HashSplitter | RandomSplitter | TimeSplitter | ColumnSplitter, Field(discriminator="KIND")]
 
 
 def parts_of(
-    splitter: HashSplitter | RandomSplitter | ColumnSplitter,
+    splitter: HashSplitter | RandomSplitter | TimeSplitter | ColumnSplitter,
     inputs: pl.DataFrame,
     labels: pl.Series | None,
     id_column: str | None,
@@ -40,10 +40,12 @@ def parts_of(
     """
     from trainer.data.keys import row_keys
 
-    if not isinstance(splitter, ColumnSplitter):
+    if isinstance(splitter, HashSplitter | RandomSplitter):
         return splitter.split(row_keys(inputs, id_column), labels)
     if splitter.column not in inputs.columns:
         raise DataValidationError(f"splitter.column: no column {splitter.column!r} in the inputs")
+    if isinstance(splitter, TimeSplitter):
+        return splitter.split(row_keys(inputs, id_column), labels, inputs[splitter.column])
     parts = inputs[splitter.column]
     strange = sorted({str(part) for part in parts.unique()} - {*PARTS})
     if strange:

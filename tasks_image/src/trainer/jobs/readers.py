@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from trainer.data.csv_text import check_header, check_rows, plain_text, why_not
+from trainer.data.samples import SAMPLES, generate_sample
 from trainer.data.source_file import changed_at, read_source
 from trainer.data.typing import apply_types
 from trainer.errors import DataValidationError
@@ -134,17 +135,19 @@ class SampleReader(SampleSource, Reader):
     """
 
     def read(self) -> pl.DataFrame:
-        from trainer.data.telco import generate_telco
-
-        frame = generate_telco(self.rows, self.seed, self.drift).frame
+        frame = generate_sample(self.sample, self._rows, self.seed, self.drift)
         return self._named_and_typed(_blank_to_missing(frame, self.missing), self._address)
 
     def lineage(self) -> Lineage:
         return Lineage(self._address, self.KIND, datetime.now(UTC))
 
     @property
+    def _rows(self) -> int:
+        return self.rows or SAMPLES[self.sample].published_rows
+
+    @property
     def _address(self) -> str:
-        return f"sample://{self.sample}?rows={self.rows}&seed={self.seed}&drift={self.drift:g}"
+        return f"sample://{self.sample}?rows={self._rows}&seed={self.seed}&drift={self.drift:g}"
 
 
 AnyReader = Annotated[CsvReader | ParquetReader | SampleReader, Field(discriminator="KIND")]

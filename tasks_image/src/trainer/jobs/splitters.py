@@ -6,8 +6,8 @@ import hashlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from trainer.errors import DataValidationError
-from trainer.pipeline import AnySplit, HashSplit, RandomSplit
+from trainer.errors import ConfigurationError, DataValidationError
+from trainer.pipeline import AnySplit, HashSplit, RandomSplit, TimeSplit
 from trainer.pipeline.data import Split
 
 if TYPE_CHECKING:
@@ -20,21 +20,36 @@ if TYPE_CHECKING:
 PARTS = ("train", "validation", "test")
 HASH_BYTES = 8
 SALT_BYTES = 16
+MICROSECONDS_PER_HOUR = 3_600_000_000
 
 
 class Splitter(Split, ABC):
     """What gives every row its part."""
 
-    def split(self, keys: pl.Series, labels: pl.Series | None = None) -> pl.Series:
-        """The part of each row: "train", "validation" or "test". Rows with the same key share one.
+    def split(self, keys: pl.Series, labels: pl.Series | None = None, times: pl.Series | None = None) -> pl.Series:
+        """The part of each row: "train", "validation" or "test".
 
-        `labels` are the classes of a classification, None for a regression. Raises DataValidationError if a part is
-        empty, or a class is absent from one.
+        `labels` are the classes of a classification, None for a regression; `times`, dates or datetimes, are what a
+        split by time goes by. Raises DataValidationError if a part is empty, or a class is absent from one.
         """
-        return self.split_and_count_moved(keys, labels)[0]
+        return self.split_and_count_moved(keys, labels, times)[0]
 
-    def split_and_count_moved(self, keys: pl.Series, labels: pl.Series | None = None) -> tuple[pl.Series, int]:
+    @abstractmethod
+    def split_and_count_moved(
+        self, keys: pl.Series, labels: pl.Series | None = None, times: pl.Series | None = None
+    ) -> tuple[pl.Series, int]:
         """The parts, and how many rows were moved to the part of the first row with the same key."""
+
+
+class KeySplitter(Splitter):
+    """A splitter that draws a part for each row; rows with the same key share that of the first."""
+
+    def split_and_count_moved(
+        self,
+        keys: pl.Series,
+        labels: pl.Series | None = None,
+        times: pl.Series | None = None,  # noqa: ARG002  (they do not matter)
+    ) -> tuple[pl.Series, int]:
         drawn = self._draw(keys, labels)
         parts = _part_of_first(keys, drawn)
         _check_parts(parts, labels)
@@ -45,7 +60,7 @@ class Splitter(Split, ABC):
         """A part per row, before rows with the same key are brought together."""
 
 
-class HashSplitter(HashSplit, Splitter):
+class HashSplitter(HashSplit, KeySplitter):
     """A row's part follows from its key and the seed alone, so it keeps it in every later snapshot.
 
     >>> HashSplitter(test=0.2, validation=0.1).KIND
@@ -63,7 +78,7 @@ class HashSplitter(HashSplit, Splitter):
         return pl.Series("__part__", np.array(["test", "validation", "train"])[place])
 
 
-class RandomSplitter(RandomSplit, Splitter):
+class RandomSplitter(RandomSplit, KeySplitter):
     """scikit-learn's `train_test_split`, twice: first the test rows, then the validation rows from what is left.
 
     >>> RandomSplitter(test=0.2, stratify=True).KIND
@@ -94,12 +109,75 @@ class RandomSplitter(RandomSplit, Splitter):
         return split
 
 
-SPLITTERS: dict[str, type[HashSplitter | RandomSplitter]] = {"hash": HashSplitter, "random": RandomSplitter}
+class TimeSplitter(TimeSplit, Splitter):
+    """The newest rows are for testing, those before them for validation.
+
+    >>> TimeSplitter(test_hours=24, column="hour").KIND
+    'time'
+    """
+
+    column: str = ""
+    """The column with each row's time, for a training job; a pipeline names it under `columns.time`."""
+
+    def split_and_count_moved(
+        self,
+        keys: pl.Series,  # noqa: ARG002  (an id may well come again later)
+        labels: pl.Series | None = None,
+        times: pl.Series | None = None,
+    ) -> tuple[pl.Series, int]:
+        if times is None:
+            raise ConfigurationError("split: KIND: time needs the time of each row: name it under `columns.time`")
+        parts = self._by_time(_microseconds(times).to_numpy())
+        _check_parts(parts, labels)
+        return parts, 0
+
+    def _by_time(self, moments: Rows) -> pl.Series:
+        import numpy as np
+        import polars as pl
+
+        test_from = _start(moments, int(moments.max()) + 1, self.test_hours, self.test)
+        validation_from = _start(moments, test_from, self.validation_hours, self.validation)
+        places = np.digitize(moments, [validation_from, test_from])
+        return pl.Series("__part__", np.array(["train", "validation", "test"])[places])
 
 
-def splitter_for(spec: AnySplit) -> HashSplitter | RandomSplitter:
+SPLITTERS: dict[str, type[HashSplitter | RandomSplitter | TimeSplitter]] = {
+    "hash": HashSplitter,
+    "random": RandomSplitter,
+    "time": TimeSplitter,
+}
+
+
+def splitter_for(spec: AnySplit) -> HashSplitter | RandomSplitter | TimeSplitter:
     """The splitter that a split's KIND names."""
     return SPLITTERS[spec.KIND].model_validate(spec.model_dump())
+
+
+def _microseconds(times: pl.Series) -> pl.Series:
+    """Dates or datetimes as microseconds since 1970. Raises DataValidationError for other types and missing times."""
+    import polars as pl
+
+    if times.dtype not in (pl.Date, pl.Datetime):
+        raise DataValidationError(
+            f"columns.time: {times.name!r} is {times.dtype}, and a split by time needs dates or datetimes; give it a "
+            "type under source.types"
+        )
+    if missing := times.null_count():
+        raise DataValidationError(
+            f"columns.time: {times.name!r} is missing in {missing} of {len(times)} rows; leave those rows out"
+        )
+    return times.dt.epoch("us")
+
+
+def _start(moments: Rows, end: int, hours: float | None, share: float) -> int:
+    """From when on a part goes that ends before `end`: so many hours, or the newest rows, a share of all of them."""
+    import numpy as np
+
+    if hours is not None:
+        return end - round(hours * MICROSECONDS_PER_HOUR)
+    before = np.sort(moments[moments < end])
+    rows = max(1, round(share * len(moments)))
+    return int(before[-rows]) if rows <= len(before) else end
 
 
 def _part_of_first(keys: pl.Series, parts: pl.Series) -> pl.Series:

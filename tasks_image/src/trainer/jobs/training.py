@@ -13,6 +13,7 @@ from pydantic import Field
 
 from trainer.environment import cores
 from trainer.errors import ConfigurationError, DataValidationError
+from trainer.figures import number_text
 from trainer.jobs.metrics import Metric
 from trainer.jobs.models import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.jobs.parts import AnySplitter, parts_of
@@ -237,7 +238,7 @@ def _flat(metrics: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def _readable(figures: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+    return ", ".join(f"{name} {number_text(value)}" for name, value in figures.items())
 
 
 def load_job(document: dict[str, Any], name: str) -> TrainingJob:

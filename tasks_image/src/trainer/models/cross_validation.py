@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from trainer.jobs.models import Model
     from trainer.models.fitted import Preparation
-    from trainer.pipeline import EarlyStopping, Pipeline
+    from trainer.pipeline import EarlyStopping, Pipeline, Tuning
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,16 @@ class FoldScore:
     rounds: int | None
 
 
-def make_folds(pipeline: Pipeline, rows: pl.DataFrame, targets: pl.Series) -> list[Fold]:
-    """Shuffled folds, stratified where there are classes; `rows` (n, raw inputs) and `targets` (n,) of training rows.
+def make_folds(
+    pipeline: Pipeline, rows: pl.DataFrame, targets: pl.Series, times: pl.Series | None = None
+) -> list[Fold]:
+    """The folds of training rows; `rows` (n, raw inputs), `targets` (n,) and, for a split by time, `times` (n,).
 
-    Raises DataValidationError if a class has fewer rows than there are folds.
+    They are shuffled, and stratified where there are classes. By time, each holds out the rows that came after those
+    that it learns from, and the next one learns from both: an expanding window, scikit-learn's TimeSeriesSplit.
+    Raises DataValidationError if a class has fewer rows than there are folds, or is absent from the rows to learn from.
     """
     import numpy as np
-    from sklearn.model_selection import KFold, StratifiedKFold
 
     tuning = pipeline.tuning
     classes = classes_of(pipeline.problem, targets)
@@ -60,9 +63,38 @@ def make_folds(pipeline: Pipeline, rows: pl.DataFrame, targets: pl.Series) -> li
             f"target {targets.name!r}: class {rare!r} has {fewest} training rows, fewer than {tuning.folds} folds; "
             "get more rows, or lower `tuning.folds`"
         )
-    kind = StratifiedKFold if classes else KFold
-    splits = kind(tuning.folds, shuffle=True, random_state=tuning.seed).split(np.zeros(len(codes)), codes)
-    return [_fold(pipeline, rows, targets, codes, classes, train, held) for train, held in splits]
+    splits = _shuffled(tuning, codes, stratify=bool(classes)) if times is None else _expanding(tuning, times)
+    folds = [_fold(pipeline, rows, targets, codes, classes, train, held) for train, held in splits]
+    for fold in folds if classes else ():
+        if absent := {*range(len(classes))} - {*fold.train_codes.tolist()}:
+            raise DataValidationError(
+                f"target {targets.name!r}: class {classes[min(absent)]!r} is absent from the rows that a fold learns "
+                "from; lower `tuning.folds`, or split by something else than time"
+            )
+    return folds
+
+
+def _shuffled(tuning: Tuning, codes: np.ndarray, *, stratify: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    import numpy as np
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    kind = StratifiedKFold if stratify else KFold
+    yield from kind(tuning.folds, shuffle=True, random_state=tuning.seed).split(np.zeros(len(codes)), codes)
+
+
+def _expanding(tuning: Tuning, times: pl.Series) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """By moments and not by rows, so that rows of one moment stay together."""
+    import numpy as np
+    from sklearn.model_selection import TimeSeriesSplit
+
+    moments, moment_of = np.unique(times.to_physical().to_numpy(), return_inverse=True)
+    if len(moments) <= tuning.folds:
+        raise DataValidationError(
+            f"columns.time: the training rows have {len(moments)} different times, too few for {tuning.folds} folds; "
+            "lower `tuning.folds`, or use a finer time"
+        )
+    for learned, held in TimeSeriesSplit(tuning.folds).split(moments):
+        yield np.flatnonzero(moment_of <= learned[-1]), np.flatnonzero(np.isin(moment_of, held))
 
 
 def _fold(  # noqa: PLR0913, PLR0917

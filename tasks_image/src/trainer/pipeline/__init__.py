@@ -13,6 +13,7 @@ from trainer.pipeline.data import (
     RandomSplit,
     SampleSource,
     Source,
+    TimeSplit,
 )
 from trainer.pipeline.document import did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
@@ -74,6 +75,7 @@ __all__ = [
     "Source",
     "Spec",
     "StepResources",
+    "TimeSplit",
     "Toleration",
     "Tuning",
     "XGBoost",

@@ -30,6 +30,9 @@ Uri = Annotated[str, AfterValidator(_without_secret)]
 """A path or an address, without a secret in it."""
 
 
+SampleName = Literal["telco", "housing"]
+
+
 class Source(Spec):
     """What every source can say about the table that it yields."""
 
@@ -39,7 +42,7 @@ class Source(Spec):
     """Types of columns (renamed) that must not be guessed; a value that does not fit is an error."""
     missing: list[str] = []
     """Texts that mean a missing value, beside the empty one."""
-    sample: Literal["telco"] | None = None
+    sample: SampleName | None = None
     """The built-in sample that stands in for the data where the environment allows one."""
 
     @model_validator(mode="after")
@@ -76,8 +79,9 @@ class SampleSource(Source):
     """Rows from a seeded generator: the same number and seed give the same rows everywhere."""
 
     KIND: Literal["sample"] = "sample"
-    sample: Literal["telco"] = "telco"
-    rows: Annotated[int, Field(ge=100)] = 7043
+    sample: SampleName = "telco"
+    rows: Annotated[int, Field(ge=100)] | None = None
+    """By default as many as the published file has."""
     seed: int = 42
     drift: Annotated[float, Field(ge=0)] = 0.0
     """How far numeric columns are shifted, in standard deviations."""
@@ -163,4 +167,17 @@ class RandomSplit(Split):
     """Keep the class proportions in every part."""
 
 
-AnySplit = Annotated[HashSplit | RandomSplit, Field(discriminator="KIND")]
+class TimeSplit(Split):
+    """By `columns.time`: the newest rows are for testing, those before them for validation. Nothing is shuffled.
+
+    Rows of the same time stay together. Tuning then tries each fold on what came after the rows that it learned from.
+    """
+
+    KIND: Literal["time"] = "time"
+    validation_hours: Annotated[float, Field(gt=0)] | None = None
+    """The last hours before the test rows, in place of a share of the rows."""
+    test_hours: Annotated[float, Field(gt=0)] | None = None
+    """The last hours up to the newest row, in place of a share of the rows."""
+
+
+AnySplit = Annotated[HashSplit | RandomSplit | TimeSplit, Field(discriminator="KIND")]

@@ -110,6 +110,8 @@ class Pipeline(Spec):
             mistakes.append("split.stratify: only classes can be stratified")
         if self.split.validation + self.split.test >= 1:
             mistakes.append("split: validation and test together leave no rows to train on")
+        if self.split.KIND == "time" and self.columns.time is None:
+            mistakes.append("columns.time: a split by time needs the column that says when a row was observed")
         mistakes += self._role_mistakes()
         derived = {*self.features.fit} & {*self.features.derive}
         mistakes += [f"features: {name!r} stands under fit and under derive" for name in sorted(derived)]

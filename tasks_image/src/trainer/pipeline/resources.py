@@ -122,7 +122,7 @@ class Resources(Spec):
     startup_timeout_minutes: Minutes | None = None
     """How long to wait, once there is a node, until the step runs: pulling an image can take long."""
     deadline_minutes: Minutes | None = None
-    """How long the pod may live, waiting included; the cluster ends it then."""
+    """How long the pod may take, from when a node has it, image pulls included; the cluster ends it then."""
 
     def over(self, base: Resources) -> Resources:
         """These resources laid over others."""

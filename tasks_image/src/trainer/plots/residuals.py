@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trainer.figures import number_text
 from trainer.plots.drawing import FIRST, SECOND, SOFT, WIDTH, Drawing, figure
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ def residual_drawing(target: str, challenger: Predictions, production: Predictio
     import numpy as np
 
     errors = np.asarray(challenger.predicted - challenger.truth, dtype=float)
-    half, most = np.quantile(abs(errors), [0.5, 0.9])
-    title = f"Half of the predictions are within {half:,.4g} of the true {target}, nine in ten within {most:,.4g}"
+    half, most = map(number_text, np.quantile(abs(errors), [0.5, 0.9]))
+    title = f"Half of the predictions are within {half} of the true {target}, nine in ten within {most}"
     made, (left, right) = figure(title, width=1.6 * WIDTH, panels=2)
     _scatter(left, target, challenger)
     _distribution(right, target, errors, production)
     alt = (
-        f"{title}. Residuals of {errors.size:,} test rows: mean {errors.mean():,.4g}, standard deviation "
-        f"{errors.std():,.4g}, from {errors.min():,.4g} to {errors.max():,.4g}."
+        f"{title}. Residuals of {errors.size:,} test rows: mean {number_text(errors.mean())}, standard deviation "
+        f"{number_text(errors.std())}, from {number_text(errors.min())} to {number_text(errors.max())}."
     )
     return Drawing("residuals", title, alt, made)
 

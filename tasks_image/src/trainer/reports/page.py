@@ -1,9 +1,11 @@
-"""What all pages share: the templates, and how counts, shares, figures and values are written."""
+"""What all pages share: the templates, and how counts, shares and values are written."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from trainer.figures import number_text
 
 LONGEST_VALUE = 200
 SMALLEST_SHARE = 0.0001
@@ -49,13 +51,6 @@ def value_text(value: Any) -> str:
     else:
         text = f"{value:.4g}" if isinstance(value, float) and not value.is_integer() else str(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
-
-
-def number_text(value: float | None, sign: str = "") -> str:
-    """A figure with four digits that count, such as `0.8451` or `45,032`; a dash for none. `+` shows the sign."""
-    if value is None:
-        return "–"  # noqa: RUF001  (a dash, as tables have it)
-    return f"{value:{sign},.0f}" if abs(value) >= 1000 else f"{value:{sign}.4g}"  # noqa: PLR2004
 
 
 def address(uri: str) -> str:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from trainer.errors import FINAL_EXIT_CODES, StepNotDoneError
+from trainer.figures import number_text
 from trainer.pipeline import METRICS
-from trainer.reports.page import count_text, number_text, render_page
+from trainer.reports.page import count_text, render_page
 from trainer.run.cost import dollars
-from trainer.run.rendering import MEANINGS, cost_text
+from trainer.run.rendering import MEANINGS, cost_text, memory_text
 from trainer.run.results import (
     AcceptResult,
     AnyResult,
@@ -145,6 +146,8 @@ def _facts(summary: Summary, pipeline: Pipeline | None, evaluation: EvaluateResu
         facts["Test rows"] = count_text(evaluation.test_rows)
     if summary.note:
         facts["Note"] = summary.note
+    if summary.memory:
+        facts["Memory"] = memory_text(summary)
     return facts
 
 

@@ -46,6 +46,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield from _times(summary)
     if summary.seconds:
         yield f"Cost: {cost_text(summary)}"
+    if summary.memory:
+        yield f"Memory: {memory_text(summary)}"
     yield f"Run folder: {summary.run}"
     if summary.page:
         yield f"Report: {summary.page}"
@@ -153,6 +155,15 @@ def cost_text(summary: Summary) -> str:
     left_out = [step for step in summary.seconds if step not in summary.cost.steps and step not in UNPAID]
     without = f"; not counted: {', '.join(left_out)}" if left_out else ""
     return f"{dollars(summary.cost.total_usd)} ({parts}){without}"
+
+
+def memory_text(summary: Summary) -> str:
+    """Which steps ran out of memory, and what spares the next run from trying in vain."""
+    steps = "; ".join(
+        f"{step} ran out of {known.ran_out_at} and got {known.memory}" for step, known in summary.memory.items()
+    )
+    keys = " and ".join(dict.fromkeys(f"`resources.{step.split()[0]}.memory`" for step in summary.memory))
+    return f"{steps}. Raise {keys}, so that the next run does not try in vain"
 
 
 def _times(summary: Summary) -> Iterator[str]:

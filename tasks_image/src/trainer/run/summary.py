@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from trainer.decision import GateResult, read_decision
 from trainer.errors import StepNotDoneError
 from trainer.run.cost import RunCost, cost_of_run
+from trainer.run.memory import MemoryState, memory_state
 from trainer.run.results import (
     AnyResult,
     CheckResult,
@@ -83,6 +84,8 @@ class Summary(BaseModel):
     """Time inside each step's `run()`."""
     cost: RunCost | None = None
     """None where no costs are counted."""
+    memory: dict[str, MemoryState] = {}
+    """Steps that ran out of memory and were given more."""
     wall_seconds: float
     overhead_share: float
     """1 - (sum of `seconds`) / `wall_seconds`."""
@@ -125,6 +128,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         failures=failures,
         seconds=seconds,
         cost=cost_of_run(results),
+        memory={folder.label: known for folder in steps if (known := memory_state(folder))},
         wall_seconds=wall,
         overhead_share=max(0.0, 1 - sum(seconds.values()) / wall) if wall else 0.0,
         page=reported.page if (reported := run.at("report").result_or_none(ReportResult)) else "",

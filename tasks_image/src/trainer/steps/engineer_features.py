@@ -22,14 +22,14 @@ logger = logging.getLogger(__name__)
 FEATURES = "features.parquet"
 KEYS = "keys.parquet"
 CONSTANTS = "constants.json"
-KEY, PART = "__key__", "__part__"
+KEY, PART, TIME = "__key__", "__part__", "__time__"
 TWO = 2
 STANDARD_ERRORS = 4
 """How far the share of a class in a part may be from its share in all rows before it is said."""
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
-    """Write one table: key, part, inputs, derived columns, target; rows in the snapshot's order.
+    """Write one table: key, part, time (split by it), inputs, derived columns, target; rows in the snapshot's order.
 
     Raises ConfigurationError if an expression, a slice or a behaviour is wrong; DataValidationError if the target is
     absent or incomplete, an id is missing or repeated, or a part lacks rows or a class.
@@ -45,13 +45,15 @@ def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
     labels = _labels(pipeline, snapshot)
     check_expressions(pipeline.features, snapshot.schema, pipeline.columns.not_inputs)
     keys = row_keys(snapshot, pipeline.columns.id)
-    parts, moved = splitter_for(pipeline.split).split_and_count_moved(keys, labels)
+    times = _times(pipeline, snapshot)
+    parts, moved = splitter_for(pipeline.split).split_and_count_moved(keys, labels, times)
     fitted = fit_features(pipeline.features, snapshot.filter(parts == "train"))
     became_missing = fitted.became_missing(snapshot)
     inputs = [name for name in snapshot.columns if name not in pipeline.columns.not_inputs]
     whole = fitted.transform(snapshot)
     _check_judging(pipeline, whole, snapshot, parts)
-    table = whole.select(keys.alias(KEY), parts.alias(PART), *inputs, *fitted.derive, pipeline.columns.target)
+    ordered = [] if times is None else [times.alias(TIME)]
+    table = whole.select(keys.alias(KEY), parts.alias(PART), *ordered, *inputs, *fitted.derive, pipeline.columns.target)
     write_table(run, FEATURES, table)
     write_table(run, KEYS, table.select(KEY, PART))
     run.write_json(CONSTANTS, fitted.constants)
@@ -85,6 +87,16 @@ def _check_judging(pipeline: Pipeline, whole: pl.DataFrame, snapshot: pl.DataFra
                 "behaviour (%s): none of the %d validation rows fits `where`: the model will be refused",
                 behaviour.name, validation.height,
             )  # fmt: skip
+
+
+def _times(pipeline: Pipeline, snapshot: pl.DataFrame) -> pl.Series | None:
+    """When each row was observed, where the split goes by that."""
+    name = pipeline.columns.time
+    if pipeline.split.KIND != "time" or name is None:
+        return None
+    if name not in snapshot.columns:
+        raise DataValidationError(f"columns.time: no column {name!r}{did_you_mean(name, snapshot.columns)}")
+    return snapshot[name]
 
 
 def _labels(pipeline: Pipeline, snapshot: pl.DataFrame) -> pl.Series | None:

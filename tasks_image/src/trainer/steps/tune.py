@@ -37,8 +37,7 @@ def search_of(pipeline: Pipeline, run: RunFolder) -> Search:
     from trainer.models.cross_validation import make_folds
     from trainer.models.search import Search
 
-    rows, targets = training_rows(pipeline, run)
-    return Search(pipeline, run.algorithm, make_folds(pipeline, rows, targets), run.worker)
+    return Search(pipeline, run.algorithm, make_folds(pipeline, *training_rows(pipeline, run)), run.worker)
 
 
 def study_of(search: Search, run: RunFolder) -> optuna.Study:
@@ -53,17 +52,18 @@ def study_of(search: Search, run: RunFolder) -> optuna.Study:
     return study
 
 
-def training_rows(pipeline: Pipeline, run: RunFolder) -> tuple[pl.DataFrame, pl.Series]:
-    """The raw inputs and targets of the training rows."""
+def training_rows(pipeline: Pipeline, run: RunFolder) -> tuple[pl.DataFrame, pl.Series, pl.Series | None]:
+    """The raw inputs and targets of the training rows, and their times where the split goes by those."""
     import polars as pl
 
     from trainer.data.tables import read_table
-    from trainer.steps.engineer_features import FEATURES, PART
+    from trainer.steps.engineer_features import FEATURES, PART, TIME
 
     features = run.at("engineer_features").result(FeaturesResult)
-    columns = [*features.inputs, pipeline.columns.target]
-    table = read_table(run.at("engineer_features"), FEATURES, [PART, *columns]).filter(pl.col(PART) == "train")
-    return table.select(features.inputs), table[pipeline.columns.target]
+    times = [TIME] if pipeline.split.KIND == "time" else []
+    columns = [PART, *times, *features.inputs, pipeline.columns.target]
+    table = read_table(run.at("engineer_features"), FEATURES, columns).filter(pl.col(PART) == "train")
+    return table.select(features.inputs), table[pipeline.columns.target], table[TIME] if times else None
 
 
 def _searched(search: Search, run: RunFolder) -> TuneResult:

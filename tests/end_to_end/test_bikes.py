@@ -1,0 +1,47 @@
+"""The regression on hourly demand for bikes, split by time."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+if TYPE_CHECKING:
+    from tests.end_to_end.conftest import Checkout
+
+pytestmark = pytest.mark.end_to_end
+
+FILE = Path("bikes") / "hour.csv"
+AS_GIVEN = {"trials": 1, "algorithms": ["lightgbm"]}
+"""The first trial has the parameters that stand in the file."""
+LARGEST_MSE = 3_900
+TEST_BEGINS, VALIDATION_BEGINS = date(2012, 11, 2), date(2012, 10, 3)
+
+
+@pytest.mark.telco
+def test_the_last_sixty_days_are_foretold_from_the_days_before(checkout: Checkout) -> None:
+    checkout.take_published(FILE)
+    assert checkout.run("bikes", AS_GIVEN) == 0, checkout.log.read_text()[-3000:]
+    summary = checkout.summary()
+    assert summary["outcome"] == "promoted"
+    assert summary["metrics"]["mse"] <= LARGEST_MSE
+    features = json.loads((checkout.latest / "engineer_features" / "result.json").read_text())
+    assert not {"casual", "registered", "instant", "dteday", "cnt"} & {*features["inputs"], *features["derived"]}
+    table = pl.read_parquet(checkout.latest / "engineer_features" / "features.parquet")
+    spans: dict[Any, tuple[Any, Any]] = {
+        part: (rows["__time__"].min(), rows["__time__"].max()) for (part,), rows in table.group_by("__part__")
+    }
+    assert spans["test"] == (TEST_BEGINS, date(2012, 12, 31))
+    assert spans["validation"][0] == VALIDATION_BEGINS
+    assert spans["train"][1] == date(2012, 10, 2)
+
+
+def test_without_the_file_it_says_how_to_get_it(checkout: Checkout) -> None:
+    assert checkout.run("bikes", AS_GIVEN) == 1
+    said = checkout.log.read_text()
+    assert "hour.csv: there is no such file" in said
+    assert "make data" in said

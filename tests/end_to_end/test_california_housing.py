@@ -1,0 +1,60 @@
+"""The regression on California's houses: offline on the built-in sample, and on the published file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.end_to_end.conftest import Checkout
+
+pytestmark = pytest.mark.end_to_end
+
+FILE = Path("california_housing") / "housing.csv"
+AS_GIVEN = {"trials": 1}
+"""The first trial has the parameters that stand in the file."""
+MOST_DOLLARS, LEAST_R2 = 41_000, 0.872
+
+
+def promoted(checkout: Checkout, algorithm: str) -> dict[str, Any]:
+    assert checkout.run("california_housing", {**AS_GIVEN, "algorithms": [algorithm]}) == 0, checkout.log.read_text()[
+        -3000:
+    ]
+    summary = checkout.summary()
+    assert summary["outcome"] == "promoted"
+    assert summary["model"]["aliases"] == {"production": "1", "staging": "1"}
+    return summary
+
+
+def test_a_run_needs_no_network_and_no_file(checkout: Checkout) -> None:
+    summary = promoted(checkout, "hist_gradient_boosting")
+    assert (summary["data"]["sample"], summary["data"]["rows"]) == (True, 20640)
+    assert summary["model"]["name"] == "CaliforniaHousingRegressor-sample"
+    report = (checkout.latest / "report.html").read_text()
+    assert "residual" in report.lower()
+
+
+@pytest.mark.telco
+def test_the_published_file_is_learned_as_well_as_it_is_known_to_be(checkout: Checkout) -> None:
+    checkout.take_published(FILE)
+    summary = promoted(checkout, "xgboost")
+    assert summary["data"]["sample"] is False
+    assert summary["model"]["name"] == "CaliforniaHousingRegressor"
+    assert summary["metrics"]["rmse"] <= MOST_DOLLARS
+    assert summary["metrics"]["r2"] >= LEAST_R2
+    candidate, whole = runs(checkout)
+    wanted = {"max_depth": "8", "learning_rate": "0.03", "n_estimators": "1000", "seed": "42"}
+    assert wanted.items() <= candidate.data.params.items()
+    assert {"train_rmse", "train_r2", "validation_rmse", "validation_r2"} <= candidate.data.metrics.keys()
+    assert whole.data.metrics["test_rmse"] == summary["metrics"]["rmse"]
+    assert "test_r2" in whole.data.metrics
+
+
+def runs(checkout: Checkout) -> list[Any]:
+    """The candidate's run and that of the whole pipeline."""
+    client = checkout.mlflow()
+    experiment = client.get_experiment_by_name("california_housing_price")
+    found = client.search_runs([experiment.experiment_id])
+    return sorted(found, key=lambda run: "algorithm" not in run.data.tags)
