@@ -181,7 +181,7 @@ def test_a_database_that_is_restarted_loses_no_finished_trial(trained: Any, data
     shared(trained, 2)
     with started(trained.folder, 1, 2) as processes:
         wait_for(lambda: len(finished(trials_of(trained.folder, database))) >= 3, processes)
-        before = [(trial.number, trial.value) for trial in finished(trials_of(trained.folder, database))]
+        before = {(trial.number, trial.value) for trial in finished(trials_of(trained.folder, database))}
         postgres.stop()
         postgres.start()
         said = {process: process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes}
@@ -193,7 +193,7 @@ def test_a_database_that_is_restarted_loses_no_finished_trial(trained: Any, data
         ended_well(retried)
     trained.step("tune", "forest")
     after = [(trial.number, trial.value) for trial in finished(trials_of(trained.folder, database))]
-    assert after[: len(before)] == before
+    assert before <= set(after)  # a trial with a lower number may have been running
     assert len(after) == TRIALS
 
 
