@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.drift import drift_statistics
+from bench.feature_store import feature_store
 from bench.housing import housing_error
 from bench.parsing import parse_per_pipeline
 from bench.pods import pod_step_overhead
@@ -32,6 +33,7 @@ CATALOGUE = [
     Bench(("parse_per_pipeline",), parse_per_pipeline),
     Bench(("bootstrap",), bootstrap),
     Bench(("drift_statistics",), drift_statistics),
+    Bench(("feature_store_writes", "feature_store_reads"), feature_store),
     Bench(("pod_step_overhead",), pod_step_overhead),
     Bench(("housing_error",), housing_error),
     Bench(("run_beside_one_process",), run_beside_one_process),

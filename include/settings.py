@@ -54,6 +54,17 @@ class Mlflow(Spec):
         return self.tracking_uri.startswith(("http://", "https://"))
 
 
+class FeatureStore(Spec):
+    """The Redis that gets the features of what is promoted to production."""
+
+    address: str
+    """`redis://host:port/number`, or `rediss://` with TLS; empty: there is none."""
+    connection: str | None
+    """The Airflow connection with its user and password."""
+    hours: float = Field(gt=0)
+    """How long features stay there when nothing new is promoted."""
+
+
 class Alerts(Spec):
     """Who is told, and how."""
 
@@ -81,6 +92,7 @@ class Settings(Spec):
     study_connection: str | None
     """The Airflow connection of a database that keeps the studies instead."""
     mlflow: Mlflow
+    feature_store: FeatureStore
     samples: bool
     image: str
     log_format: Literal["text", "json"]
@@ -93,10 +105,10 @@ class Settings(Spec):
     kubernetes: Kubernetes
     """Read by the runtime `kubernetes` alone."""
 
-    @field_validator("artifact_store", "data_store", "study_storage", "mlflow")
+    @field_validator("artifact_store", "data_store", "study_storage", "mlflow", "feature_store")
     @classmethod
     def _without_secrets(cls, value: Any) -> Any:
-        for address in (value.tracking_uri, value.artifact_location) if isinstance(value, Mlflow) else (value,):
+        for address in _addresses(value):
             if found := secret_in(address):
                 raise ValueError(f"an address holds {found}; put it into an Airflow connection and name that here")
         return value
@@ -128,6 +140,12 @@ class Settings(Spec):
                 "postgresql://host:5432/name with PGUSER and PGPASSWORD under kubernetes.secrets, or leave it empty "
                 "and take TRAINER_STUDY_STORAGE from there"
             )
+
+
+def _addresses(value: str | Mlflow | FeatureStore) -> tuple[str, ...]:
+    if isinstance(value, Mlflow):
+        return value.tracking_uri, value.artifact_location
+    return (value.address if isinstance(value, FeatureStore) else value,)
 
 
 @lru_cache
@@ -167,6 +185,8 @@ def step_environment(settings: Settings) -> dict[str, str]:
         "TRAINER_ARTIFACT_LOCATION": settings.mlflow.artifact_location,
         "TRAINER_STUDY_STORAGE": settings.study_storage,
         "TRAINER_DATA_STORE": settings.data_store,
+        "TRAINER_FEATURE_STORE": settings.feature_store.address,
+        "TRAINER_FEATURE_STORE_HOURS": str(settings.feature_store.hours),
         "TRAINER_SAMPLES": "true" if settings.samples else "",
         "TRAINER_IMAGE": settings.image,
         "TRAINER_LOG_FORMAT": settings.log_format,
@@ -177,7 +197,12 @@ def step_environment(settings: Settings) -> dict[str, str]:
 
 def credentials(settings: Settings) -> dict[str, str]:
     """Secrets that a step needs, from Airflow connections, as environment variables of its process."""
-    found = {**_aws(settings.aws_connection), **_mlflow(settings.mlflow.connection), **_studies(settings)}
+    found = {
+        **_aws(settings.aws_connection),
+        **_mlflow(settings.mlflow.connection),
+        **_studies(settings),
+        **_redis(settings.feature_store.connection),
+    }
     return {name: value for name, value in found.items() if value}
 
 
@@ -207,6 +232,13 @@ def _studies(settings: Settings) -> dict[str, str | None]:
         return {}
     address = str(_connection(settings.study_connection).get_uri())
     return {"TRAINER_STUDY_STORAGE": address.replace("postgres://", "postgresql://", 1)}  # as SQLAlchemy calls it
+
+
+def _redis(name: str | None) -> dict[str, str | None]:
+    if name is None:
+        return {}
+    connection = _connection(name)
+    return {"REDIS_USERNAME": connection.login, "REDIS_PASSWORD": connection.password}
 
 
 def _connection(name: str) -> Any:

@@ -44,6 +44,7 @@ class StepOperator(BaseOperator):
     :param algorithm: for steps that run once per algorithm
     :param worker: for steps that several workers share, the number of this one, from 1
     :param when: a template; the task is skipped unless it renders to `True`
+    :param left_out: why the task is skipped then
     :param parameters: run parameters as JSON (templated; `start` alone takes them)
     :param pipeline: the pipeline's YAML (`start` alone takes it)
     :param needs_start: skip where the step `start` did not get to its end
@@ -65,6 +66,7 @@ class StepOperator(BaseOperator):
         algorithm: str = "",
         worker: int = 0,
         when: str = TRUE,
+        left_out: str = "left out by this run's parameters or its decision",
         parameters: str = "",
         pipeline: str = "",
         needs_start: bool = False,
@@ -77,6 +79,7 @@ class StepOperator(BaseOperator):
         self.algorithm = algorithm
         self.worker = worker
         self.when = when
+        self.left_out = left_out
         self.parameters = parameters
         self.pipeline = pipeline
         self.needs_start = needs_start
@@ -102,7 +105,7 @@ class StepOperator(BaseOperator):
     def opened(self) -> RunFolder:
         """The step's part of the run folder. Raises AirflowSkipException where there is nothing to do."""
         if self.when != TRUE:
-            raise AirflowSkipException("left out by this run's parameters or its decision")
+            raise AirflowSkipException(self.left_out)
         folder = self.run_folder()
         if self.needs_start and folder.at("start").result_or_none(StartResult) is None:
             raise AirflowSkipException("the step `start` did not get to its end: there is nothing to do here")

@@ -33,6 +33,8 @@ TASK_DOCS = {
     "register": "Registers the challenger as a version; skipped unless it is to be promoted. Moves no alias.",
     "accept": "Loads the registered version in a process of its own and tries it, before anything moves.",
     "promote": "Moves the aliases, if production is still what the decision compared with.",
+    "publish_features": "Gives the features to the environment's Redis, by id, for services; skipped where there is "
+    "none.",
     "report": "Writes the summary and `report.html`, and closes the run's record in MLflow, after a failure as well.",
     "notify": "Sends the mail. A dead mail server does not fail the run.",
 }

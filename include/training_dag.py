@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 START_DATE = datetime(2024, 1, 1, tzinfo=UTC)
 PASSED = "{{ ti.xcom_pull(task_ids='decide')['outcome'] == 'promote' }}"
+TO_PRODUCTION = "{{ params.promote_to == 'production' }}"
 MAY_PROMOTE = "{{ params.promote_to != 'none' }}"
 
 
@@ -92,6 +93,7 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         register = step("register", when=PASSED)
         accept = step("accept")
         promote = step("promote", when=MAY_PROMOTE)
+        publish_features = step("publish_features", **_published(pipeline, settings))
         report = step("report", trigger_rule="all_done", needs_start=True)
         notify = _notify(run)
 
@@ -99,8 +101,8 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         for workers, tune, train in candidates:
             engineer_features >> [*workers, tune]
             workers >> tune >> train >> [evaluate, report]
-        evaluate >> explain >> decide >> register >> accept >> promote >> report >> notify
-        [decide, promote] >> notify
+        evaluate >> explain >> decide >> register >> accept >> promote >> publish_features >> report >> notify
+        [decide, promote, publish_features] >> notify
         # Given to the DAG before, the form would be copied into every task, which finds it on its DAG anyway.
         dag.params = run_form(pipeline)  # type: ignore[assignment]  # Airflow converts and validates it
     return dag
@@ -159,6 +161,15 @@ def _candidate(algorithm: str, workers: int, step: Any) -> tuple[list[StepOperat
             for number in (range(1, workers + 1) if workers > 1 else ())
         ]
         return shared, step("tune", **chosen, **after_workers), step("train", algorithm=algorithm)
+
+
+def _published(pipeline: Pipeline, settings: Settings) -> dict[str, str]:
+    """When features go to the feature store, or why they never do."""
+    if not settings.feature_store.address:
+        return {"when": "False", "left_out": "this environment names no feature store (`feature_store.address`)"}
+    if pipeline.columns.id is None:
+        return {"when": "False", "left_out": "the pipeline names no `columns.id`, by which features are asked for"}
+    return {"when": TO_PRODUCTION, "left_out": "this run does not promote to production"}
 
 
 def _decide(run: str) -> Any:

@@ -18,6 +18,7 @@ from typing import Any, Self
 import pytest
 
 from tests.postgres import postgres, postgres_database  # noqa: F401  (fixtures)
+from tests.redis_server import redis_server, running_redis  # noqa: F401  (fixtures)
 from trainer.environment import Environment, variable_name
 from trainer.pipeline import Pipeline, load_pipeline
 

@@ -18,6 +18,8 @@ NAMES = {
     "bootstrap",
     "pod_step_overhead",
     "housing_error",
+    "feature_store_writes",
+    "feature_store_reads",
 }
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
+
+from tests.end_to_end.conftest import PROJECT, executable
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Checkout
@@ -45,3 +49,25 @@ def test_without_the_file_it_says_how_to_get_it(checkout: Checkout) -> None:
     said = checkout.log.read_text()
     assert "hour.csv: there is no such file" in said
     assert "make data" in said
+
+
+@pytest.mark.telco
+def test_a_job_by_hand_foretells_the_same_days(checkout: Checkout) -> None:
+    checkout.take_published(FILE)
+    exports = subprocess.run(
+        [sys.executable, "-m", "include.settings"], env=checkout.environment, cwd=PROJECT, check=True,
+        capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    command = f"{exports}\nexec {executable('trainer')} run include/jobs/bikes.yaml"
+    done = subprocess.run(
+        ["bash", "-c", command], env=checkout.environment, cwd=PROJECT, capture_output=True, text=True, timeout=400
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    client = checkout.mlflow()
+    (experiment,) = client.search_experiments(filter_string="name = 'bike-sharing-demand'")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.metrics["test_mse"] <= LARGEST_MSE
+    assert {"test_rmse", "test_mae", "test_mape", "test_r2"} <= {*run.data.metrics}
+    (version,) = client.search_model_versions("name = 'bike-demand-by-hand'")
+    assert version.run_id == run.info.run_id
+    assert not client.get_registered_model("bike-demand-by-hand").aliases

@@ -165,6 +165,8 @@ def test_a_step_understands_every_variable_it_is_given(name: str, monkeypatch: p
     assert environment.artifact_location == settings.mlflow.artifact_location
     assert environment.study_storage == settings.study_storage
     assert environment.data_store == settings.data_store
+    assert environment.feature_store == settings.feature_store.address
+    assert environment.feature_store_hours == settings.feature_store.hours
     assert environment.samples == settings.samples
     assert environment.log_format == settings.log_format
 
@@ -204,7 +206,9 @@ def test_logins_of_mlflow_and_of_the_studies_come_from_connections(
 ) -> None:
     file = environments / "staging.yaml"
     text = file.read_text().replace("aws_connection: aws_default", "study_connection: studies")
-    file.write_text(text.replace("mlflow:\n", "mlflow:\n  connection: tracking\n"))
+    named = "feature_store: {address: rediss://redis:6379, connection: features}\nmlflow:\n  connection: tracking\n"
+    file.write_text(text.replace("mlflow:\n", named))
+    monkeypatch.setenv("AIRFLOW_CONN_FEATURES", "redis://carl:p%2Fwd@redis:6379")
     monkeypatch.setenv("AIRFLOW_CONN_TRACKING", "http://anna:p%40ss@")
     monkeypatch.setenv("AIRFLOW_CONN_STUDIES", "postgres://bert:w%2Frd@db:5432/studies")
     monkeypatch.setenv("ENVIRONMENTS_FOLDER", str(environments))
@@ -215,6 +219,8 @@ def test_logins_of_mlflow_and_of_the_studies_come_from_connections(
         "MLFLOW_TRACKING_USERNAME": "anna",
         "MLFLOW_TRACKING_PASSWORD": "p@ss",
         "TRAINER_STUDY_STORAGE": "postgresql://bert:w%2Frd@db:5432/studies",
+        "REDIS_USERNAME": "carl",
+        "REDIS_PASSWORD": "p/wd",
     }
 
 
@@ -224,6 +230,7 @@ def test_logins_of_mlflow_and_of_the_studies_come_from_connections(
         ("artifact_store: s3://", "artifact_store: s3://key:planted@", "artifact_store"),
         ("tracking_uri: http://", "tracking_uri: http://anna:planted@", "mlflow"),
         ("data_store: s3://ml-staging", "data_store: https://h/?sig=planted#", "data_store"),
+        ("aws_connection: aws_default", "feature_store: {address: redis://:planted@h}", "feature_store"),
     ],
 )
 def test_a_secret_in_an_address_is_refused_without_saying_it(

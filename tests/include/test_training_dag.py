@@ -12,12 +12,14 @@ import pytest
 import yaml
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowSkipException
 from airflow.serialization.serialized_objects import DagSerialization
 
 from include import alerts
 from include.operators import LocalStepOperator
 from include.pods.operator import PodStepOperator
 from include.run_form import run_form
+from include.settings import ENVIRONMENTS
 from include.task_docs import TASK_DOCS
 from trainer.pipeline import Pipeline
 
@@ -36,7 +38,8 @@ CHAIN = {
     "decide": {"register", "notify"},
     "register": {"accept"},
     "accept": {"promote"},
-    "promote": {"report", "notify"},
+    "promote": {"publish_features", "notify"},
+    "publish_features": {"report", "notify"},
     "report": {"notify"},
     "notify": set(),
 }
@@ -115,7 +118,7 @@ def test_the_form_is_the_dags_and_is_filled_in(dag: DAG, churn: Pipeline) -> Non
 def test_a_failed_run_cannot_turn_green(dag: DAG) -> None:
     leaves = [task for task in dag.tasks if not task.downstream_task_ids]
     assert [(leaf.task_id, leaf.trigger_rule.value) for leaf in leaves] == [("notify", "none_failed")]
-    assert {"decide", "promote", "report"} <= leaves[0].upstream_task_ids
+    assert {"decide", "promote", "publish_features", "report"} == leaves[0].upstream_task_ids
 
 
 @pytest.mark.parametrize(
@@ -168,6 +171,7 @@ def test_templated_fields(dag: DAG, home: Path) -> None:
         **{f"{name}.tune": '{{ "' + name + '" in params.algorithms }}' for name in CANDIDATES},
         "register": "{{ ti.xcom_pull(task_ids='decide')['outcome'] == 'promote' }}",
         "promote": "{{ params.promote_to != 'none' }}",
+        "publish_features": "False",
     }
     assert {name: task.parameters for name, task in steps.items() if task.parameters} == {
         "start": "{{ params | tojson }}"
@@ -263,6 +267,36 @@ def test_a_pipelines_own_code_is_fetched_before_each_step(pipelines: Path, proje
 
 def test_a_pipeline_without_code_of_its_own_fetches_none(dag: DAG) -> None:
     assert {task.code_path for task in steps_of(dag).values()} == {None}
+
+
+@pytest.fixture
+def with_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enter: Callable[[str], None]) -> None:
+    """An environment that names a feature store."""
+    folder = tmp_path / "environments"
+    shutil.copytree(ENVIRONMENTS, folder)
+    (folder / "development.yaml").write_text("feature_store: {address: redis://redis:6379/0}\n")
+    monkeypatch.setenv("ENVIRONMENTS_FOLDER", str(folder))
+    enter("development")
+
+
+def test_without_a_feature_store_features_are_not_published_and_it_says_why(dag: Any) -> None:
+    with pytest.raises(AirflowSkipException, match="this environment names no feature store"):
+        dag.get_task("publish_features").opened()
+
+
+def test_features_are_published_where_there_is_a_feature_store(with_redis: None, project: Path) -> None:
+    step = load(project)["churn_training"].get_task("publish_features")
+    assert step.when == "{{ params.promote_to == 'production' }}"
+    assert step.left_out == "this run does not promote to production"
+
+
+def test_without_an_id_there_is_nothing_to_ask_for_features_by(
+    with_redis: None, pipelines: Path, project: Path
+) -> None:
+    change(pipelines, columns={"id": None})
+    step = load(project)["churn_training"].get_task("publish_features")
+    with pytest.raises(AirflowSkipException, match=r"the pipeline names no `columns\.id`"):
+        step.opened()
 
 
 def test_in_a_cluster_the_same_steps_are_pods_with_the_same_commands(

@@ -19,6 +19,7 @@ from trainer.environment import (
     limit_threads,
     read_environment,
     read_means,
+    redis_login,
     variable,
     variable_name,
 )
@@ -38,7 +39,7 @@ def test_names_of_the_variables() -> None:
     assert NAMES == [
         "TRAINER_CORES", "TRAINER_GPUS", "TRAINER_CPU_CORE_HOUR_RATE", "TRAINER_GPU_HOUR_RATE",
         "MLFLOW_TRACKING_URI", "TRAINER_ARTIFACT_LOCATION", "TRAINER_STUDY_STORAGE", "TRAINER_DATA_STORE",
-        "TRAINER_SAMPLES", "TRAINER_PIPELINE", "TRAINER_CODE", "TRAINER_AIRFLOW_RUN_ID",
+        "TRAINER_FEATURE_STORE", "TRAINER_FEATURE_STORE_HOURS", "TRAINER_SAMPLES", "TRAINER_PIPELINE", "TRAINER_CODE", "TRAINER_AIRFLOW_RUN_ID",
         "TRAINER_GIT_COMMIT", "TRAINER_IMAGE", "TRAINER_LOG_FORMAT",
     ]  # fmt: skip
 
@@ -52,6 +53,7 @@ def test_only_the_tracking_uri_is_needed() -> None:
 def test_each_variable_reaches_its_field(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     values = {
         "TRAINER_SAMPLES": ("true", True),
+        "TRAINER_FEATURE_STORE_HOURS": ("1.5", 1.5),
         "TRAINER_LOG_FORMAT": ("json", "json"),
         "TRAINER_CORES": ("1.5", 1.5),
         "TRAINER_GPUS": ("2", 2),
@@ -111,6 +113,25 @@ def test_the_login_of_a_repository(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert git_login() == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ("", "")),
+        ({"REDIS_PASSWORD": "kept\n"}, ("", "kept")),
+        ({"REDIS_PASSWORD": "kept", "REDIS_USERNAME": "carl\n"}, ("carl", "kept")),
+        ({"REDIS_USERNAME": "carl"}, ("", "")),
+    ],
+)
+def test_the_login_of_the_feature_store(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: tuple[str, str]
+) -> None:
+    for name in ("REDIS_USERNAME", "REDIS_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert redis_login() == expected
 
 
 def test_git_sees_how_to_reach_servers_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

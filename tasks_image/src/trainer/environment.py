@@ -65,6 +65,10 @@ class Environment(Means):
     """Where Optuna keeps its studies: `journal:///folder`, or the address of a database."""
     data_store: Address = ""
     """What a pipeline's relative addresses are relative to."""
+    feature_store: Address = ""
+    """The Redis that gets the features of what is promoted to production; empty: there is none."""
+    feature_store_hours: Annotated[float, Field(gt=0)] = 2160
+    """How long features stay there when nothing new is promoted."""
     samples: bool = False
     """Whether a built-in sample may stand in for data that is not there."""
     pipeline: str = ""
@@ -123,6 +127,12 @@ def git_login() -> tuple[str, str]:
     password = os.environ.get("GIT_PASSWORD", "").strip()
     user = os.environ.get("GIT_USERNAME", "").strip()
     return (user or "git", password) if password else ("", "")
+
+
+def redis_login() -> tuple[str, str]:
+    """User and password for the feature store; without a password there is no login."""
+    password = os.environ.get("REDIS_PASSWORD", "").strip()
+    return (os.environ.get("REDIS_USERNAME", "").strip(), password) if password else ("", "")
 
 
 def secrets(environment: Mapping[str, str] = os.environ) -> set[str]:

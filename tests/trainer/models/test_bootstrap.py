@@ -49,7 +49,12 @@ def scikit_learn(metric: str, made: Predictions, weights: Any) -> float:
     truth = made.truth
     if metric == "auc_pr" and made.classes:
         truth = truth[:, None] == np.array(sorted(CLASSES))
-    ours = {"rmse": "root_mean_squared_error", "mse": "mean_squared_error", "mae": "mean_absolute_error"}
+    ours = {
+        "rmse": "root_mean_squared_error",
+        "mse": "mean_squared_error",
+        "mae": "mean_absolute_error",
+        "mape": "mean_absolute_percentage_error",
+    }
     theirs = {
         "auc_roc": "roc_auc_score",
         "auc_pr": "average_precision_score",
@@ -112,11 +117,12 @@ def test_areas_of_almost_all_ties(metric: str, values: list[float]) -> None:
         ("auc_pr", [True, True, False, False], [0, 0, 1, 1]),
         ("auc_pr", [True, True, False, False], [1, 1, 0, 0]),
         ("r2", [0.1, 0.1, 0.7, 0.9], [1, 3, 0, 0]),
+        ("mape", [0.0, 0.0, 0.7, 0.9], [1, 3, 0, 0]),
     ],
-    ids=["roc-positives", "roc-negatives", "pr-negatives", "pr-positives", "r2-constant"],
+    ids=["roc-positives", "roc-negatives", "pr-negatives", "pr-positives", "r2-constant", "mape-zeros"],
 )
 def test_undefined_where_the_weights_leave_one_value(metric: str, truth: list[float], weights: list[int]) -> None:
-    probability = None if metric == "r2" else np.array([0.9, 0.3, 0.4, 0.2])
+    probability = None if metric in ("r2", "mape") else np.array([0.9, 0.3, 0.4, 0.2])
     made = Predictions(np.array(truth), np.array(truth), probability, positive=True)
     column = np.array([weights, [1, 1, 1, 1]], dtype=float).T
     assert np.isnan(weighted_score(metric, made)(column)).tolist() == [True, False]

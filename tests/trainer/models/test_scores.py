@@ -87,7 +87,19 @@ def test_regression_figures_from_first_principles() -> None:
     assert figures["mse"] == pytest.approx((errors**2).mean(), rel=1e-13)
     assert figures["rmse"] == pytest.approx((errors**2).mean() ** 0.5, rel=1e-13)
     assert figures["mae"] == pytest.approx(abs(errors).mean(), rel=1e-13)
+    assert figures["mape"] == pytest.approx((abs(errors) / abs(made.truth)).mean(), rel=1e-13)
     assert figures["r2"] == pytest.approx(1 - (errors**2).mean() / made.truth.var(), rel=1e-9)
+
+
+def test_a_target_of_0_has_no_percentage() -> None:
+    made = Predictions(np.array([0, -2.0, 4.0, 0]), np.array([9.0, -3.0, 3.0, 0]), None)
+    assert score("regression", made, ["mape"]) == {"mape": (1 / 2 + 1 / 4) / 2}
+    assert score("regression", Predictions(np.array([0, 5]), np.array([1, 4]), None), ["mape"]) == {"mape": 0.2}
+
+
+def test_without_a_target_other_than_0_there_is_no_mean_percentage() -> None:
+    with pytest.raises(DataValidationError, match=r"mape is undefined: all 3 target values are 0; score rows"):
+        score("regression", Predictions(np.zeros(3), np.ones(3), None), ["mape"])
 
 
 @pytest.mark.parametrize(

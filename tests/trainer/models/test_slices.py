@@ -124,7 +124,8 @@ def test_figures_that_are_undefined_without_a_class_are_left_out() -> None:
     assert set(score(BINARY, every)) - set(only_yes) == {"auc_roc", "auc_pr"}
     assert set(only_yes) - set(only_no) == {"positive_recall", "positive_f1_score"}
     same, other = np.array([2.0, 2.0]), np.array([1.0, 2.0])
-    assert set(defined_figures("regression", Predictions(same, other, None))) == {"rmse", "mse", "mae"}
+    assert set(defined_figures("regression", Predictions(same, other, None))) == {"rmse", "mse", "mae", "mape"}
+    assert set(defined_figures("regression", Predictions(same * 0, other, None))) == {"rmse", "mse", "mae"}
 
 
 TABLE = pl.DataFrame({

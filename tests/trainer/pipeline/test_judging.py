@@ -65,11 +65,12 @@ def test_metrics_that_get_better_as_they_fall() -> None:
         "rmse",
         "mse",
         "mae",
+        "mape",
     }
 
 
 def test_metrics_for_a_problem() -> None:
-    assert metrics_for("regression") == ["rmse", "mse", "mae", "r2"]
+    assert metrics_for("regression") == ["rmse", "mse", "mae", "mape", "r2"]
     assert {*metrics_for("binary_classification")} - {*metrics_for("multiclass_classification")} == {
         "positive_precision", "positive_recall", "positive_f1_score",
     }  # fmt: skip

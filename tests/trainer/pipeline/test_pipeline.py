@@ -68,7 +68,7 @@ REGRESSION: dict[str, Any] = {
         ),
         pytest.param(
             {**REGRESSION, "tuning": {"metric": "accuracy"}},
-            "tuning.metric: 'accuracy' is no metric of a regression pipeline; allowed: mae, mse, r2, rmse",
+            "tuning.metric: 'accuracy' is no metric of a regression pipeline; allowed: mae, mape, mse, r2, rmse",
             id="regression",
         ),
         pytest.param({"columns": {"target": "churn"}}, "columns.positive: a binary classification needs", id="binary"),

@@ -15,7 +15,7 @@ from trainer.run.steps import PER_ALGORITHM, PER_WORKER, STEPS, Part, parts_of_r
 def test_the_order() -> None:
     assert STEPS == (
         "start", "ingest", "validate", "detect_drift", "engineer_features", "tune_worker", "tune", "train", "evaluate", "explain",
-        "decide", "register", "accept", "promote", "report",
+        "decide", "register", "accept", "promote", "publish_features", "report",
     )  # fmt: skip
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer import logs
+from trainer.data.sources import absolute_uri
 from trainer.environment import read_environment
-from trainer.pipeline import parse_yaml, read_text
+from trainer.pipeline import SampleSource, parse_yaml, read_text
 
 if TYPE_CHECKING:
     import argparse
+
+    from trainer.jobs.readers import AnyReader
 
 
 def add_to(commands: Any) -> None:
@@ -28,6 +31,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the job; returns 0, or raises the job's own error."""
     from trainer.jobs.training import load_job
 
-    logs.set_up(read_environment().log_format)
-    load_job(parse_yaml(read_text(arguments.config), arguments.config), arguments.config).run()
+    environment = read_environment()
+    logs.set_up(environment.log_format)
+    job = load_job(parse_yaml(read_text(arguments.config), arguments.config), arguments.config)
+    placed = {role: _placed(getattr(job, role), environment.data_store) for role in ("inputs", "targets")}
+    job.model_copy(update=placed).run()
     return 0
+
+
+def _placed(reader: AnyReader, data_store: str) -> AnyReader:
+    """The reader, its address below the data store where it is relative, as a pipeline's is."""
+    if isinstance(reader, SampleSource):
+        return reader
+    return reader.model_copy(update={"uri": absolute_uri(reader.uri, data_store)})

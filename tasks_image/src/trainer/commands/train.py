@@ -81,14 +81,20 @@ def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
 def _is_due(name: str, folder: RunFolder, pipeline: Pipeline, *, register: bool) -> bool:
     from trainer.decision import DecisionResult
 
-    if name not in (*REGISTRATION, "promote"):
+    if name not in (*REGISTRATION, "promote", "publish_features"):
         return True
     try:
         outcome = folder.at("decide").result(DecisionResult).outcome
     except StepNotDoneError as error:
         raise TrainerError(f"step {name}: no decision was taken") from error
-    wanted = register if name in REGISTRATION else pipeline.run.promote_to != "none"
-    return outcome == "promote" and wanted
+    wanted = {"promote": pipeline.run.promote_to != "none", "publish_features": _is_published(pipeline)}
+    return outcome == "promote" and wanted.get(name, register)
+
+
+def _is_published(pipeline: Pipeline) -> bool:
+    """Whether features go to a feature store, as in the DAG."""
+    named = bool(read_environment().feature_store) and pipeline.columns.id is not None
+    return named and pipeline.run.promote_to == "production"
 
 
 def _with_data(pipeline: Pipeline, data_path: str | None) -> Pipeline:

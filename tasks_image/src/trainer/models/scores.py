@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError, DataValidationError, ModelRefusedError
+from trainer.models.regression_scores import regression_figure
 from trainer.pipeline import METRICS, did_you_mean, metrics_for
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def best_f1_cut_off(truth_is_positive: Array, probability: Array) -> float:
 
 def _figure(problem: str, metric: str, predictions: Predictions) -> float:
     if problem == "regression":
-        return _regression_figure(metric, predictions)
+        return regression_figure(metric, predictions.truth, predictions.predicted)
     if metric in AREAS:
         return _area(metric, predictions)
     if metric in ("log_loss", "brier_score"):
@@ -141,21 +142,6 @@ def _figure(problem: str, metric: str, predictions: Predictions) -> float:
         probabilities = predictions.class_probabilities()
         return float(function(predictions.codes()[0], probabilities, labels=range(probabilities.shape[1])))
     return _label_figure(metric, *predictions.codes())
-
-
-def _regression_figure(metric: str, predictions: Predictions) -> float:
-    from sklearn import metrics
-
-    if metric == "r2" and (predictions.truth == predictions.truth[0]).all():
-        only = f"all {predictions.truth.size} target values are {predictions.truth[0]}"
-        raise DataValidationError(f"r2 is undefined: {only}; score rows whose targets differ")
-    functions = {
-        "rmse": metrics.root_mean_squared_error,
-        "mse": metrics.mean_squared_error,
-        "mae": metrics.mean_absolute_error,
-        "r2": metrics.r2_score,
-    }
-    return float(functions[metric](predictions.truth, predictions.predicted))
 
 
 def _label_figure(metric: str, truth: Array, predicted: Array) -> float:

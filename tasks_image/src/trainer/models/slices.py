@@ -89,10 +89,15 @@ def judge_slices(
 
 
 def defined_figures(problem: str, predictions: Predictions) -> dict[str, float]:
-    """The figures that are defined on these rows: without two classes or targets, areas and R² are not."""
+    """The figures that are defined on these rows: without two classes or targets, areas and R² are not.
+
+    Nor is MAPE where all targets are 0.
+    """
     undefined: set[str] = set()
     if (predictions.truth == predictions.truth[0]).all():
         undefined = {"auc_roc", "auc_pr", "r2"}
+    if problem == "regression" and not predictions.truth.any():
+        undefined.add("mape")
     if predictions.positive is not None and not (predictions.truth == predictions.positive).any():
         undefined |= {"positive_recall", "positive_f1_score"}
     return score(problem, predictions, [name for name in metrics_for(problem) if name not in undefined])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainer.models.regression_scores import relative_errors
 from trainer.models.scores import AREAS
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def weighted_score(metric: str, predictions: Predictions) -> Weighted:
         return _r2(predictions)
     if metric in AREAS:
         return weighted_area(metric, predictions.one_versus_rest())
+    if metric == "mape":
+        return _mean_relative_error(predictions)
     if metric in ("mse", "rmse", "mae", "accuracy", "log_loss", "brier_score"):
         return _mean_loss(metric, predictions)
     return _label_score(metric, predictions)
@@ -42,6 +45,23 @@ def _mean_loss(metric: str, predictions: Predictions) -> Weighted:
     def weighted(weights: Array) -> Array:
         mean: Array = _total(losses, weights) / weights.sum(axis=0)
         return np.sqrt(mean) if metric == "rmse" else mean
+
+    return weighted
+
+
+def _mean_relative_error(predictions: Predictions) -> Weighted:
+    """The weighted mean over the rows whose target is not 0; undefined where none of them has a weight."""
+    import numpy as np
+
+    shares = relative_errors(predictions.truth, predictions.predicted)
+    counted = ~np.isnan(shares)
+
+    def weighted(weights: Array) -> Array:
+        sums = weights[counted].sum(axis=0)
+        mean: Array = np.divide(
+            _total(shares[counted], weights[counted]), sums, out=np.full(sums.shape, np.nan), where=sums > 0
+        )
+        return mean
 
     return weighted
 

@@ -70,6 +70,8 @@ class Gates(Spec):
     rmse: float | None = None
     mse: float | None = None
     mae: float | None = None
+    mape: float | None = None
+    """As a share, 0.1 for 10 %, over the rows whose target is not 0."""
     r2: float | None = None
     against_production: AgainstProduction
     slices: list[SliceGate] = []

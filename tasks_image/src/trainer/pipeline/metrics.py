@@ -35,10 +35,12 @@ METRICS: dict[str, MetricInfo] = {
     "rmse": MetricInfo(_NUMBERS, greater_is_better=False),
     "mse": MetricInfo(_NUMBERS, greater_is_better=False),
     "mae": MetricInfo(_NUMBERS, greater_is_better=False),
+    "mape": MetricInfo(_NUMBERS, greater_is_better=False),
     "r2": MetricInfo(_NUMBERS),
 }
 """Precision, recall and F1 without a prefix are averages weighted by class size; `positive_` ones look at the
-positive class alone. For three classes and more, the areas are one-vs-rest averages weighted by class size."""
+positive class alone. For three classes and more, the areas are one-vs-rest averages weighted by class size. `mape` is a
+share (0.1 for 10 %), over the rows whose target is not 0: of 0 there is no percentage."""
 
 
 def metrics_for(problem: str) -> list[str]:

@@ -149,6 +149,7 @@ ResourceStep = Literal[
     "register",
     "accept",
     "promote",
+    "publish_features",
     "report",
 ]
 StepResources = dict[ResourceStep, Resources]

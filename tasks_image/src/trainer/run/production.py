@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.run.results import DriftResult, EvaluateResult
+from trainer.run.results import DriftResult, EvaluateResult, PromoteResult
 
 if TYPE_CHECKING:
     from trainer.run.folder import RunFolder
 
-FALLS_BACK = ("tune", "train", "register", "accept", "promote")
+FALLS_BACK = ("tune", "train", "register", "accept", "promote", "publish_features")
 """Steps whose failure leaves people asking which model is served."""
 
 
 def fall_back(run: RunFolder) -> str:
     """What the run found under the alias `production`; it stays, unless `promote` has begun to move it."""
+    promoted = run.at("promote").result_or_none(PromoteResult)
+    if run.step == "publish_features" and promoted is not None:
+        return (
+            f"the promotion stands: production is version {promoted.version}. Services read what features were there "
+            "before; clear the task `publish_features`"
+        )
     found = _version(run)
     if run.at("promote").failure() is not None or run.step == "promote":
         return (

@@ -376,6 +376,19 @@ class PromoteResult(Result):
     """Alias to version."""
 
 
+class PublishFeaturesResult(Result):
+    """What a feature store holds now."""
+
+    store: str
+    """The address of the Redis."""
+    version: str
+    """Digest of what the features mean."""
+    rows: int
+    columns: list[str]
+    expires_at: str
+    """ISO 8601, UTC."""
+
+
 class ReportResult(Result):
     """The run's record is closed."""
 

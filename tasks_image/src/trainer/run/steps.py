@@ -19,6 +19,7 @@ STEPS = (
     "register",
     "accept",
     "promote",
+    "publish_features",
     "report",
 )
 PER_WORKER = frozenset({"tune_worker"})
