@@ -1,20 +1,7 @@
 """What a pipeline's YAML may say: light, so that a scheduler can read it."""
 
 from trainer.pipeline.code import Code
-from trainer.pipeline.data import (
-    AnySource,
-    AnySplit,
-    Check,
-    Columns,
-    CsvSource,
-    Drift,
-    HashSplit,
-    ParquetSource,
-    RandomSplit,
-    SampleSource,
-    Source,
-    TimeSplit,
-)
+from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, RandomSplit, TimeSplit
 from trainer.pipeline.document import did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
 from trainer.pipeline.metrics import METRICS, MetricInfo, Problem, metrics_for
@@ -33,6 +20,18 @@ from trainer.pipeline.modeling import (
 from trainer.pipeline.parameters import PromoteTo, RunParameters
 from trainer.pipeline.pipeline import Pipeline, load_pipeline, parse_pipeline, refuse_same_name
 from trainer.pipeline.resources import Affinity, Memory, ResourceName, Resources, StepResources, Toleration, amount
+from trainer.pipeline.sources import (
+    AnySource,
+    CsvSource,
+    DvcSource,
+    FileSource,
+    HttpSource,
+    ParquetSource,
+    PostgresSource,
+    S3Source,
+    SampleSource,
+    Source,
+)
 from trainer.pipeline.spec import Spec
 
 __all__ = [
@@ -50,16 +49,20 @@ __all__ = [
     "Columns",
     "CsvSource",
     "Drift",
+    "DvcSource",
     "EarlyStopping",
     "Features",
+    "FileSource",
     "Gates",
     "HashSplit",
+    "HttpSource",
     "LightGBM",
     "Limit",
     "Memory",
     "MetricInfo",
     "ParquetSource",
     "Pipeline",
+    "PostgresSource",
     "Preprocess",
     "Problem",
     "PromoteTo",
@@ -69,6 +72,7 @@ __all__ = [
     "ResourceName",
     "Resources",
     "RunParameters",
+    "S3Source",
     "SampleSource",
     "Sklearn",
     "SliceGate",

@@ -1,93 +1,15 @@
-"""The part of a pipeline that says where rows come from, what they mean and what must hold of them."""
+"""The part of a pipeline that says what rows mean, what must hold of them and how they are split."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
-from trainer.addresses import secret_in
 from trainer.pipeline.spec import Spec
 
-ColumnType = Literal["string", "integer", "float", "boolean", "date", "datetime"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-def _without_secret(uri: str) -> str:
-    if found := secret_in(uri):
-        raise ValueError(
-            f"holds {found}, which would be kept with every run; take it out of the address and put credentials into "
-            "a connection (for S3 the environment's `aws_connection`, by hand AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY)"
-        )
-    return uri
-
-
-Uri = Annotated[str, AfterValidator(_without_secret)]
-"""A path or an address, without a secret in it."""
-
-
-SampleName = Literal["telco", "housing"]
-
-
-class Source(Spec):
-    """What every source can say about the table that it yields."""
-
-    rename: dict[str, str] = {}
-    """Column names as published, and what they are called from here on."""
-    types: dict[str, ColumnType] = {}
-    """Types of columns (renamed) that must not be guessed; a value that does not fit is an error."""
-    missing: list[str] = []
-    """Texts that mean a missing value, beside the empty one."""
-    sample: SampleName | None = None
-    """The built-in sample that stands in for the data where the environment allows one."""
-
-    @model_validator(mode="after")
-    def _each_its_own_name(self) -> Self:
-        twice = [name for name, times in Counter(self.rename.values()).items() if times > 1]
-        if twice:
-            old = ", ".join(repr(name) for name, new in self.rename.items() if new == twice[0])
-            raise ValueError(f"rename: {old} would all be called {twice[0]!r}; give each its own name")
-        return self
-
-
-class CsvSource(Source):
-    """Rows in a CSV file, by path or address."""
-
-    KIND: Literal["csv"] = "csv"
-    uri: Uri
-    sha256: Sha256 | None = None
-    """The checksum that the file must have, for data that must not change unnoticed."""
-    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
-
-
-class ParquetSource(Source):
-    """Rows in a Parquet file, by path or address."""
-
-    KIND: Literal["parquet"] = "parquet"
-    uri: Uri
-    sha256: Sha256 | None = None
-    """The checksum that the file must have, for data that must not change unnoticed."""
-    columns: list[str] = []
-    """Columns to read, as published; all by default."""
-
-
-class SampleSource(Source):
-    """Rows from a seeded generator: the same number and seed give the same rows everywhere."""
-
-    KIND: Literal["sample"] = "sample"
-    sample: SampleName = "telco"
-    rows: Annotated[int, Field(ge=100)] | None = None
-    """By default as many as the published file has."""
-    seed: int = 42
-    drift: Annotated[float, Field(ge=0)] = 0.0
-    """How far numeric columns are shifted, in standard deviations."""
-
-
-AnySource = Annotated[CsvSource | ParquetSource | SampleSource, Field(discriminator="KIND")]
 
 
 class Columns(Spec):

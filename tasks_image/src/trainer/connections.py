@@ -1,0 +1,67 @@
+"""Airflow's connections as a step sees them: one environment variable each, in Airflow's own form of an address."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from trainer.errors import ConfigurationError
+
+PREFIX = "TRAINER_CONNECTION_"
+EXTRA = "__extra__"
+"""Under this name Airflow puts what it cannot write as parameters of an address."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where a server is, and a login for it; the password is in no text that this gives."""
+
+    name: str
+    host: str
+    port: int | None
+    database: str
+    user: str
+    password: str = field(repr=False)
+    options: dict[str, str] = field(repr=False)
+    """What else the connection says, by name; secrets of a session can be among it."""
+
+
+def variable_of(connection: str) -> str:
+    """The environment variable that a connection is read from.
+
+    >>> variable_of("warehouse")
+    'TRAINER_CONNECTION_WAREHOUSE'
+    """
+    return PREFIX + connection.upper()
+
+
+def read_connection(name: str) -> Connection:
+    """The connection of that name in this process's environment.
+
+    Raises ConfigurationError, without the address, where there is none or it is no address.
+    """
+    variable = variable_of(name)
+    address = os.environ.get(variable, "").strip()
+    if not address:
+        raise ConfigurationError(
+            f"connection {name!r}: the variable {variable} is not set; where steps run locally it comes from the "
+            f"Airflow connection {name!r}, in pods from a Secret (`kubernetes.secrets`), by hand: "
+            f"export {variable}=postgresql://user:password@host:5432/database"
+        )
+    try:
+        parts = urlsplit(address)
+        login, _, host = parts.netloc.rpartition("@")
+        user, _, password = login.partition(":")
+        options = dict(parse_qsl(parts.query))
+        options |= {key: str(value) for key, value in json.loads(options.pop(EXTRA, "{}")).items()}
+        return Connection(
+            name, unquote(parts.hostname or ""), parts.port, unquote(parts.path.strip("/")), unquote(user),
+            unquote(password), options,
+        )  # fmt: skip
+    except ValueError:
+        raise ConfigurationError(
+            f"connection {name!r}: {variable} is no address such as postgresql://user:password@host:5432/database; "
+            "blanks, @, : and / in a user or a password have to be percent-encoded"
+        ) from None

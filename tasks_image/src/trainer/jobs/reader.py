@@ -1,0 +1,63 @@
+"""What every reader does: a source's rows as one typed Parquet file, and where they came from."""
+
+from __future__ import annotations
+
+import tempfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainer.pipeline import Source
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where rows came from.
+
+    >>> Lineage("s3://lake/houses.csv", "csv", datetime(2026, 1, 4, tzinfo=UTC)).kind
+    'csv'
+    """
+
+    source: str
+    kind: str
+    changed_at: datetime
+    """When the source last changed (UTC); now, where nobody can say."""
+    tags: dict[str, str] = field(default_factory=dict)
+    """What the run and the model version are to be found by, such as `dvc.hash`."""
+
+
+class Reader(Source, ABC):
+    """What yields a table: its columns renamed, typed, and the rows that are wanted."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """The source as a person would name it, without a secret."""
+
+    @abstractmethod
+    def write(self, file: Path) -> Lineage:
+        """Write all rows, renamed and typed, as one Parquet file that is not there yet.
+
+        Memory is bounded, whatever the number of rows. What has to be put aside lies beside `file`.
+        Raises DataValidationError where the rows cannot be read as they are, ConfigurationError where the source is
+        named wrongly, TrainerError where another try can help; then what is at `file` is of no use.
+        """
+
+    def read(self) -> pl.DataFrame:
+        """All rows, in memory; raises as `write` does."""
+        return self.read_with_lineage()[0]
+
+    def read_with_lineage(self) -> tuple[pl.DataFrame, Lineage]:
+        """All rows, in memory, and where they came from; raises as `write` does."""
+        import polars as pl
+
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / "rows.parquet"
+            lineage = self.write(file)
+            return pl.read_parquet(file, memory_map=False), lineage

@@ -1,0 +1,186 @@
+"""The part of a pipeline that says where its rows come from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from trainer.addresses import secret_in
+from trainer.pipeline.spec import Spec
+
+ColumnType = Literal["string", "integer", "float", "boolean", "date", "datetime"]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+"""An Airflow connection; a step finds it in the variable `TRAINER_CONNECTION_` and the name in capitals."""
+FileFormat = Literal["csv", "parquet"]
+SampleName = Literal["telco", "housing"]
+FORMATS: dict[str, FileFormat] = {
+    ".csv": "csv", ".csv.gz": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+"""What files hold, by how their names end."""
+
+
+def _without_secret(uri: str) -> str:
+    if found := secret_in(uri):
+        raise ValueError(
+            f"holds {found}, which would be kept with every run; take it out of the address and put credentials into "
+            "a connection (for S3 the environment's `aws_connection`, by hand AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY)"
+        )
+    return uri
+
+
+Uri = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_secret)]
+"""A path or an address, without a secret in it."""
+
+
+class Source(Spec):
+    """What every source can say about the table that it yields."""
+
+    rename: dict[str, str] = {}
+    """Column names as published, and what they are called from here on."""
+    types: dict[str, ColumnType] = {}
+    """Types of columns (renamed) that must not be guessed; a value that does not fit is an error."""
+    missing: list[str] = []
+    """Texts that mean a missing value, beside the empty one."""
+    where: str = ""
+    """Which rows to keep, as a condition in SQL over columns (renamed and typed), such as `tenure > 0`; all by default.
+    """
+    sample: SampleName | None = None
+    """The built-in sample that stands in for the data where the environment allows one."""
+
+    @model_validator(mode="after")
+    def _each_its_own_name(self) -> Self:
+        twice = [name for name, times in Counter(self.rename.values()).items() if times > 1]
+        if twice:
+            old = ", ".join(repr(name) for name, new in self.rename.items() if new == twice[0])
+            raise ValueError(f"rename: {old} would all be called {twice[0]!r}; give each its own name")
+        return self
+
+
+class FileSource(Source):
+    """Rows in files, of which something else says where they are."""
+
+    format: FileFormat | None = None
+    """What the files hold; by default as their names end."""
+    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
+    """Between the fields of a CSV file."""
+    columns: list[str] = []
+    """Columns to read from Parquet files, as published; all by default."""
+
+    def format_of(self, name: str) -> FileFormat:
+        """What a file of that name holds. Raises ValueError where neither the source nor the name says it."""
+        ending = next((ending for ending in FORMATS if name.lower().endswith(ending)), None)
+        if self.format is None and ending is None:
+            raise ValueError(f"{name}: no telling what it holds by its name; say `format: csv` or `format: parquet`")
+        return self.format or FORMATS[str(ending)]
+
+
+class CsvSource(Source):
+    """Rows in CSV files: one file, a folder or a glob, by path or address."""
+
+    KIND: Literal["csv"] = "csv"
+    uri: Uri
+    sha256: Sha256 | None = None
+    """The checksum that the file must have, for data that must not change unnoticed; of one file only."""
+    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
+
+
+class ParquetSource(Source):
+    """Rows in Parquet files: one file, a folder or a glob, by path or address."""
+
+    KIND: Literal["parquet"] = "parquet"
+    uri: Uri
+    sha256: Sha256 | None = None
+    """The checksum that the file must have, for data that must not change unnoticed; of one file only."""
+    columns: list[str] = []
+    """Columns to read, as published; all by default."""
+
+
+class PostgresSource(Source):
+    """Rows of a table, or of a query, in PostgreSQL."""
+
+    KIND: Literal["postgres"] = "postgres"
+    connection: ConnectionName
+    """The Airflow connection with the server's address, database, user and password."""
+    table: Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)?$")] | None = None
+    """`table` or `schema.table`."""
+    query: str | None = None
+    """One SELECT, in place of a table."""
+
+    @model_validator(mode="after")
+    def _table_or_query(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either `table` or `query`")
+        return self
+
+
+def _s3_address(uri: str) -> str:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket or not key:
+        raise ValueError(f"{uri!r} is no address of objects in S3: s3://bucket/key")
+    return uri
+
+
+class S3Source(FileSource):
+    """Rows in objects of S3, or of another store that speaks its protocol."""
+
+    KIND: Literal["s3"] = "s3"
+    uri: Annotated[Uri, AfterValidator(_s3_address)]
+    """`s3://bucket/key`: one object, a prefix that ends with `/`, or a glob."""
+    connection: ConnectionName | None = None
+    """The Airflow connection (AWS) with the credentials; by default the environment's."""
+    endpoint: Uri | None = None
+    """The store's address, where it is not AWS and the connection does not say it."""
+    sha256: Sha256 | None = None
+    """The checksum that the object must have; of one object only."""
+
+
+def _http_address(address: str) -> str:
+    if not address.startswith(("http://", "https://")):
+        raise ValueError(f"{address!r} is no address of a web server: https://host/file.csv")
+    return address
+
+
+class HttpSource(FileSource):
+    """Rows in a file on a web server, pinned by its checksum."""
+
+    KIND: Literal["http"] = "http"
+    address: Annotated[Uri, AfterValidator(_http_address)]
+    sha256: Sha256
+
+
+class DvcSource(FileSource):
+    """Rows in a file or a folder that a Git repository pins with DVC."""
+
+    KIND: Literal["dvc"] = "dvc"
+    repository: Uri
+    """The repository's address or path."""
+    revision: Annotated[str, StringConstraints(min_length=1, max_length=250)] = "main"
+    """A branch, a tag or a commit; each run resolves it once, when it starts."""
+    path: Annotated[str, StringConstraints(min_length=1)]
+    """The file or folder in the repository, as DVC tracks it."""
+    remote: str | None = None
+    """The DVC remote that has the data; by default the repository's own default."""
+    connection: ConnectionName | None = None
+    """The Airflow connection (AWS) with the credentials of the remote; by default the environment's."""
+
+
+class SampleSource(Source):
+    """Rows from a seeded generator: the same number and seed give the same rows everywhere."""
+
+    KIND: Literal["sample"] = "sample"
+    sample: SampleName = "telco"
+    rows: Annotated[int, Field(ge=100)] | None = None
+    """By default as many as the published file has."""
+    seed: int = 42
+    drift: Annotated[float, Field(ge=0)] = 0.0
+    """How far numeric columns are shifted, in standard deviations."""
+
+
+AnySource = Annotated[
+    CsvSource | ParquetSource | PostgresSource | S3Source | HttpSource | DvcSource | SampleSource,
+    Field(discriminator="KIND"),
+]
