@@ -52,7 +52,7 @@ def read_connection(name: str) -> Connection:
         )
     try:
         parts = urlsplit(address)
-        login, _, host = parts.netloc.rpartition("@")
+        login = parts.netloc.rpartition("@")[0]
         user, _, password = login.partition(":")
         options = dict(parse_qsl(parts.query))
         options |= {key: str(value) for key, value in json.loads(options.pop(EXTRA, "{}")).items()}

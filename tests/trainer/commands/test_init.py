@@ -10,7 +10,6 @@ import pytest
 
 from trainer.__main__ import main
 from trainer.commands.init import make_draft, pipeline_name
-from trainer.data.csv_text import likely_separator
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import CsvSource, load_pipeline
 from trainer.run import RunFolder
@@ -117,11 +116,6 @@ def test_the_separator_is_found(separator: str, weird: Path, tmp_path: Path) -> 
     source = load_pipeline(output).source
     assert isinstance(source, CsvSource)
     assert source.separator == separator
-
-
-def test_separators_inside_quotes_do_not_count() -> None:
-    assert likely_separator(b'"rent, cold, monthly";"area, net"\n1;2\n') == ";"
-    assert likely_separator(b"one\n1\n") == ","
 
 
 def test_without_a_folder_of_pipelines_the_draft_needs_a_place(

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import gzip
-import io
+from collections.abc import Callable
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from trainer.data.csv_text import check_header, check_rows, plain_text, why_not
+from trainer.data.csv_text import check_header, likely_separator, plain_file, why_not, without_blank_lines
+from trainer.data.source_files import SourceFile
 from trainer.errors import DataValidationError
+
+Written = Callable[[bytes], SourceFile]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    """Writes a file."""
+
+    def write(content: bytes) -> SourceFile:
+        (tmp_path / "rows").write_bytes(content)
+        return SourceFile("rows.csv", tmp_path / "rows")
+
+    return write
 
 
 @pytest.mark.parametrize("content", [b"a,b\n", b"\xef\xbb\xbfa,b\n", gzip.compress(b"\xef\xbb\xbfa,b\n")])
-def test_what_is_text(content: bytes) -> None:
-    assert plain_text(content, "rows.csv") == b"a,b\n"
+def test_what_is_text(written: Written, tmp_path: Path, content: bytes) -> None:
+    plain = plain_file(written(content), tmp_path)
+    assert plain.name == "rows.csv"
+    assert plain.path.read_text(encoding="utf-8-sig") == "a,b\n"
 
 
 @pytest.mark.parametrize(
@@ -28,9 +45,9 @@ def test_what_is_text(content: bytes) -> None:
     ],
     ids=["cut", "parquet", "zip", "utf-16", "carriage-returns"],
 )
-def test_what_is_no_csv(content: bytes, message: str) -> None:
+def test_what_is_no_csv(written: Written, tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataValidationError, match=message):
-        plain_text(content, "rows.csv")
+        plain_file(written(content), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -43,34 +60,39 @@ def test_what_is_no_csv(content: bytes, message: str) -> None:
     ],
     ids=["separator", "twice", "unnamed", "latin-1"],
 )
-def test_a_header_that_would_be_read_otherwise(header: bytes, message: str) -> None:
+def test_a_header_that_would_be_read_otherwise(written: Written, header: bytes, message: str) -> None:
     with pytest.raises(DataValidationError, match=message):
-        check_header(header + b"1,2,3\n", ",", set(), "rows.csv")
+        check_header(written(header + b"1,2,3\n"), ",", set())
 
 
-def test_a_header_that_is_right() -> None:
-    check_header(b"\na,b\n", ",", set(), "rows.csv")
-    check_header(b"alone\n", ",", set(), "rows.csv")
-    check_header(b",a\n", ",", {""}, "rows.csv")
+def test_a_header_that_is_right(written: Written) -> None:
+    check_header(written(b"\na,b\n"), ",", set())
+    check_header(written(b"\xef\xbb\xbfalone\n"), ",", set())
+    check_header(written(b",a\n"), ",", {""})
 
 
-def read(text: bytes) -> pl.DataFrame:
-    return check_rows(pl.read_csv(io.BytesIO(text)), text, ",", "rows.csv")
+def test_separators_inside_quotes_do_not_count(written: Written) -> None:
+    assert likely_separator(written(b'"rent, cold, monthly";"area, net"\n1;2\n')) == ";"
+    assert likely_separator(written(b"one\n1\n")) == ","
 
 
-def test_short_rows_are_named_by_line_and_five_at_most() -> None:
+def read(file: SourceFile) -> pl.DataFrame:
+    return without_blank_lines(pl.scan_csv(file.path), file, ",").collect()
+
+
+def test_short_rows_are_named_by_line_and_five_at_most(written: Written) -> None:
     text = b'a,b\n"x\ny",1\n' + b"1\n" * 7 + b"2,3\n"
     with pytest.raises(DataValidationError) as refused:
-        read(text)
+        read(written(text))
     assert str(refused.value).startswith(
         "rows.csv: the header has 2 fields, and 7 of 9 rows have not: "
         "line 4 has 1, line 5 has 1, line 6 has 1, line 7 has 1, line 8 has 1; was the file cut off"
     )
 
 
-def test_rows_that_end_in_a_missing_value_stay_and_blank_lines_go() -> None:
-    assert read(b"a,b\n1,\n\n2,3\n\n").to_dict(as_series=False) == {"a": [1, 2], "b": [None, 3]}
-    assert read(b"a\n1\n\n2\n")["a"].to_list() == [1, None, 2]
+def test_rows_that_end_in_a_missing_value_stay_and_blank_lines_go(written: Written) -> None:
+    assert read(written(b"a,b\n1,\n\n2,3\n\n")).to_dict(as_series=False) == {"a": [1, 2], "b": [None, 3]}
+    assert read(written(b"a\n1\n\n2\n"))["a"].to_list() == [1, None, 2]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +108,7 @@ def test_rows_that_end_in_a_missing_value_stay_and_blank_lines_go() -> None:
     ],
     ids=["long", "open-quote", "latin-1", "other"],
 )
-def test_why_a_file_cannot_be_read(text: bytes, message: str) -> None:
-    found = why_not(text, ",", "rows.csv", ValueError("something else\nand advice"))
+def test_why_a_file_cannot_be_read(written: Written, text: bytes, message: str) -> None:
+    found = why_not(written(text), ",", ValueError("something else\nand advice"))
     with pytest.raises(DataValidationError, match=message):
         raise found

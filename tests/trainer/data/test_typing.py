@@ -12,6 +12,10 @@ from trainer.data.typing import apply_types
 from trainer.errors import DataValidationError
 
 
+def typed(frame: pl.DataFrame, types: Any) -> pl.DataFrame:
+    return apply_types(frame.lazy(), types, "table").collect()
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "expected"),
     [
@@ -33,7 +37,7 @@ from trainer.errors import DataValidationError
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_values_get_the_declared_type(kind: Any, values: list[Any], expected: list[Any]) -> None:
-    frame = apply_types(pl.DataFrame({"x": values}), {"x": kind}, "table")
+    frame = typed(pl.DataFrame({"x": values}), {"x": kind})
     assert frame["x"].to_list() == expected
 
 
@@ -53,22 +57,22 @@ def test_values_get_the_declared_type(kind: Any, values: list[Any], expected: li
 def test_values_that_do_not_fit_are_counted_and_shown(kind: Any, values: list[Any], lost: int, example: str) -> None:
     expected = rf"table: column 'x' is declared {kind}, and {lost} of {len(values)} values are not: {example}"
     with pytest.raises(DataValidationError, match=expected):
-        apply_types(pl.DataFrame({"x": values}), {"x": kind}, "table")
+        typed(pl.DataFrame({"x": values}), {"x": kind})
 
 
 def test_five_different_examples_are_shown_at_most() -> None:
     texts = [f"no{number}" for number in range(9) for _ in range(2)]
     with pytest.raises(DataValidationError, match=r"18 of 18 values are not: 'no0', 'no1', 'no2', 'no3', 'no4';"):
-        apply_types(pl.DataFrame({"x": texts}), {"x": "float"}, "table")
+        typed(pl.DataFrame({"x": texts}), {"x": "float"})
 
 
 def test_a_column_that_is_not_there_is_an_error_with_a_suggestion() -> None:
     with pytest.raises(DataValidationError, match=r"table: the column 'tenur' is missing; did you mean 'tenure'\?"):
-        apply_types(pl.DataFrame({"tenure": [1]}), {"tenur": "integer"}, "table")
+        typed(pl.DataFrame({"tenure": [1]}), {"tenur": "integer"})
 
 
 def test_other_columns_stay_as_they_are() -> None:
     frame = pl.DataFrame({"a": ["1"], "b": ["2"]})
-    typed = apply_types(frame, {"a": "integer"}, "table")
-    assert typed.columns == ["a", "b"]
-    assert typed.schema["b"] == pl.String
+    found = typed(frame, {"a": "integer"})
+    assert found.columns == ["a", "b"]
+    assert found.schema["b"] == pl.String

@@ -107,8 +107,6 @@ def test_a_missing_file(kind: type[CsvReader | ParquetReader], tmp_path: Path) -
     reader = kind(uri=(tmp_path / "none").as_uri())
     with pytest.raises(DataValidationError, match=r"none: there is no such file"):
         reader.read()
-    with pytest.raises(DataValidationError, match=r"none: there is no such file"):
-        reader.lineage()
 
 
 def parquet_bytes() -> bytes:
@@ -171,11 +169,6 @@ def test_a_file_with_another_checksum(kind: type[CsvReader | ParquetReader], csv
         kind(uri=str(file), sha256="0" * 64).read()
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(DataValidationError, match="this is a folder, and one file is needed"):
-        CsvReader(uri=tmp_path.as_uri()).read()
-
-
 def test_an_unknown_protocol_is_a_mistake_in_the_configuration() -> None:
     with pytest.raises(ConfigurationError, match="gopher"):
         CsvReader(uri="gopher://host/rows.csv").read()
@@ -198,7 +191,7 @@ def test_the_sample_is_the_same_each_time_and_has_an_address() -> None:
     assert frame.height == 300
     assert frame.equals(reader.read())
     assert frame.schema["TotalCharges"] == pl.Float64
-    assert reader.lineage().source == "sample://telco?rows=300&seed=5&drift=0"
+    assert reader.address == "sample://telco?rows=300&seed=5&drift=0"
     assert not frame.equals(SampleReader(rows=300, seed=6, missing=[" "], types=reader.types).read())
 
 
@@ -207,9 +200,8 @@ def test_s3(s3_bucket: str, csv: Path) -> None:
 
     uri = f"s3://{s3_bucket}/folder/rows.csv"
     fsspec.filesystem("s3").put_file(str(csv), uri)
-    reader = CsvReader(uri=uri, missing=[" ", "n/a"])
-    assert reader.read()["Tenure"].to_list() == [1, None, 3]
-    lineage = reader.lineage()
+    frame, lineage = CsvReader(uri=uri, missing=[" ", "n/a"]).read_with_lineage()
+    assert frame["Tenure"].to_list() == [1, None, 3]
     assert (lineage.source, lineage.kind) == (uri, "csv")
     assert abs(datetime.now(UTC) - lineage.changed_at) < timedelta(minutes=5)
     with pytest.raises(DataValidationError, match="there is no such file"):
@@ -218,9 +210,10 @@ def test_s3(s3_bucket: str, csv: Path) -> None:
 
 def test_http(server: str, csv: Path, caplog: pytest.LogCaptureFixture) -> None:
     reader = CsvReader(uri=f"{server}/rows.csv", missing=[" ", "n/a"])
-    assert reader.read()["Customer ID"].to_list() == ["a", "b", "c"]
     with caplog.at_level(logging.WARNING, logger="trainer"):
-        assert reader.lineage().changed_at.tzinfo is not None
+        frame, lineage = reader.read_with_lineage()
+    assert frame["Customer ID"].to_list() == ["a", "b", "c"]
+    assert lineage.changed_at.tzinfo is not None
     assert "its server does not say when it last changed" in caplog.text
     with pytest.raises(DataValidationError, match="there is no such file"):
         CsvReader(uri=f"{server}/none.csv").read()
@@ -236,7 +229,7 @@ def test_a_server_that_does_not_answer_may_answer_later() -> None:
 def test_the_age_of_a_file_is_known(csv: Path) -> None:
     changed = datetime(2026, 1, 4, 2, 0, tzinfo=UTC)
     os.utime(csv, (changed.timestamp(), changed.timestamp()))
-    assert CsvReader(uri=csv.as_uri()).lineage().changed_at == changed
+    assert CsvReader(uri=csv.as_uri()).read_with_lineage()[1].changed_at == changed
 
 
 @pytest.mark.parametrize(
@@ -250,3 +243,48 @@ def test_the_age_of_a_file_is_known(csv: Path) -> None:
 )
 def test_a_sources_kind_names_its_reader(source: Any, reader: Any) -> None:
     assert reader_for(source) == reader
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_folder_and_a_glob_are_one_table(kind: str, tmp_path: Path) -> None:
+    for name, rows in (("b", [3, 4]), ("a", [1, 2]), ("_other", [9])):
+        frame = pl.DataFrame({"n": rows})
+        frame.write_csv(tmp_path / f"{name}.csv") if kind == "csv" else frame.write_parquet(
+            tmp_path / f"{name}.parquet"
+        )
+    reader: type[CsvReader | ParquetReader] = CsvReader if kind == "csv" else ParquetReader
+    assert reader(uri=str(tmp_path)).read()["n"].to_list() == [1, 2, 3, 4]
+    assert reader(uri=f"{tmp_path.as_uri()}/[ab].{kind}").read()["n"].to_list() == [1, 2, 3, 4]
+    with pytest.raises(DataValidationError, match=r"x\*: there is no file that fits"):
+        reader(uri=f"{tmp_path}/x*").read()
+    with pytest.raises(ConfigurationError, match=r"source.sha256 is of one file, and .* names 2; leave it out"):
+        reader(uri=str(tmp_path), sha256="0" * 64).read()
+
+
+def test_files_of_a_folder_that_differ_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n,y\n1,no\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("n\n1\n", encoding="utf-8")
+    with pytest.raises(
+        DataValidationError, match=r"1 of 2 files do not have the columns of .*a.csv: .*b.csv lacks 'y'"
+    ):
+        CsvReader(uri=str(tmp_path)).read()
+
+
+def test_of_several_parquet_files_the_damaged_one_is_named(tmp_path: Path) -> None:
+    pl.DataFrame({"a": range(100)}).write_parquet(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_bytes(parquet_bytes()[:20] + b"x" * 80 + parquet_bytes()[100:])
+    with pytest.raises(DataValidationError, match=r"b.parquet: cannot be read as Parquet"):
+        ParquetReader(uri=str(tmp_path)).read()
+
+
+def test_a_declared_type_makes_files_alike(tmp_path: Path) -> None:
+    pl.DataFrame({"n": [1]}).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"n": ["2"]}).write_parquet(tmp_path / "b.parquet")
+    with pytest.raises(DataValidationError, match=r"b.parquet: 'n' is String, not Int64; .* under `source.types`"):
+        ParquetReader(uri=str(tmp_path)).read()
+    assert ParquetReader(uri=str(tmp_path), types={"n": "integer"}).read()["n"].to_list() == [1, 2]
+
+
+def test_only_rows_that_are_wanted(csv: Path) -> None:
+    reader = CsvReader(uri=str(csv), missing=[" ", "n/a"], rename=RENAME, where="tenure > 1")
+    assert reader.read()["customer"].to_list() == ["c"]

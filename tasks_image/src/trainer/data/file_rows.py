@@ -1,29 +1,66 @@
-"""Files on this machine as one table: renamed, typed and written as Parquet, a batch at a time."""
+"""Files on this machine as one Parquet file: renamed, typed and joined, a batch of rows at a time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from trainer.data.csv_rows import write_csv_rows
+from trainer.data.one_table import Part, one_table
+from trainer.data.parquet_rows import parquet_rows, refuse_damaged
+from trainer.data.tables import sink_rows
+from trainer.errors import ConfigurationError, DataValidationError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trainer.pipeline.sources import FileSource
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A file of a source on this machine."""
-
-    name: str
-    """What a person knows it by: its address."""
-    path: Path
+    from trainer.data.source_files import SourceFile
+    from trainer.pipeline import FileSource, Source
 
 
 def write_files(files: list[SourceFile], source: FileSource, target: Path) -> None:
     """Write the rows of all files, in their order, to a Parquet file `target`, renamed and typed as `source` says.
 
     Raises DataValidationError where a file is empty or cannot be read, files do not have the same columns, or a value
-    is not of its column's type.
+    is not of its column's type; ConfigurationError where nothing says what the files hold.
     """
-    raise NotImplementedError
+    for file in files:
+        if not file.path.stat().st_size:
+            raise DataValidationError(f"{file.name}: the file is empty (0 bytes); fetch or write it again")
+    try:
+        kinds = {source.format_of(file.name) for file in files}
+    except ValueError as error:
+        raise ConfigurationError(f"source.format: {error}") from None
+    if len(kinds) > 1:
+        raise DataValidationError(f"{files[0].name} and the others hold CSV and Parquet; name only files of one kind")
+    if kinds == {"csv"}:
+        write_csv_files(files, source, source.separator, target)
+    else:
+        write_parquet_files(files, source, source.columns, target)
+
+
+def write_csv_files(files: list[SourceFile], source: Source, separator: str, target: Path) -> None:
+    """Write the rows of CSV files to a Parquet file; raises as `write_files` does."""
+    import polars as pl
+
+    if len(files) == 1:
+        write_csv_rows(files[0], source, separator, target)
+        return
+    parts = []
+    for number, file in enumerate(files):
+        own = target.with_name(f"{target.stem}-{number:05d}.parquet")
+        write_csv_rows(file, source, separator, own)
+        parts.append(Part(file.name, pl.scan_parquet(own)))
+    sink_rows(one_table(parts, guessed=True), target)
+
+
+def write_parquet_files(files: list[SourceFile], source: Source, columns: list[str], target: Path) -> None:
+    """Write the rows of Parquet files to one; raises as `write_files` does."""
+    import polars as pl
+
+    parts = [Part(file.name, parquet_rows(file, source, columns)) for file in files]
+    try:
+        sink_rows(one_table(parts, guessed=False), target)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        for file in files:
+            refuse_damaged(file, error)
+        raise

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.data.csv_text import check_header, likely_separator, plain_text, why_not
-from trainer.data.source_file import read_source
+from trainer.data.csv_text import check_header, likely_separator, plain_file, why_not
+from trainer.data.source_files import find_files, local_files, not_found
 from trainer.jobs.readers import reader_for
 from trainer.pipeline import CsvSource, ParquetSource
+from trainer.pipeline.sources import endings_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.pipeline.data import ColumnType
+    from trainer.data.source_files import SourceFile
+    from trainer.pipeline.sources import ColumnType
 
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "?", "-")
 """Texts that mean a missing value wherever they stand, in any case and with blanks around them."""
@@ -26,11 +30,14 @@ def understand_source(uri: str) -> tuple[CsvSource | ParquetSource, pl.DataFrame
     """A file's source, as a pipeline declares it, and its rows. Raises DataValidationError if it cannot be read."""
     if uri.lower().endswith((".parquet", ".pq")):
         source: CsvSource | ParquetSource = ParquetSource(uri=uri)
-        frame = reader_for(source).read()
-        return source, frame
-    text = plain_text(read_source(uri), uri)
-    separator = likely_separator(text)
-    texts = _read_texts(text, separator, uri)
+        return source, reader_for(source).read()
+    found = find_files(uri, endings_of("csv"))
+    if not found:
+        raise not_found(uri)
+    with tempfile.TemporaryDirectory() as scratch, local_files(found[:1], None, Path(scratch)) as (file,):
+        plain = plain_file(file, Path(scratch))
+        separator = likely_separator(plain)
+        texts = _read_texts(plain, separator)
     missing = _missing_texts(texts)
     types = {name: column_type(texts[name].replace(missing, None)) for name in texts.columns}
     source = CsvSource(uri=uri, separator=separator, missing=missing, types=types)
@@ -53,14 +60,14 @@ def column_type(values: pl.Series) -> ColumnType:
     return "datetime" if texts.str.contains(r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}").all() else "string"
 
 
-def _read_texts(text: bytes, separator: str, uri: str) -> pl.DataFrame:
+def _read_texts(file: SourceFile, separator: str) -> pl.DataFrame:
     import polars as pl
 
-    check_header(text, separator, set(), uri)
+    check_header(file, separator, set())
     try:
-        return pl.read_csv(text, separator=separator, infer_schema=False)
+        return pl.read_csv(file.path, separator=separator, infer_schema=False)
     except pl.exceptions.PolarsError as error:
-        raise why_not(text, separator, uri, error) from error
+        raise why_not(file, separator, error) from error
 
 
 def _missing_texts(texts: pl.DataFrame) -> list[str]:

@@ -8,17 +8,19 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def sample_rows(frame: pl.DataFrame, ratio: float, seed: int, stratify_by: str | None) -> pl.DataFrame:
+def sample_rows(rows: pl.LazyFrame, ratio: float, seed: int, stratify_by: str | None) -> pl.LazyFrame:
     """About `ratio` of the rows, in their order; with `stratify_by`, of each of that column's values (one at least).
 
-    The choice is a seeded shuffle, so equal frames give equal samples.
+    The choice is a seeded shuffle, so equal rows give equal samples. Only the column to stratify by is held in memory.
     """
     import numpy as np
     import polars as pl
 
     if ratio >= 1:
-        return frame
-    order = pl.Series("__rank__", np.random.default_rng(seed).permutation(frame.height))
-    group = pl.col(stratify_by) if stratify_by else pl.lit(0)
+        return rows
+    groups = rows.select(pl.col(stratify_by) if stratify_by else pl.first()).collect(engine="streaming").to_series()
+    order = pl.Series("__rank__", np.random.default_rng(seed).permutation(len(groups)))
+    group = groups if stratify_by else pl.lit(0)
     kept = pl.col("__rank__").rank("ordinal").over(group) <= (pl.len().over(group) * ratio).ceil()
-    return frame.with_columns(order).filter(kept).drop("__rank__")
+    mask = order.to_frame().select(kept.alias("__kept__"))
+    return pl.concat([rows, mask.lazy()], how="horizontal").filter("__kept__").drop("__kept__")

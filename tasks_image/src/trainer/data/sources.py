@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import fsspec
-
-from trainer.errors import ConfigurationError, DataValidationError, TrainerError
-from trainer.pipeline import SampleSource
+from trainer.data.source_files import find_files
+from trainer.errors import ConfigurationError, DataValidationError
+from trainer.pipeline import SampleSource, StoredSource
+from trainer.pipeline.sources import endings_of
 
 if TYPE_CHECKING:
     from trainer.environment import Environment
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SAMPLE_SUFFIX = "-sample"
-HTTP_ABSENT = {404, 410}
-"""The answers of a server that mean that there is no such file."""
 
 
 def settle_source(pipeline: Pipeline, environment: Environment) -> Pipeline:
@@ -31,8 +29,10 @@ def settle_source(pipeline: Pipeline, environment: Environment) -> Pipeline:
     source = pipeline.source
     if isinstance(source, SampleSource):
         return _on_sample(pipeline, source, environment)
+    if not isinstance(source, StoredSource):
+        return pipeline
     uri = absolute_uri(source.uri, environment.data_store)
-    if _exists(uri):
+    if find_files(uri, endings_of(source.KIND)):
         return pipeline.model_copy(update={"source": source.model_copy(update={"uri": uri})})
     if source.sample is None:
         raise DataValidationError(
@@ -64,32 +64,3 @@ def absolute_uri(uri: str, data_store: str) -> str:
     if not data_store:
         raise ConfigurationError(f"source.uri {uri!r} is relative, and the environment names no data store")
     return f"{data_store.rstrip('/')}/{uri}"
-
-
-def is_absent(uri: str, error: FileNotFoundError) -> bool:
-    """Whether there is no such file, and not only no answer: fsspec's HTTP says "not found" whatever went wrong."""
-    if not uri.startswith(("http://", "https://")) or error.__cause__ is None:
-        return True
-    return getattr(error.__cause__, "status", None) in HTTP_ABSENT
-
-
-def refuse_folder(uri: str, info: dict[str, Any]) -> None:
-    """Raise DataValidationError where what a store says of an address is that it is a folder."""
-    if info.get("type") == "directory":
-        raise DataValidationError(f"{uri}: this is a folder, and one file is needed; name it under `source.uri`")
-
-
-def _exists(uri: str) -> bool:
-    try:
-        filesystem, path = fsspec.core.url_to_fs(uri)
-        info = filesystem.info(path)
-    except FileNotFoundError as error:
-        if not is_absent(uri, error):
-            raise TrainerError(f"{uri}: cannot be reached: {error.__cause__}") from error
-        return False
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(f"source.uri {uri!r}: {error}") from error
-    except OSError as error:
-        raise DataValidationError(f"{uri}: cannot be reached: {error}") from error
-    refuse_folder(uri, info)
-    return True

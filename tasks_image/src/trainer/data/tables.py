@@ -13,12 +13,21 @@ if TYPE_CHECKING:
     from trainer.run import RunFolder
 
 DIGEST_CHUNK = 1 << 20
+ROWS_OF_GROUP = 1 << 17
+"""Of one size, however the rows come, so that equal rows give equal bytes."""
+
+
+def sink_rows(rows: pl.LazyFrame, file: Path) -> None:
+    """Write rows as Parquet, a batch at a time, in their order."""
+    rows.sink_parquet(
+        file, compression="zstd", statistics=True, row_group_size=ROWS_OF_GROUP, maintain_order=True, engine="streaming"
+    )
 
 
 def write_table(folder: RunFolder, name: str, frame: pl.DataFrame) -> str:
     """Write a frame as Parquet, atomically; returns the SHA-256 of the file."""
     with folder.staged(name) as file:
-        frame.write_parquet(file, compression="zstd", statistics=True)
+        frame.write_parquet(file, compression="zstd", statistics=True, row_group_size=ROWS_OF_GROUP)
         return file_digest(file)
 
 
@@ -28,6 +37,13 @@ def read_table(folder: RunFolder, name: str, columns: list[str] | None = None) -
 
     with folder.local(name) as file:
         return pl.read_parquet(file, columns=columns)
+
+
+def height_of(file: Path) -> int:
+    """The number of rows of a Parquet file."""
+    import polars as pl
+
+    return int(pl.scan_parquet(file).select(pl.len()).collect().item())
 
 
 def file_digest(file: Path) -> str:

@@ -1,91 +1,131 @@
-"""Giving columns the types that a pipeline declares."""
+"""Giving columns the names and the types that a pipeline declares, a batch of rows at a time."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.moments import to_datetime
 from trainer.errors import DataValidationError
 from trainer.pipeline import did_you_mean
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.pipeline.data import ColumnType
+    from trainer.pipeline.sources import ColumnType
 
 EXAMPLES = 5
 
 
-def apply_types(frame: pl.DataFrame, types: dict[str, ColumnType], name: str) -> pl.DataFrame:
-    """The frame with its columns cast as declared; `name` stands in error messages.
+def apply_names(rows: pl.LazyFrame, rename: dict[str, str], name: str) -> pl.LazyFrame:
+    """The rows with columns renamed; `name` stands in error messages.
 
-    Raises DataValidationError if a column is missing, or holds a value that is not of its type (with column, type,
-    count and up to five examples). A missing value stays missing.
+    Raises DataValidationError where a column to rename is missing, or two would have one name.
     """
-    for column, kind in types.items():
-        if column not in frame.columns:
+    columns = rows.collect_schema().names()
+    absent = [column for column in rename if column not in columns]
+    if absent:
+        raise DataValidationError(
+            f"{name}: columns to rename are missing: {', '.join(absent)}{did_you_mean(absent[0], columns)}; "
+            "mend the data or `source.rename`"
+        )
+    clashing = [new for new in rename.values() if new in columns and new not in rename]
+    if clashing:
+        raise DataValidationError(
+            f"{name}: source.rename gives columns a name that another one has already: {', '.join(clashing)}; "
+            "choose another name, or rename that one too"
+        )
+    return rows.rename(rename) if rename else rows
+
+
+def apply_types(rows: pl.LazyFrame, types: dict[str, ColumnType], name: str) -> pl.LazyFrame:
+    """The rows with columns cast as declared, the very same where all are so already; `name` stands in error messages.
+
+    Looks at all values of the columns that are cast, and raises DataValidationError if a column is missing, or holds
+    a value that is not of its type (with column, type, count and up to five examples). A missing value stays missing.
+    """
+    schema = rows.collect_schema()
+    for column in types:
+        if column not in schema:
             raise DataValidationError(
-                f"{name}: the column {column!r} is missing{did_you_mean(column, frame.columns)}; "
+                f"{name}: the column {column!r} is missing{did_you_mean(column, schema)}; "
                 "mend the data or `source.types`"
             )
-        frame = frame.with_columns(_cast(frame[column], kind, name))
-    return frame
+    wanted = _kinds()
+    casts = {
+        column: _cast(rows, column, schema[column], kind)
+        for column, kind in types.items()
+        if schema[column] != wanted[kind]
+    }
+    if not casts:
+        return rows
+    _refuse_lost(rows, casts, types, name)
+    return rows.with_columns(**casts)
 
 
-def _cast(values: pl.Series, kind: ColumnType, name: str) -> pl.Series:
-    cast = _to_boolean(values) if kind == "boolean" else _plain_cast(values, kind)
-    lost = values.is_not_null() & cast.is_null()
-    if lost.any():
-        found = values.filter(lost).unique(maintain_order=True).head(EXAMPLES).to_list()
-        comma = "the decimal sign has to be a point; " if all(map(_has_decimal_comma, found)) else ""
-        raise DataValidationError(
-            f"{name}: column {values.name!r} is declared {kind}, and {lost.sum()} of {len(values)} values are not: "
-            f"{', '.join(map(repr, found))}; {comma}mend the data, change `source.types`, or list the text under "
-            "`source.missing`"
-        )
-    return cast
+def _kinds() -> dict[ColumnType, pl.DataType | type[pl.DataType]]:
+    import polars as pl
+
+    return {
+        "string": pl.String, "integer": pl.Int64, "float": pl.Float64, "boolean": pl.Boolean, "date": pl.Date,
+        "datetime": pl.Datetime("us"),
+    }  # fmt: skip
+
+
+def _refuse_lost(rows: pl.LazyFrame, casts: dict[str, pl.Expr], types: dict[str, ColumnType], name: str) -> None:
+    import polars as pl
+
+    lost = {column: pl.col(column).is_not_null() & cast.is_null() for column, cast in casts.items()}
+    counts = rows.select(pl.len().alias(""), **{column: which.sum() for column, which in lost.items()})
+    (total, *numbers) = counts.collect(engine="streaming").row(0)
+    for column, number in zip(lost, numbers, strict=True):
+        if number:
+            raise _misfits(rows.filter(lost[column]).select(column), types[column], number, f"{total} values", name)
+
+
+def _misfits(wrong: pl.LazyFrame, kind: str, number: int, of: str, name: str) -> DataValidationError:
+    values = wrong.unique(maintain_order=True).head(EXAMPLES).collect(engine="streaming").to_series()
+    found = values.to_list()
+    comma = "the decimal sign has to be a point; " if all(map(_has_decimal_comma, found)) else ""
+    return DataValidationError(
+        f"{name}: column {values.name!r} is declared {kind}, and {number} of {of} are not: "
+        f"{', '.join(map(repr, found))}; {comma}mend the data, change `source.types`, or list the text under "
+        "`source.missing`"
+    )
 
 
 def _has_decimal_comma(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", value) is not None
 
 
-def _plain_cast(values: pl.Series, kind: ColumnType) -> pl.Series:
+def _cast(rows: pl.LazyFrame, column: str, found: pl.DataType, kind: ColumnType) -> pl.Expr:
+    """The column as of that kind, missing where a value is not."""
     import polars as pl
 
-    if kind in ("date", "datetime") and values.dtype == pl.String:
-        parsed = _to_datetime(values)
-        return parsed.cast(pl.Date) if kind == "date" else parsed
+    values = pl.col(column)
+    if found == pl.String and kind in ("integer", "float"):
+        values = values.str.strip_chars_start(" ")  # as Polars reads numbers in a CSV file
+    if kind == "boolean":
+        return _to_boolean(values)
     if kind == "integer":
-        return _whole(values)
-    target = {"string": pl.String, "float": pl.Float64, "date": pl.Date, "datetime": pl.Datetime}[kind]
-    return values.cast(target, strict=False)
+        return _whole(values, found)
+    if kind in ("date", "datetime") and found == pl.String:
+        values = to_datetime(rows, column)
+    return values.cast(_kinds()[kind] if kind != "datetime" else pl.Datetime, strict=False)
 
 
-def _to_datetime(values: pl.Series) -> pl.Series:
-    import polars as pl
-
-    try:
-        return values.str.to_datetime(strict=False)
-    except pl.exceptions.ComputeError:  # not one value looks like a date
-        return pl.repeat(None, len(values), dtype=pl.Datetime("us"), eager=True).alias(values.name)
-
-
-def _whole(values: pl.Series) -> pl.Series:
+def _whole(values: pl.Expr, found: pl.DataType) -> pl.Expr:
     """Whole numbers; 3.0 is one, 3.5 is not."""
     import polars as pl
 
     numbers = values.cast(pl.Float64, strict=False)
     fraction = (numbers != numbers.round(0)).fill_null(value=False)
-    whole = values.cast(pl.Int64, strict=False) if values.dtype != pl.String else values.str.to_integer(strict=False)
-    whole = whole.fill_null(numbers.cast(pl.Int64, strict=False))
-    return pl.select(pl.when(~pl.lit(fraction)).then(pl.lit(whole))).to_series().alias(values.name)
+    whole = values.str.to_integer(strict=False) if found == pl.String else values.cast(pl.Int64, strict=False)
+    return pl.when(~fraction).then(whole.fill_null(numbers.cast(pl.Int64, strict=False)))
 
 
-def _to_boolean(values: pl.Series) -> pl.Series:
+def _to_boolean(values: pl.Expr) -> pl.Expr:
     import polars as pl
 
     texts = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if values.dtype == pl.Boolean:
-        return values
     return values.cast(pl.String).str.to_lowercase().replace_strict(texts, default=None, return_dtype=pl.Boolean)

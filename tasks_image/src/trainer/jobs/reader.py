@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer.data.selection import keep_rows
 from trainer.pipeline import Source
 
 if TYPE_CHECKING:
@@ -15,11 +17,14 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Lineage:
     """Where rows came from.
 
+    >>> from datetime import UTC, datetime
     >>> Lineage("s3://lake/houses.csv", "csv", datetime(2026, 1, 4, tzinfo=UTC)).kind
     'csv'
     """
@@ -33,7 +38,7 @@ class Lineage:
 
 
 class Reader(Source, ABC):
-    """What yields a table: its columns renamed, typed, and the rows that are wanted."""
+    """What yields a table: its columns renamed and typed, and of its rows those that are wanted."""
 
     @property
     @abstractmethod
@@ -41,13 +46,19 @@ class Reader(Source, ABC):
         """The source as a person would name it, without a secret."""
 
     @abstractmethod
+    def write_rows(self, file: Path) -> Lineage:
+        """Write all rows, renamed and typed, as one Parquet file that is not there yet; the heart of `write`."""
+
     def write(self, file: Path) -> Lineage:
-        """Write all rows, renamed and typed, as one Parquet file that is not there yet.
+        """Write the rows that are wanted, renamed and typed, as one Parquet file that is not there yet.
 
         Memory is bounded, whatever the number of rows. What has to be put aside lies beside `file`.
-        Raises DataValidationError where the rows cannot be read as they are, ConfigurationError where the source is
-        named wrongly, TrainerError where another try can help; then what is at `file` is of no use.
+        Raises DataValidationError where the rows cannot be read as they are or none is left, ConfigurationError where
+        the source is named wrongly, TrainerError where another try can help; then what is at `file` is of no use.
         """
+        lineage = self.write_rows(file)
+        keep_rows(file, self.where, lineage.source)
+        return lineage
 
     def read(self) -> pl.DataFrame:
         """All rows, in memory; raises as `write` does."""

@@ -1,130 +1,71 @@
-"""Readers: a source's rows as one typed table, and where they came from."""
+"""Readers of files and of built-in samples, and which reader a source's KIND names."""
 
 from __future__ import annotations
 
-import io
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+import tempfile
+from abc import abstractmethod
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from trainer.data.csv_text import check_header, check_rows, plain_text, why_not
+from trainer.data.file_rows import write_csv_files, write_parquet_files
+from trainer.data.parquet_rows import blank_to_missing
 from trainer.data.samples import SAMPLES, generate_sample
-from trainer.data.source_file import changed_at, read_source
-from trainer.data.typing import apply_types
-from trainer.errors import DataValidationError
-from trainer.pipeline import AnySource, CsvSource, ParquetSource, SampleSource, Source, did_you_mean
+from trainer.data.source_files import find_files, local_files, not_found
+from trainer.data.tables import sink_rows
+from trainer.data.typing import apply_names, apply_types
+from trainer.errors import ConfigurationError
+from trainer.jobs.reader import Lineage, Reader
+from trainer.pipeline import AnySource, CsvSource, ParquetSource, SampleSource, StoredSource
+from trainer.pipeline.sources import endings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import polars as pl
-
-PARQUET = b"PAR1"
-"""The first and the last bytes of a Parquet file."""
+    from trainer.data.source_files import SourceFile
 
 
-@dataclass(frozen=True)
-class Lineage:
-    """Where rows came from.
+class StoredReader(StoredSource, Reader):
+    """Reads files from any fsspec address: one, those of a folder, or those that fit a glob."""
 
-    >>> Lineage("s3://lake/houses.csv", "csv", datetime(2026, 1, 4, tzinfo=UTC)).kind
-    'csv'
-    """
+    @property
+    def address(self) -> str:
+        return self.uri
 
-    source: str
-    kind: str
-    changed_at: datetime
-
-
-class Reader(Source, ABC):
-    """What yields a table: `read` gives the rows, `lineage` says where they come from."""
-
-    @abstractmethod
-    def read(self) -> pl.DataFrame:
-        """All rows, renamed and typed. Raises DataValidationError where they cannot be read."""
+    def write_rows(self, file: Path) -> Lineage:
+        found = find_files(self.uri, endings_of(self.KIND))
+        if not found:
+            raise not_found(self.uri)
+        if self.sha256 is not None and len(found) > 1:
+            raise ConfigurationError(f"source.sha256 is of one file, and {self.uri} names {len(found)}; leave it out")
+        with (
+            tempfile.TemporaryDirectory(dir=file.parent) as scratch,
+            local_files(found, self.sha256, Path(scratch)) as files,
+        ):
+            self._write_files(files, file)
+        return Lineage(self.uri, self.KIND, max(stored.changed_at() for stored in found))
 
     @abstractmethod
-    def lineage(self) -> Lineage:
-        """The source's address and when it last changed (UTC)."""
-
-    def _named_and_typed(self, frame: pl.DataFrame, name: str) -> pl.DataFrame:
-        absent = [column for column in self.rename if column not in frame.columns]
-        if absent:
-            raise DataValidationError(
-                f"{name}: columns to rename are missing: {', '.join(absent)}{did_you_mean(absent[0], frame.columns)}; "
-                "mend the data or `source.rename`"
-            )
-        clashing = [new for new in self.rename.values() if new in frame.columns and new not in self.rename]
-        if clashing:
-            raise DataValidationError(
-                f"{name}: source.rename gives columns a name that another one has already: {', '.join(clashing)}; "
-                "choose another name, or rename that one too"
-            )
-        return apply_types(frame.rename(self.rename), self.types, name)
+    def _write_files(self, files: list[SourceFile], target: Path) -> None:
+        """Write the rows of files that lie on this machine."""
 
 
-class CsvReader(CsvSource, Reader):
-    """Reads a CSV file from any fsspec address.
+class CsvReader(CsvSource, StoredReader):
+    """Reads CSV files.
 
     >>> CsvReader(uri="file:///data/houses.csv", missing=["NA"]).KIND
     'csv'
     """
 
-    def read(self) -> pl.DataFrame:
-        import polars as pl
-
-        published = {new: old for old, new in self.rename.items()}
-        as_text = {published.get(column, column): pl.String for column in self.types}
-        text = plain_text(read_source(self.uri, self.sha256), self.uri)
-        check_header(text, self.separator, set(self.rename), self.uri)
-        try:
-            frame = pl.read_csv(
-                text,
-                separator=self.separator,
-                null_values=self.missing,
-                schema_overrides=as_text,
-                infer_schema_length=None,
-                try_parse_dates=True,
-            )
-        except pl.exceptions.PolarsError as error:
-            raise why_not(text, self.separator, self.uri, error) from error
-        frame = check_rows(frame, text, self.separator, self.uri)
-        return self._named_and_typed(frame, self.uri)
-
-    def lineage(self) -> Lineage:
-        return Lineage(self.uri, self.KIND, changed_at(self.uri))
+    def _write_files(self, files: list[SourceFile], target: Path) -> None:
+        write_csv_files(files, self, self.separator, target)
 
 
-class ParquetReader(ParquetSource, Reader):
-    """Reads a Parquet file from any fsspec address."""
+class ParquetReader(ParquetSource, StoredReader):
+    """Reads Parquet files."""
 
-    def read(self) -> pl.DataFrame:
-        import polars as pl
-
-        content = read_source(self.uri, self.sha256)
-        try:
-            schema = pl.read_parquet_schema(io.BytesIO(content))
-            self._refuse_absent(schema)
-            frame = pl.read_parquet(io.BytesIO(content), columns=self.columns or None)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            raise DataValidationError(
-                f"{self.uri}: cannot be read as Parquet: {_why_no_parquet(content, error)}"
-            ) from error
-        return self._named_and_typed(_blank_to_missing(frame, self.missing), self.uri)
-
-    def lineage(self) -> Lineage:
-        return Lineage(self.uri, self.KIND, changed_at(self.uri))
-
-    def _refuse_absent(self, schema: Mapping[str, pl.DataType]) -> None:
-        absent = [column for column in self.columns if column not in schema]
-        if absent:
-            raise DataValidationError(
-                f"{self.uri}: columns to read are missing: {', '.join(absent)}{did_you_mean(absent[0], schema)}; "
-                "mend the data or `source.columns`"
-            )
+    def _write_files(self, files: list[SourceFile], target: Path) -> None:
+        write_parquet_files(files, self, self.columns, target)
 
 
 class SampleReader(SampleSource, Reader):
@@ -134,20 +75,19 @@ class SampleReader(SampleSource, Reader):
     1000
     """
 
-    def read(self) -> pl.DataFrame:
-        frame = generate_sample(self.sample, self._rows, self.seed, self.drift)
-        return self._named_and_typed(_blank_to_missing(frame, self.missing), self._address)
+    @property
+    def address(self) -> str:
+        return f"sample://{self.sample}?rows={self._rows}&seed={self.seed}&drift={self.drift:g}"
 
-    def lineage(self) -> Lineage:
-        return Lineage(self._address, self.KIND, datetime.now(UTC))
+    def write_rows(self, file: Path) -> Lineage:
+        rows = generate_sample(self.sample, self._rows, self.seed, self.drift).lazy()
+        named = apply_names(blank_to_missing(rows, self.missing), self.rename, self.address)
+        sink_rows(apply_types(named, self.types, self.address), file)
+        return Lineage(self.address, self.KIND, datetime.now(UTC))
 
     @property
     def _rows(self) -> int:
         return self.rows or SAMPLES[self.sample].published_rows
-
-    @property
-    def _address(self) -> str:
-        return f"sample://{self.sample}?rows={self._rows}&seed={self.seed}&drift={self.drift:g}"
 
 
 AnyReader = Annotated[CsvReader | ParquetReader | SampleReader, Field(discriminator="KIND")]
@@ -159,20 +99,6 @@ READERS: dict[str, type[CsvReader | ParquetReader | SampleReader]] = {
 }
 
 
-def reader_for(source: AnySource) -> CsvReader | ParquetReader | SampleReader:
+def reader_for(source: AnySource) -> Reader:
     """The reader that a source's KIND names."""
     return READERS[source.KIND].model_validate(source.model_dump())
-
-
-def _why_no_parquet(content: bytes, error: BaseException) -> str:
-    if content.startswith(PARQUET) and not content.endswith(PARQUET):
-        return f"it was cut off after {len(content):,} bytes, before its footer; fetch or write it again"
-    return f"{str(error).splitlines()[0]}; fetch or write it again"
-
-
-def _blank_to_missing(frame: pl.DataFrame, missing: list[str]) -> pl.DataFrame:
-    """The frame with the texts that mean a missing value (the empty one too) replaced by missing values."""
-    import polars as pl
-    import polars.selectors as cs
-
-    return frame.with_columns(pl.when(cs.string().is_in(["", *missing])).then(None).otherwise(cs.string()).name.keep())

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
     from mlflow.models.model import ModelInfo
 
+    from trainer.jobs.reader import Lineage
     from trainer.models.fitted import FittedPipeline
 
 logger = logging.getLogger(__name__)
@@ -117,13 +118,15 @@ class TrainingJob(Spec):
             return result
 
     def _run_in(self, run_id: str, client: Any) -> TrainingResult:
+        from trainer.models.lineage import log_dataset
         from trainer.tracking import log_metrics, log_params
 
         with _stage("reading"):
-            inputs, targets = self._read()
+            (inputs, input_lineage), (targets, target_lineage) = self._read()
             parts = parts_of(self.splitter, inputs, None if self.problem == "regression" else targets, self.id)
             raw = inputs.drop([name for name in (*self.exclude, self.id) if name in inputs.columns])
-            self._log_lineage(inputs)
+            log_dataset(input_lineage, "inputs", inputs)
+            log_dataset(target_lineage, "targets")
         with _stage("training"):
             fixed = {"algorithm": self.model.KIND, "seed": self.seed, "device": self.model.device}
             log_params(client, run_id, {**fixed, **self.model.params})
@@ -139,8 +142,10 @@ class TrainingJob(Spec):
             run_id, info.model_id, info.model_uri, fitted.cut_off, metrics, outputs, fitted, registered
         )
 
-    def _read(self) -> tuple[pl.DataFrame, pl.Series]:
-        inputs, targets = self.inputs.read(), self.targets.read()
+    def _read(self) -> tuple[tuple[pl.DataFrame, Lineage], tuple[pl.Series, Lineage]]:
+        """Inputs and targets, each with where they came from."""
+        inputs, input_lineage = self.inputs.read_with_lineage()
+        targets, target_lineage = self.targets.read_with_lineage()
         if self.target not in targets.columns:
             raise DataValidationError(f"targets: no column {self.target!r}; columns: {', '.join(targets.columns)}")
         if inputs.height != targets.height:
@@ -149,13 +154,7 @@ class TrainingJob(Spec):
         if missing:
             raise DataValidationError(f"target {self.target!r} is missing in {missing} of {targets.height} rows")
         logger.info("inputs %s, targets %s", inputs.shape, targets.shape)
-        return inputs, targets[self.target]
-
-    def _log_lineage(self, inputs: pl.DataFrame) -> None:
-        from trainer.models.lineage import log_dataset
-
-        for role, reader in (("inputs", self.inputs), ("targets", self.targets)):
-            log_dataset(reader.lineage(), role, inputs if role == "inputs" else None)
+        return (inputs, input_lineage), (targets[self.target], target_lineage)
 
     def _fit(self, raw: pl.DataFrame, targets: pl.Series, parts: pl.Series) -> FittedPipeline:
         from trainer.models.fitting import fit_pipeline

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.jobs.readers import Lineage
+    from trainer.jobs.reader import Lineage
 
 LONGEST_DIGEST = 36
 

@@ -127,8 +127,7 @@ def _source(pipeline: Pipeline | None, file: str) -> CsvSource | ParquetSource:
     shared = {name: getattr(own, name) for name in ("rename", "types", "missing")} if own else {}
     if PurePath(file).suffix == ".parquet":
         return ParquetSource(uri=file, **shared)
-    separator = {"separator": own.separator} if isinstance(own, CsvSource) else {}
-    return CsvSource(uri=file, **shared, **separator)
+    return CsvSource(uri=file, separator=getattr(own, "separator", ","), **shared)
 
 
 def _refuse_missing_inputs(version: ModelVersion, frame: pl.DataFrame, file: str) -> None:

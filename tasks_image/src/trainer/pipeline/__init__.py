@@ -31,6 +31,7 @@ from trainer.pipeline.sources import (
     S3Source,
     SampleSource,
     Source,
+    StoredSource,
 )
 from trainer.pipeline.spec import Spec
 
@@ -79,6 +80,7 @@ __all__ = [
     "Source",
     "Spec",
     "StepResources",
+    "StoredSource",
     "TimeSplit",
     "Toleration",
     "Tuning",

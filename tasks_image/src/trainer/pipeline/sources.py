@@ -22,6 +22,15 @@ FORMATS: dict[str, FileFormat] = {
 """What files hold, by how their names end."""
 
 
+def endings_of(kind: str) -> tuple[str, ...]:
+    """How the names of files of a format end.
+
+    >>> endings_of("parquet")
+    ('.parquet', '.pq')
+    """
+    return tuple(ending for ending, held in FORMATS.items() if held == kind)
+
+
 def _without_secret(uri: str) -> str:
     if found := secret_in(uri):
         raise ValueError(
@@ -46,10 +55,7 @@ class Source(Spec):
     missing: list[str] = []
     """Texts that mean a missing value, beside the empty one."""
     where: str = ""
-    """Which rows to keep, as a condition in SQL over columns (renamed and typed), such as `tenure > 0`; all by default.
-    """
-    sample: SampleName | None = None
-    """The built-in sample that stands in for the data where the environment allows one."""
+    """The rows to keep, as a condition in SQL over the columns, renamed and typed; all by default."""
 
     @model_validator(mode="after")
     def _each_its_own_name(self) -> Self:
@@ -78,23 +84,28 @@ class FileSource(Source):
         return self.format or FORMATS[str(ending)]
 
 
-class CsvSource(Source):
+class StoredSource(Source):
+    """Rows in files: one file, a folder or a glob, by path or address."""
+
+    KIND: FileFormat
+    uri: Uri
+    sha256: Sha256 | None = None
+    """The checksum that the file must have, for data that must not change unnoticed; of one file only."""
+    sample: SampleName | None = None
+    """The built-in sample that stands in for the data where the environment allows one."""
+
+
+class CsvSource(StoredSource):
     """Rows in CSV files: one file, a folder or a glob, by path or address."""
 
     KIND: Literal["csv"] = "csv"
-    uri: Uri
-    sha256: Sha256 | None = None
-    """The checksum that the file must have, for data that must not change unnoticed; of one file only."""
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
 
 
-class ParquetSource(Source):
+class ParquetSource(StoredSource):
     """Rows in Parquet files: one file, a folder or a glob, by path or address."""
 
     KIND: Literal["parquet"] = "parquet"
-    uri: Uri
-    sha256: Sha256 | None = None
-    """The checksum that the file must have, for data that must not change unnoticed; of one file only."""
     columns: list[str] = []
     """Columns to read, as published; all by default."""
 

@@ -76,6 +76,8 @@ class IngestResult(Result):
     age_days: float
     """Days since the source was last changed."""
     newest_row_age_days: float | None = None
+    tags: dict[str, str] = {}
+    """What else says where the rows came from, such as `dvc.hash`; tags of the run and of the model version."""
 
 
 class CheckResult(BaseModel):

@@ -10,6 +10,8 @@ from trainer.errors import DataValidationError
 from trainer.run.results import IngestResult, StartResult
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
     from trainer.pipeline import Pipeline
@@ -22,52 +24,65 @@ SECONDS_PER_DAY = 86_400
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> IngestResult:
-    """Read, type and sample the rows; write them as one Parquet file with a digest."""
-    from trainer.data.sampling import sample_rows
-    from trainer.data.tables import write_table
+    """Read, type and sample the rows; write them as one Parquet file with a digest, a batch of rows at a time."""
+    import polars as pl
+
+    from trainer.data.tables import file_digest, height_of
     from trainer.jobs.readers import reader_for
 
     start = run.at("start").result(StartResult)
-    reader = reader_for(pipeline.source)
-    lineage = reader.lineage()
-    frame = reader.read()
-    if frame.is_empty():
-        raise DataValidationError(
-            f"{lineage.source}: the table has a header and no rows; nothing can be learned from it"
-        )
-    stratify_by = pipeline.columns.target if pipeline.problem != "regression" else None
-    snapshot = sample_rows(frame, pipeline.run.sample_ratio, pipeline.split.seed, _present(frame, stratify_by))
-    digest = write_table(run, SNAPSHOT, snapshot)
-    logger.info("%s: %d of %d rows, %d columns", lineage.source, snapshot.height, frame.height, snapshot.width)
+    with run.staged(SNAPSHOT) as file:
+        lineage = reader_for(pipeline.source).write(file)
+        in_source = height_of(file)
+        _sample(pipeline, file)
+        rows = height_of(file)
+        columns = pl.read_parquet_schema(file)
+        newest = _newest_row_age(pl.scan_parquet(file), pipeline.columns.time)
+        digest = file_digest(file)
+    logger.info("%s: %d of %d rows, %d columns", lineage.source, rows, in_source, len(columns))
     return IngestResult(
         snapshot=run.uri_of(SNAPSHOT),
         source=lineage.source,
         digest=digest,
-        rows=snapshot.height,
-        rows_in_source=frame.height,
-        columns={name: str(kind) for name, kind in snapshot.schema.items()},
+        rows=rows,
+        rows_in_source=in_source,
+        columns={name: str(kind) for name, kind in columns.items()},
         sample=start.sample,
         age_days=_days_since(lineage.changed_at, "the source was changed"),
-        newest_row_age_days=_newest_row_age(snapshot, pipeline.columns.time),
+        newest_row_age_days=newest,
+        tags=lineage.tags,
     )
 
 
-def _present(frame: pl.DataFrame, column: str | None) -> str | None:
-    """The column, if any; `validate` is what reports a target that is missing."""
-    return column if column in frame.columns else None
+def _sample(pipeline: Pipeline, file: Path) -> None:
+    """Leave in a Parquet file the share of the rows that the run is to have."""
+    import polars as pl
+
+    from trainer.data.sampling import sample_rows
+    from trainer.data.tables import sink_rows
+
+    if pipeline.run.sample_ratio >= 1:
+        return
+    rows = pl.scan_parquet(file)
+    target = pipeline.columns.target
+    is_class = pipeline.problem != "regression" and target in rows.collect_schema()  # `validate` reports one that lacks
+    sampled = file.with_suffix(".sampled")
+    sink_rows(sample_rows(rows, pipeline.run.sample_ratio, pipeline.split.seed, target if is_class else None), sampled)
+    sampled.replace(file)
 
 
-def _newest_row_age(frame: pl.DataFrame, time_column: str | None) -> float | None:
+def _newest_row_age(rows: pl.LazyFrame, time_column: str | None) -> float | None:
     import polars as pl
 
     if time_column is None:
         return None
-    if time_column not in frame.columns or not frame.schema[time_column].is_temporal():
+    schema = rows.collect_schema()
+    if time_column not in schema or not schema[time_column].is_temporal():
         raise DataValidationError(
             f"columns.time: {time_column!r} must be a date or datetime column of the table; "
-            f"declare it under source.types. Columns: {', '.join(frame.columns)}"
+            f"declare it under source.types. Columns: {', '.join(schema)}"
         )
-    newest = frame.select(pl.col(time_column).cast(pl.Datetime("us")).max()).item()
+    newest = rows.select(pl.col(time_column).cast(pl.Datetime("us")).max()).collect(engine="streaming").item()
     return None if newest is None else _days_since(newest.replace(tzinfo=UTC), "the newest row is")
 
 

@@ -48,7 +48,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
         git_commit=tags.get("code.git_commit", ""),
         code_repository=tags.get("code.repository", ""),
         image=environment.image,
-        source=reader_for(settled.source).lineage().source,
+        source=reader_for(settled.source).address,
         sample=settled.source.KIND == "sample",
     )
 
@@ -58,11 +58,13 @@ def _refuse_mistakes(pipeline: Pipeline) -> None:
 
     Expectations are left to `validate`, which is the next to come but one: their library takes seconds to import.
     """
+    from trainer.data.selection import check_condition
     from trainer.jobs.model_checks import check_model
     from trainer.jobs.models import model_for
     from trainer.models.behaviour import check_behaviours
     from trainer.models.features import check_expressions
 
+    check_condition(pipeline.source.where)
     check_expressions(pipeline.features)
     check_behaviours(pipeline.behaviour, pipeline.columns.target)
     for name in pipeline.selected_algorithms:
