@@ -95,7 +95,12 @@ def test_a_kind_that_is_also_a_key_does_not_confuse_the_place() -> None:
             id="like-no-other",
         ),
         pytest.param("source", {"KIND": ["csv"]}, "source.KIND: there is no kind a list", id="not-a-text"),
-        pytest.param("source", {"uri": "a"}, "source.KIND: is required; allowed: csv, dvc, http, parquet, postgres, s3, sample", id="missing"),
+        pytest.param(
+            "source",
+            {"uri": "a"},
+            "source.KIND: is required; allowed: csv, dvc, http, parquet, postgres, s3, sample",
+            id="missing",
+        ),
     ],
 )
 def test_a_wrong_kind_names_its_key_and_the_allowed_kinds(path: str, value: object, expected: str) -> None:
