@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.drift import drift_statistics
 from bench.feature_store import feature_store
 from bench.housing import housing_error
+from bench.ingestion import csv_snapshot
 from bench.parsing import parse_per_pipeline
 from bench.pods import pod_step_overhead
 from bench.resampling import bootstrap
@@ -33,6 +34,7 @@ CATALOGUE = [
     Bench(("parse_per_pipeline",), parse_per_pipeline),
     Bench(("bootstrap",), bootstrap),
     Bench(("drift_statistics",), drift_statistics),
+    Bench(("csv_snapshot",), csv_snapshot),
     Bench(("feature_store_writes", "feature_store_reads"), feature_store),
     Bench(("pod_step_overhead",), pod_step_overhead),
     Bench(("housing_error",), housing_error),
