@@ -19,6 +19,7 @@ import pytest
 
 from tests.postgres import postgres, postgres_database  # noqa: F401  (fixtures)
 from tests.redis_server import redis_server, running_redis  # noqa: F401  (fixtures)
+from tests.web_server import web_file  # noqa: F401  (a fixture)
 from trainer.environment import Environment, variable_name
 from trainer.pipeline import Pipeline, load_pipeline
 

@@ -191,7 +191,7 @@ def test_the_sample_is_the_same_each_time_and_has_an_address() -> None:
     assert frame.height == 300
     assert frame.equals(reader.read())
     assert frame.schema["TotalCharges"] == pl.Float64
-    assert reader.address == "sample://telco?rows=300&seed=5&drift=0"
+    assert reader.location == "sample://telco?rows=300&seed=5&drift=0"
     assert not frame.equals(SampleReader(rows=300, seed=6, missing=[" "], types=reader.types).read())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trainer import logs
 from trainer.data.sources import absolute_uri
 from trainer.environment import read_environment
-from trainer.pipeline import SampleSource, parse_yaml, read_text
+from trainer.pipeline import StoredSource, parse_yaml, read_text
 
 if TYPE_CHECKING:
     import argparse
@@ -41,6 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _placed(reader: AnyReader, data_store: str) -> AnyReader:
     """The reader, its address below the data store where it is relative, as a pipeline's is."""
-    if isinstance(reader, SampleSource):
+    if not isinstance(reader, StoredSource):
         return reader
     return reader.model_copy(update={"uri": absolute_uri(reader.uri, data_store)})

@@ -136,13 +136,12 @@ def _family(values: pl.Series) -> Family:
 
 def _numbers(values: pl.Series) -> Floats:
     """The finite values, ascending."""
-    import numpy as np
     import polars as pl
 
     if values.dtype in (pl.Date, pl.Datetime):
         values = values.dt.epoch("us") / MICROSECONDS_PER_DAY
-    numbers = values.cast(pl.Float64, strict=False).drop_nulls().to_numpy()
-    return np.sort(numbers[np.isfinite(numbers)])
+    numbers = values.cast(pl.Float64, strict=False)
+    return numbers.filter(numbers.is_finite()).sort().to_numpy()
 
 
 def _texts(values: pl.Series) -> pl.Series:

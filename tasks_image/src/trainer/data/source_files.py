@@ -79,13 +79,13 @@ def find_files(uri: str, endings: tuple[str, ...]) -> list[Stored]:
         if info is None:
             globbed = _is_glob(uri) and filesystem.glob(path, detail=True)
             found = sorted(
-                name for name, info in (globbed or {}).items() if info["type"] == "file" and not _hidden(name)
+                name for name, info in (globbed or {}).items() if info["type"] == "file" and not is_hidden(name)
             )
         elif info.get("type") != "directory":
             return [Stored(uri, filesystem, path)]
         else:
             inside = [entry["name"] for entry in filesystem.ls(path, detail=True) if entry["type"] == "file"]
-            found = sorted(name for name in inside if name.lower().endswith(endings) and not _hidden(name))
+            found = sorted(name for name in inside if name.lower().endswith(endings) and not is_hidden(name))
             if not found:
                 raise DataValidationError(
                     f"{uri}: this is a folder, and no file in it ends with {' or '.join(endings)}; name a file, or a "
@@ -199,7 +199,8 @@ def _is_glob(uri: str) -> bool:
     return not uri.startswith(HTTP) and any(sign in uri for sign in "*?[")
 
 
-def _hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a file is called like those that other programs leave beside the data."""
     return name.rpartition("/")[2].startswith(HIDDEN)
 
 

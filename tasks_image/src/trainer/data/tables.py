@@ -46,9 +46,9 @@ def height_of(file: Path) -> int:
     return int(pl.scan_parquet(file).select(pl.len()).collect().item())
 
 
-def file_digest(file: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
+def file_digest(file: Path, kind: str = "sha256") -> str:
+    """The SHA-256 (or another digest) of a file's bytes, in hexadecimal."""
+    digest = hashlib.new(kind, usedforsecurity=False)
     with file.open("rb") as handle:
         while chunk := handle.read(DIGEST_CHUNK):
             digest.update(chunk)

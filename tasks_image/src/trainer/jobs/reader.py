@@ -42,7 +42,7 @@ class Reader(Source, ABC):
 
     @property
     @abstractmethod
-    def address(self) -> str:
+    def location(self) -> str:
         """The source as a person would name it, without a secret."""
 
     @abstractmethod

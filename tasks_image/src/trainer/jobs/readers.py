@@ -17,7 +17,9 @@ from trainer.data.source_files import find_files, local_files, not_found
 from trainer.data.tables import sink_rows
 from trainer.data.typing import apply_names, apply_types
 from trainer.errors import ConfigurationError
+from trainer.jobs.http_reader import HttpReader
 from trainer.jobs.reader import Lineage, Reader
+from trainer.jobs.s3_reader import S3Reader
 from trainer.pipeline import AnySource, CsvSource, ParquetSource, SampleSource, StoredSource
 from trainer.pipeline.sources import endings_of
 
@@ -29,7 +31,7 @@ class StoredReader(StoredSource, Reader):
     """Reads files from any fsspec address: one, those of a folder, or those that fit a glob."""
 
     @property
-    def address(self) -> str:
+    def location(self) -> str:
         return self.uri
 
     def write_rows(self, file: Path) -> Lineage:
@@ -76,25 +78,27 @@ class SampleReader(SampleSource, Reader):
     """
 
     @property
-    def address(self) -> str:
+    def location(self) -> str:
         return f"sample://{self.sample}?rows={self._rows}&seed={self.seed}&drift={self.drift:g}"
 
     def write_rows(self, file: Path) -> Lineage:
         rows = generate_sample(self.sample, self._rows, self.seed, self.drift).lazy()
-        named = apply_names(blank_to_missing(rows, self.missing), self.rename, self.address)
-        sink_rows(apply_types(named, self.types, self.address), file)
-        return Lineage(self.address, self.KIND, datetime.now(UTC))
+        named = apply_names(blank_to_missing(rows, self.missing), self.rename, self.location)
+        sink_rows(apply_types(named, self.types, self.location), file)
+        return Lineage(self.location, self.KIND, datetime.now(UTC))
 
     @property
     def _rows(self) -> int:
         return self.rows or SAMPLES[self.sample].published_rows
 
 
-AnyReader = Annotated[CsvReader | ParquetReader | SampleReader, Field(discriminator="KIND")]
+AnyReader = Annotated[CsvReader | ParquetReader | S3Reader | HttpReader | SampleReader, Field(discriminator="KIND")]
 
-READERS: dict[str, type[CsvReader | ParquetReader | SampleReader]] = {
+READERS: dict[str, type[CsvReader | ParquetReader | S3Reader | HttpReader | SampleReader]] = {
     "csv": CsvReader,
     "parquet": ParquetReader,
+    "s3": S3Reader,
+    "http": HttpReader,
     "sample": SampleReader,
 }
 

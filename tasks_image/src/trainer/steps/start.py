@@ -48,7 +48,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
         git_commit=tags.get("code.git_commit", ""),
         code_repository=tags.get("code.repository", ""),
         image=environment.image,
-        source=reader_for(settled.source).address,
+        source=reader_for(settled.source).location,
         sample=settled.source.KIND == "sample",
     )
 
