@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from urllib.parse import quote
 
@@ -133,6 +134,11 @@ def redis_login() -> tuple[str, str]:
     """User and password for the feature store; without a password there is no login."""
     password = os.environ.get("REDIS_PASSWORD", "").strip()
     return (os.environ.get("REDIS_USERNAME", "").strip(), password) if password else ("", "")
+
+
+def cache_folder() -> Path:
+    """Where what was fetched is kept for later runs of this person, or of this pod's next tries."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trainer"
 
 
 def secrets(environment: Mapping[str, str] = os.environ) -> set[str]:

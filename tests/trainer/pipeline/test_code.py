@@ -79,7 +79,7 @@ def test_folders(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["..", "a/../..", "/etc", "a:b", "a\\b", ".git", "a/.git", "a\nb"])
 def test_folders_outside_or_of_another_meaning_are_refused(path: str) -> None:
-    with pytest.raises(ConfigurationError, match="path: a folder inside the repository is needed"):
+    with pytest.raises(ConfigurationError, match="path: a path inside the repository is needed"):
         code(path=path)
 
 

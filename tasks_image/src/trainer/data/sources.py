@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from trainer.data.dvc_repository import pin_revision
 from trainer.data.source_files import find_files
 from trainer.errors import ConfigurationError, DataValidationError
-from trainer.pipeline import SampleSource, StoredSource
+from trainer.pipeline import DvcSource, SampleSource, StoredSource
 from trainer.pipeline.sources import endings_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def settle_source(pipeline: Pipeline, environment: Environment) -> Pipeline:
     source = pipeline.source
     if isinstance(source, SampleSource):
         return _on_sample(pipeline, source, environment)
+    if isinstance(source, DvcSource):
+        return pipeline.model_copy(update={"source": pin_revision(source)})
     if not isinstance(source, StoredSource):
         return pipeline
     uri = absolute_uri(source.uri, environment.data_store)

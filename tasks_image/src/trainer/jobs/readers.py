@@ -17,6 +17,7 @@ from trainer.data.source_files import find_files, local_files, not_found
 from trainer.data.tables import sink_rows
 from trainer.data.typing import apply_names, apply_types
 from trainer.errors import ConfigurationError
+from trainer.jobs.dvc_reader import DvcReader
 from trainer.jobs.http_reader import HttpReader
 from trainer.jobs.reader import Lineage, Reader
 from trainer.jobs.s3_reader import S3Reader
@@ -92,13 +93,16 @@ class SampleReader(SampleSource, Reader):
         return self.rows or SAMPLES[self.sample].published_rows
 
 
-AnyReader = Annotated[CsvReader | ParquetReader | S3Reader | HttpReader | SampleReader, Field(discriminator="KIND")]
+AnyReader = Annotated[
+    CsvReader | ParquetReader | S3Reader | HttpReader | DvcReader | SampleReader, Field(discriminator="KIND")
+]
 
-READERS: dict[str, type[CsvReader | ParquetReader | S3Reader | HttpReader | SampleReader]] = {
+READERS: dict[str, type[CsvReader | ParquetReader | S3Reader | HttpReader | DvcReader | SampleReader]] = {
     "csv": CsvReader,
     "parquet": ParquetReader,
     "s3": S3Reader,
     "http": HttpReader,
+    "dvc": DvcReader,
     "sample": SampleReader,
 }
 

@@ -48,18 +48,24 @@ def _ref(name: str) -> str:
 def _inside(path: str) -> str:
     parts = path.split("/")
     if path.startswith("/") or ".." in parts or ".git" in parts or re.search(r"[\x00-\x1f\x7f:\\]", path):
-        raise ValueError(f"a folder inside the repository is needed, such as 'src', not {path!r}")
+        raise ValueError(f"a path inside the repository is needed, such as 'src', not {path!r}")
     return path
+
+
+RepositoryAddress = Annotated[str, AfterValidator(_repository)]
+Ref = Annotated[str, StringConstraints(min_length=1, max_length=250), AfterValidator(_ref)]
+InsideRepository = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
 class Code(Spec):
     """A repository whose Python modules the pipeline's estimators come from."""
 
-    repository: Annotated[str, AfterValidator(_repository)]
+    repository: RepositoryAddress
     """Address of a git repository, without a login: https://, http:// or file://."""
-    ref: Annotated[str, StringConstraints(min_length=1, max_length=250), AfterValidator(_ref)] = "main"
+    ref: Ref = "main"
     """A branch, a tag or a commit (all its 40 digits); each run resolves it once, when it starts."""
-    path: Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)] = "."
+    path: InsideRepository = "."
     """The folder inside the repository that Python imports from."""
-    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
+    commit: Commit | None = None
     """The commit that is used; a run's frozen file has it, and one that is given is used whatever `ref` says."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from trainer.addresses import secret_in
+from trainer.pipeline.code import Commit, InsideRepository, Ref, RepositoryAddress
 from trainer.pipeline.spec import Spec
 
 ColumnType = Literal["string", "integer", "float", "boolean", "date", "datetime"]
@@ -167,11 +168,13 @@ class DvcSource(FileSource):
     """Rows in a file or a folder that a Git repository pins with DVC."""
 
     KIND: Literal["dvc"] = "dvc"
-    repository: Uri
-    """The repository's address or path."""
-    revision: Annotated[str, StringConstraints(min_length=1, max_length=250)] = "main"
-    """A branch, a tag or a commit; each run resolves it once, when it starts."""
-    path: Annotated[str, StringConstraints(min_length=1)]
+    repository: RepositoryAddress
+    """Address of a git repository, without a login: https://, http:// or file://."""
+    revision: Ref = "main"
+    """A branch, a tag or a commit (all its 40 digits); each run resolves it once, when it starts."""
+    commit: Commit | None = None
+    """The commit that is read; a run's frozen file has it, and one that is given is read whatever `revision` says."""
+    path: InsideRepository
     """The file or folder in the repository, as DVC tracks it."""
     remote: str | None = None
     """The DVC remote that has the data; by default the repository's own default."""
