@@ -162,7 +162,7 @@ def _whole(source: DvcSource, repository: Repo) -> _Entry:
             f"source.path: {source.repository} has no {source.path!r} at commit {source.commit}"
             f"{did_you_mean(source.path, tracked)}; DVC tracks {', '.join(tracked) or 'nothing'}"
         ) from None
-    if not info.get("isdvc") or not info.get("dvc_info", {}).get("entry"):
+    if not info.get("dvc_info", {}).get("entry"):
         raise DataValidationError(
             f"source.path: {source.path!r} of {source.repository} is tracked by Git and not by DVC, so no hash pins "
             f"it; `dvc add` it, or name one of {', '.join(tracked) or '(DVC tracks nothing)'}"
