@@ -47,7 +47,7 @@ def _refuse_other_values(reference: pl.DataFrame, current: pl.DataFrame) -> None
     from trainer.data.drift_statistics import EMPTY_SHARE, decile_counts
     from trainer.pipeline import Drift
 
-    for found in compare_tables(reference, current, reference.columns, Drift()):
+    for found in compare_tables(reference.lazy(), current.lazy(), reference.columns, Drift()):
         before, now = reference[found.column], current[found.column]
         expected = {}
         if found.kind == "numeric":
@@ -86,7 +86,7 @@ def _ours(reference: pl.DataFrame, current: pl.DataFrame) -> float:
     from trainer.data.drift import compare_tables
     from trainer.pipeline import Drift
 
-    return wall_seconds(lambda: compare_tables(reference, current, reference.columns, Drift()))
+    return wall_seconds(lambda: compare_tables(reference.lazy(), current.lazy(), reference.columns, Drift()))
 
 
 def _evidently(reference: pl.DataFrame, current: pl.DataFrame) -> float:

@@ -62,12 +62,10 @@ def ten_times_the_rows() -> list[Figure]:
     few, many = (_run(rows, STEPS) for rows in (FEW_ROWS, MANY_ROWS))
     shown = ", ".join(f"{one.step} {one.seconds:.0f} s {one.peak_bytes / 2**30:.2f} GiB" for one in many)
     how = f"{', '.join(STEPS)} over {MANY_ROWS:,} rows x 18 columns of Parquet, each in a process of its own ({shown})"
-    seconds = [sum(one.seconds for one in spent) for spent in (many, few)]
+    seconds, reference = (sum(one.seconds for one in spent) for spent in (many, few))
     peak = max(one.peak_bytes for one in many)
     return [
-        Figure(
-            "ten_times_the_rows", *seconds, LONGEST_SECONDS_RATIO, "lower", "s", f"{how}, against {FEW_ROWS:,} rows"
-        ),
+        Figure("ten_times_the_rows", seconds, reference, MOST_TIME, "lower", "s", f"{how}, against {FEW_ROWS:,} rows"),
         Figure(
             "ten_million_rows_memory", peak, MOST_BYTES, 1.0, "lower", "B", f"{how}: the most of any, against 3 GiB"
         ),

@@ -28,7 +28,7 @@ class Drifting:
         datasets = numbers = categories = 0
         for trial in range(first, first + count):
             random = np.random.default_rng([seed, self.reference_rows, self.rows, round(self.shift * 1000), trial])
-            tables = draw_table(random, self.reference_rows), draw_table(random, self.rows, self.shift)
+            tables = (draw_table(random, self.reference_rows).lazy(), draw_table(random, self.rows, self.shift).lazy())
             found = [drift.column for drift in compare_tables(*tables, COLUMNS, limits) if drift.drifted]
             datasets += len(found) / len(COLUMNS) >= limits.share  # as the step detect_drift has it
             numbers += len({*found} & {*NUMBERS})

@@ -20,6 +20,10 @@ NAMES = {
     "housing_error",
     "feature_store_writes",
     "feature_store_reads",
+    "csv_snapshot",
+    "ten_times_the_rows",
+    "ten_million_rows_memory",
+    "ten_million_rows_training",
 }
 
 

@@ -42,7 +42,7 @@ def table(seed: int, shift: float, rows: int = 600) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def drifts() -> list[ColumnDrift]:
-    return compare_tables(table(1, 0), table(2, 2), [*INPUTS, "churn"], LIMITS)
+    return compare_tables(table(1, 0).lazy(), table(2, 2).lazy(), [*INPUTS, "churn"], LIMITS)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def page(drifts: list[ColumnDrift], tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", refuse)
         patch.setattr(socket, "getaddrinfo", refuse)
-        write_drift_report(table(1, 0), table(2, 2), INPUTS, LIMITS, drifts, path)
+        write_drift_report(table(1, 0).lazy(), table(2, 2).lazy(), INPUTS, LIMITS, drifts, path)
     return path.read_text(encoding="utf-8")
 
 
@@ -101,7 +101,7 @@ def test_evidently_shows_the_target_apart(page: str) -> None:
 def test_the_data_set_has_one_verdict(drifts: list[ColumnDrift], tmp_path: Path, share: float, verdict: str) -> None:
     path = tmp_path / "drift.html"
     limits = LIMITS.model_copy(update={"share": share})
-    write_drift_report(table(1, 0), table(2, 2), INPUTS, limits, drifts, path)
+    write_drift_report(table(1, 0).lazy(), table(2, 2).lazy(), INPUTS, limits, drifts, path)
     page = path.read_text(encoding="utf-8")
     assert f"Data drift: {verdict}" in page
     assert ("Dataset Drift is NOT detected" in page) == (verdict == "stable")

@@ -31,22 +31,28 @@ MICROSECONDS_PER_DAY = 86_400_000_000
 
 
 def compare_tables(
-    reference: pl.DataFrame, current: pl.DataFrame, columns: list[str], limits: Drift
+    reference: pl.LazyFrame, current: pl.LazyFrame, columns: list[str], limits: Drift
 ) -> list[ColumnDrift]:
-    """Each of the columns compared over all rows, in the order given.
+    """Each of the columns compared over all rows, in the order given; one at a time is held in memory.
 
     Raises DataValidationError where a table has no rows, or a column is missing on one side or of another type there.
     """
-    for side, frame in (("reference", reference), ("current", current)):
-        if frame.is_empty():
+    for side, rows in (("reference", reference), ("current", current)):
+        if rows.head(1).collect().is_empty():
             raise DataValidationError(f"drift: the {side} table has no rows; there is nothing to compare")
-        missing = [name for name in columns if name not in frame.columns]
+        known = rows.collect_schema().names()
+        missing = [name for name in columns if name not in known]
         if missing:
             raise DataValidationError(
                 f"drift: the {side} table lacks {len(missing)} column(s): {', '.join(map(repr, missing[:5]))}; "
-                f"mend the data, or list them under `columns.exclude`. It has: {', '.join(frame.columns)}"
+                f"mend the data, or list them under `columns.exclude`. It has: {', '.join(known)}"
             )
-    return [compare_column(reference[name], current[name], limits) for name in columns]
+    sides = ((_column(reference, name), _column(current, name)) for name in columns)
+    return [compare_column(*pair, limits) for pair in sides]
+
+
+def _column(rows: pl.LazyFrame, name: str) -> pl.Series:
+    return rows.select(name).collect().to_series()
 
 
 def compare_column(reference: pl.Series, current: pl.Series, limits: Drift) -> ColumnDrift:

@@ -46,8 +46,8 @@ STYLE = """
 
 
 def write_drift_report(
-    reference: pl.DataFrame,
-    current: pl.DataFrame,
+    reference: pl.LazyFrame,
+    current: pl.LazyFrame,
     columns: list[str],
     limits: Drift,
     drifts: list[ColumnDrift],
@@ -59,22 +59,32 @@ def write_drift_report(
     not count for the data set. Evidently computes its own figures on at most `limits.report_rows` rows of each side, a
     seeded choice: Wasserstein for numbers, Jensen-Shannon for categories, each against the threshold of all rows.
     """
-    sides = [_sample(frame, drifts, limits.report_rows) for frame in (reference, current)]
+    import polars as pl
+
+    heights = tuple(int(rows.select(pl.len()).collect().item()) for rows in (reference, current))
+    sides = [
+        _sample(rows, height, drifts, limits.report_rows)
+        for rows, height in zip((reference, current), heights, strict=True)
+    ]
     apart = [drift.column for drift in drifts if drift.column not in columns]
     with _evidently_quiet():
         page = _render(_present_on_both(*sides), columns, apart, limits, drifts)
     head, start, body = page.partition("<body>")
     if not start or "<head>" not in head:
         raise TrainerError("Evidently's report has no <head> or <body>; this version of it does not fit this package")
-    banner = _banner(reference.height, current.height, columns, limits, drifts)
+    banner = _banner(heights[0], heights[1], columns, limits, drifts)
     path.write_text(f"{head.replace('<head>', '<head>' + OFFLINE, 1)}{start}{banner}{body}", encoding="utf-8")
 
 
-def _sample(frame: pl.DataFrame, drifts: list[ColumnDrift], rows: int) -> pd.DataFrame:
+def _sample(rows: pl.LazyFrame, height: int, drifts: list[ColumnDrift], number: int) -> pd.DataFrame:
     """A seeded choice of rows: numeric columns as floats, moments as days since 1970, all others as texts."""
+    import numpy as np
     import pandas as pd
+    import polars as pl
 
-    chosen = frame.sample(n=min(rows, frame.height), seed=SEED)
+    places = np.random.default_rng(SEED).choice(height, size=min(number, height), replace=False)
+    wanted = rows.select(drift.column for drift in drifts).with_row_index("__row__")
+    chosen = wanted.filter(pl.col("__row__").is_in(places.tolist())).collect(engine="streaming")
     return pd.DataFrame({drift.column: _drawable(chosen[drift.column], drift.kind) for drift in drifts})
 
 

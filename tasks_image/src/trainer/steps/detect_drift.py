@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import tempfile
@@ -14,6 +15,8 @@ from trainer.run.results import ColumnDrift, DriftResult, IngestResult
 from trainer.steps.ingest import SNAPSHOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import polars as pl
 
     from trainer.models.registry import Reference
@@ -37,6 +40,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
     Raises DataValidationError where the reference cannot be read, where a column has gone or is of another type, and,
     with `when_drifted: fail`, where the data set has drifted (its files are written before).
     """
+    import polars as pl
+
     from trainer.models.registry import production_reference
 
     run.at("ingest").result(IngestResult)
@@ -44,7 +49,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
     if reference is None:
         logger.info("%s has no production version yet: there is nothing to compare with", pipeline.registry.model)
         return _written(DriftResult(status="no_reference"), run)
-    found = _compare(pipeline, run, _read(reference))
+    with _rows_of(reference) as before, run.at("ingest").local(SNAPSHOT) as snapshot:
+        found = _compare(pipeline, run, before, pl.scan_parquet(snapshot))
     share = sum(drift.drifted for drift in found.columns) / len(found.columns)
     result = DriftResult(
         status="drifted" if share >= pipeline.drift.share else "stable",
@@ -64,13 +70,11 @@ class _Compared:
     target: ColumnDrift
 
 
-def _compare(pipeline: Pipeline, run: RunFolder, reference: pl.DataFrame) -> _Compared:
+def _compare(pipeline: Pipeline, run: RunFolder, reference: pl.LazyFrame, current: pl.LazyFrame) -> _Compared:
     """Compare all columns over all rows, and write the report."""
     from trainer.data.drift import compare_tables
     from trainer.data.drift_report import write_drift_report
-    from trainer.data.tables import read_table
 
-    current = read_table(run.at("ingest"), SNAPSHOT)
     columns = _columns(pipeline, reference, current)
     drifts = compare_tables(reference, current, [*columns, pipeline.columns.target], pipeline.drift)
     with run.staged(REPORT_FILE) as file:
@@ -78,15 +82,16 @@ def _compare(pipeline: Pipeline, run: RunFolder, reference: pl.DataFrame) -> _Co
     return _Compared(drifts[:-1], drifts[-1])
 
 
-def _columns(pipeline: Pipeline, reference: pl.DataFrame, current: pl.DataFrame) -> list[str]:
+def _columns(pipeline: Pipeline, reference: pl.LazyFrame, current: pl.LazyFrame) -> list[str]:
     """The columns to compare: the inputs that the reference has; one that is new has nothing to be compared with.
 
     Else no version with a new column could ever become production; but one that the pipeline does not name would become
     an input that nobody asked for, and is refused. A column that has gone is compared, and so refused.
     """
-    inputs = [name for name in current.columns if name not in pipeline.columns.not_inputs]
-    new = [name for name in inputs if name not in reference.columns]
-    columns = [name for name in reference.columns if name not in pipeline.columns.not_inputs]
+    before, now = reference.collect_schema().names(), current.collect_schema().names()
+    inputs = [name for name in now if name not in pipeline.columns.not_inputs]
+    new = [name for name in inputs if name not in before]
+    columns = [name for name in before if name not in pipeline.columns.not_inputs]
     if not columns:
         raise DataValidationError(
             "drift: the reference has no column to compare: all are the id, the time, the target or excluded; "
@@ -110,8 +115,9 @@ def _refuse_unnamed(new: list[str]) -> None:
         )
 
 
-def _read(reference: Reference) -> pl.DataFrame:
-    """The reference's rows, if the file still is what was registered."""
+@contextlib.contextmanager
+def _rows_of(reference: Reference) -> Iterator[pl.LazyFrame]:
+    """The reference's rows, if the file still is what was registered, for as long as the block lasts."""
     import polars as pl
 
     from trainer.data.tables import file_digest
@@ -129,9 +135,11 @@ def _read(reference: Reference) -> pl.DataFrame:
                 f"registered is {reference.digest}; {TO_MEND}"
             )
         try:
-            return pl.read_parquet(file, memory_map=False)
+            rows = pl.scan_parquet(file)
+            rows.collect_schema()
         except pl.exceptions.PolarsError as error:
             raise DataValidationError(f"{name}: {reference.snapshot} is no Parquet file: {error}; {TO_MEND}") from error
+        yield rows
 
 
 def _fetch(uri: str, file: Path, name: str) -> None:
