@@ -19,7 +19,14 @@ from trainer.pipeline import Check, load_pipeline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trainer.run.results import CheckResult
+
     Tables = dict[str, pl.DataFrame]
+
+
+def run(checks: list[Check], tables: Tables) -> tuple[list[CheckResult], dict[str, Any]]:
+    return run_checks(checks, {name: frame.lazy() for name, frame in tables.items()})
+
 
 CHURN = load_pipeline(Path(__file__).parents[3] / "include" / "pipelines" / "churn.yaml")
 ROWS = 1200
@@ -99,11 +106,26 @@ def check(name: str, *, of: str = "rows", severity: str = "critical", **kwargs: 
 
 
 def test_every_check_of_churn_passes_on_correct_data() -> None:
-    results, own = run_checks(CHURN.validation, good_tables())
+    results, own = run(CHURN.validation, good_tables())
     assert [result.check for result in results] == [check.check for check in CHURN.validation]
     assert [result for result in results if not result.passed] == []
-    assert {name: len(suites) for name, suites in own.items()} == {"rows": 1, "rows_types": 1, "source": 1}
+    evaluated = [result for suites in own.values() for suite in suites for result in suite["results"]]
+    assert {*own} == {"rows", "source"}
+    assert sorted(result["expectation_config"]["meta"]["number"] for result in evaluated) == list(range(len(results)))
     json.dumps(own, allow_nan=False)
+
+
+def test_a_check_of_some_rows_sees_the_columns_of_its_condition() -> None:
+    rows = pl.DataFrame({"a": [1, 2, 3], "b": [1, 1, 0], "c": ["x", "y", "z"]})
+    condition = {"type": "comparison", "column": {"name": "b"}, "operator": "==", "parameter": 1}
+    limits = {"min_value": 2, "max_value": 2, "row_condition": condition}
+    checks = [
+        check("expect_column_max_to_be_between", column="a", **limits),
+        check("expect_table_row_count_to_be_between", **limits),
+        check("expect_table_columns_to_match_ordered_list", column_list=["a", "b", "c"]),
+    ]
+    results, _ = run(checks, {"rows": rows})
+    assert [result.passed for result in results] == [True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +134,7 @@ def test_every_check_of_churn_passes_on_correct_data() -> None:
 def test_each_check_of_churn_fails_where_its_column_is_broken(
     number: int, name: str, change: Callable[[Tables], Tables], unexpected: int
 ) -> None:
-    results, _ = run_checks(CHURN.validation, change(good_tables()))
+    results, _ = run(CHURN.validation, change(good_tables()))
     failed = {position for position, result in enumerate(results) if not result.passed}
     assert failed == {number} | ALSO_BROKEN.get(name, set())
     assert results[number].unexpected == unexpected
@@ -125,9 +147,7 @@ def test_every_check_has_a_case() -> None:
 
 def test_counts_shares_and_examples() -> None:
     rows = pl.DataFrame({"months": [1, 2, 200, 200, 300, 400, 500, 600, 700, None]})
-    (result,), _ = run_checks(
-        [check("expect_column_values_to_be_between", column="months", max_value=120)], {"rows": rows}
-    )
+    (result,), _ = run([check("expect_column_values_to_be_between", column="months", max_value=120)], {"rows": rows})
     assert result.unexpected == 7
     assert result.share == pytest.approx(7 / 9)
     assert result.examples == [200.0, 300.0, 400.0, 500.0, 600.0]
@@ -137,26 +157,26 @@ def test_counts_shares_and_examples() -> None:
 def test_an_unexpected_class_is_seen_in_the_shares() -> None:
     partition = {"values": ["a", "b"], "weights": [0.5, 0.5]}
     kl = check("expect_column_kl_divergence_to_be_less_than", column="kind", partition_object=partition, threshold=0.1)
-    (result,), _ = run_checks([kl], {"rows": pl.DataFrame({"kind": ["a", "b", "c", "a"]})})
+    (result,), _ = run([kl], {"rows": pl.DataFrame({"kind": ["a", "b", "c", "a"]})})
     assert not result.passed
     assert result.observed == {"divergence": "infinite", "a": 0.5, "b": 0.25, "c": 0.25}
 
 
 def test_a_long_list_is_cut_in_the_message() -> None:
     kinds = check("expect_column_values_to_be_in_set", column="kind", value_set=[f"kind {n}" for n in range(500)])
-    (result,), _ = run_checks([kinds], {"rows": pl.DataFrame({"kind": ["x"]})})
+    (result,), _ = run([kinds], {"rows": pl.DataFrame({"kind": ["x"]})})
     assert len(result.message) < 200
 
 
 def test_missing_values_are_named_by_row() -> None:
     rows = pl.DataFrame({"months": [1, None, 3, None]})
-    (result,), _ = run_checks([check("expect_column_values_to_not_be_null", column="months")], {"rows": rows})
+    (result,), _ = run([check("expect_column_values_to_not_be_null", column="months")], {"rows": rows})
     assert (result.unexpected, result.share, result.examples) == (2, 0.5, ["row 2", "row 4"])
 
 
 def test_equal_checks_have_a_result_each() -> None:
     one = check("expect_column_values_to_be_between", column="months", max_value=1)
-    results, _ = run_checks([one, one], {"rows": pl.DataFrame({"months": [1, 2]})})
+    results, _ = run([one, one], {"rows": pl.DataFrame({"months": [1, 2]})})
     assert [result.unexpected for result in results] == [1, 1]
 
 
@@ -173,21 +193,21 @@ def test_equal_checks_have_a_result_each() -> None:
 )
 def test_a_check_of_a_column_that_is_not_there_is_critical(name: str, kwargs: dict[str, Any], severity: str) -> None:
     tables = {"rows": pl.DataFrame({"months": [1], "charges": [2.0]})}
-    (result,), _ = run_checks([check(name, severity=severity, **kwargs)], tables)
+    (result,), _ = run([check(name, severity=severity, **kwargs)], tables)
     assert (result.passed, result.severity) == (False, "critical")
     assert result.message == "column 'nothing' is not in the data; columns: months, charges"
 
 
 def test_a_fact_that_is_not_known_fails() -> None:
     fresh = check("expect_column_values_to_be_between", of="source", column="newest_row_age_days", max_value=3)
-    (result,), _ = run_checks([fresh], {"rows": pl.DataFrame({"a": [1]}), "source": pl.DataFrame({"age_days": [1.0]})})
+    (result,), _ = run([fresh], {"rows": pl.DataFrame({"a": [1]}), "source": pl.DataFrame({"age_days": [1.0]})})
     assert not result.passed
     assert "'newest_row_age_days' is not in what is known about the source" in result.message
 
 
 def test_whether_a_column_exists_keeps_its_severity() -> None:
     tables = {"rows": pl.DataFrame({"months": [1]})}
-    (result,), _ = run_checks([check("expect_column_to_exist", severity="warning", column="nothing")], tables)
+    (result,), _ = run([check("expect_column_to_exist", severity="warning", column="nothing")], tables)
     assert (result.passed, result.severity) == (False, "warning")
 
 
@@ -210,7 +230,7 @@ def test_what_raises_inside_has_failed_and_leaves_the_others_alone(
 ) -> None:
     others = check("expect_column_values_to_not_be_null", column="text")
     bad = check(name, **kwargs)
-    results, own = run_checks([others, bad, others], {"rows": pl.DataFrame({"text": ["a", "b"]})})
+    results, own = run([others, bad, others], {"rows": pl.DataFrame({"text": ["a", "b"]})})
     assert [result.passed for result in results] == [True, False, True]
     assert re.match(f"it could not be evaluated: .*({message})", results[1].message)
     json.dumps(own, allow_nan=False)
@@ -241,7 +261,7 @@ def test_type_names(values: list[Any], kind: Any, name: str) -> None:
         check("expect_column_values_to_be_in_type_list", column="a", type_list=others),
         check("expect_column_values_to_be_of_type", column="a", type_=name),
     ]
-    results, _ = run_checks(checks, tables)
+    results, _ = run(checks, tables)
     assert [result.passed for result in results] == [True, False, True]
 
 
@@ -249,7 +269,7 @@ def test_type_names(values: list[Any], kind: Any, name: str) -> None:
 def test_dates_have_one_type(kind: Any) -> None:
     tables = {"rows": pl.DataFrame({"day": pl.Series(["2024-01-01", None]).str.to_date().cast(kind)})}
     checks = [check("expect_column_values_to_be_in_type_list", column="day", type_list=["datetime64[us]"])]
-    assert run_checks(checks, tables)[0][0].passed
+    assert run(checks, tables)[0][0].passed
 
 
 @pytest.mark.parametrize(
@@ -274,7 +294,7 @@ def test_dates_have_one_type(kind: Any) -> None:
 )
 def test_whole_numbers_and_flags_with_missing_values(name: str, kwargs: dict[str, Any], passes: bool) -> None:
     rows = pl.DataFrame({"whole": [1, None, 3], "zero": [0, 0, 0], "flag": [True, None, False]})
-    (result,), own = run_checks([check(name, **kwargs)], {"rows": rows})
+    (result,), own = run([check(name, **kwargs)], {"rows": rows})
     assert result.passed is passes
     assert "evaluated" not in result.message
     json.dumps(own, allow_nan=False)
@@ -283,7 +303,7 @@ def test_whole_numbers_and_flags_with_missing_values(name: str, kwargs: dict[str
 def test_only_some_rows() -> None:
     condition = {"type": "comparison", "column": {"name": "months"}, "operator": ">", "parameter": 1}
     some = check("expect_column_values_to_be_between", column="charges", min_value=5, row_condition=condition)
-    (result,), _ = run_checks([some], {"rows": pl.DataFrame({"months": [1, 2, 3], "charges": [1, 9, 4]})})
+    (result,), _ = run([some], {"rows": pl.DataFrame({"months": [1, 2, 3], "charges": [1, 9, 4]})})
     assert (result.unexpected, result.share) == (1, 0.5)
 
 
@@ -333,7 +353,7 @@ def test_a_wrong_check_is_refused_without_data(name: str, kwargs: dict[str, Any]
         check_checks([check(name, **kwargs)])
     assert str(refused.value).startswith(f"validation, check 1 ({name}): ")
     with pytest.raises(ConfigurationError, match=message):
-        run_checks([check(name, **kwargs)], {"rows": pl.DataFrame({"a": [1]})})
+        run([check(name, **kwargs)], {"rows": pl.DataFrame({"a": [1]})})
 
 
 def test_every_mistake_is_told_at_once() -> None:
@@ -347,7 +367,7 @@ def test_the_checks_of_churn_are_sound() -> None:
 
 
 def test_no_checks_no_results() -> None:
-    assert run_checks([], {}) == ([], {})
+    assert run([], {}) == ([], {})
 
 
 def test_nothing_is_printed_logged_or_left_behind(
@@ -356,7 +376,7 @@ def test_nothing_is_printed_logged_or_left_behind(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     caplog.set_level(logging.INFO)
-    run_checks(CHURN.validation, put("tenure", "text", count=1200)(good_tables()))
+    run(CHURN.validation, put("tenure", "text", count=1200)(good_tables()))
     printed = capfd.readouterr()
     assert printed.out + printed.err == ""
     assert caplog.records == []

@@ -32,8 +32,8 @@ def rows() -> pl.DataFrame:
     ids=["missing", "no-numbers", "infinite"],
 )
 def test_what_no_model_can_use(churn: Pipeline, rows: pl.DataFrame, values: list[float | None], message: str) -> None:
-    assert unusable_inputs(churn, rows) == []
-    (found,) = unusable_inputs(churn, rows.with_columns(x=pl.Series(values)))
+    assert unusable_inputs(churn, rows.lazy()) == []
+    (found,) = unusable_inputs(churn, rows.with_columns(x=pl.Series(values)).lazy())
     assert found.startswith(message)
 
 
@@ -43,6 +43,6 @@ def test_what_no_model_can_use(churn: Pipeline, rows: pl.DataFrame, values: list
     ids=["numbers", "texts", "booleans", "a-text-is-missing", "two-values"],
 )  # fmt: skip
 def test_what_tells_a_model_nothing(churn: Pipeline, rows: pl.DataFrame, values: list[object], constant: bool) -> None:
-    found = constant_inputs(churn, rows.with_columns(x=pl.Series(values)))
+    found = constant_inputs(churn, rows.with_columns(x=pl.Series(values)).lazy())
     assert [(check.column, check.severity, check.passed) for check in found] == [("x", "warning", False)] * constant
     assert all(check.message.startswith("all 4 rows have one value") for check in found)

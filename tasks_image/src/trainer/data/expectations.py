@@ -10,6 +10,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.check_parts import ABOUT_COLUMNS, as_pandas, numbers_by_part
 from trainer.data.check_results import absent_result, check_result, columns_of, plain
 from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 50}
 """Enough unexpected values to find five that differ."""
 
-ABOUT_COLUMNS = ("expect_table_", "expect_column_to_exist")
-"""Expectations for which an absent column is a finding, not a mistake."""
-TYPE_CHECKS = ("expect_column_values_to_be_in_type_list", "expect_column_values_to_be_of_type")
-TYPES = "_types"
 
 NOT_FROM_A_FILE = {"batch_id", "condition_parser"}
 LIMITS = {
@@ -40,9 +37,10 @@ LIMITS = {
 """Arguments without which Great Expectations passes anything; beside these, a `…_to_be_between` needs an end."""
 
 
-def run_checks(checks: list[Check], tables: dict[str, pl.DataFrame]) -> tuple[list[CheckResult], dict[str, Any]]:
+def run_checks(checks: list[Check], tables: dict[str, pl.LazyFrame]) -> tuple[list[CheckResult], dict[str, Any]]:
     """What each check found, in the order given, and Great Expectations' own results by table.
 
+    Checks of the same columns are run together, and only these columns are held in memory meanwhile.
     `tables` holds `rows` and `source` (see Check.of). A check of a column that is not there has failed and is critical
     whatever it declares; one that Great Expectations cannot evaluate has failed. Raises ConfigurationError where a
     check is wrong in itself.
@@ -50,16 +48,18 @@ def run_checks(checks: list[Check], tables: dict[str, pl.DataFrame]) -> tuple[li
     if not checks:
         return [], {}
     expectations = _expectations(checks)
-    absent = {number: _absent_columns(check, tables[check.of]) for number, check in enumerate(checks)}
+    present = {name: rows.collect_schema().names() for name, rows in tables.items()}
+    absent = {number: _absent_columns(check, present[check.of]) for number, check in enumerate(checks)}
     evaluated: dict[int, dict[str, Any]] = {}
-    own: dict[str, Any] = {}
-    for table, numbers in _numbers_by_table(checks, absent).items():
-        frame = _to_pandas(table, tables, [checks[number] for number in numbers])
-        own[table] = _validate(table, frame, [expectations[number] for number in numbers])
-        found = [result for suite in own[table] for result in suite["results"]]
+    own: dict[str, list[dict[str, Any]]] = {}
+    for part, numbers in numbers_by_part(checks, absent).items():
+        frame = as_pandas(tables[part.table], part)
+        suites = _validate(part.table, frame, [expectations[number] for number in numbers])
+        own.setdefault(part.table, []).extend(suites)
+        found = [result for suite in suites for result in suite["results"]]
         evaluated |= {result["expectation_config"]["meta"]["number"]: result for result in found}
     results = [
-        absent_result(check, absent[number], tables[check.of].columns)
+        absent_result(check, absent[number], present[check.of])
         if absent[number]
         else check_result(check, evaluated[number])
         for number, check in enumerate(checks)
@@ -137,39 +137,10 @@ def _reasons(error: Exception) -> str:
     return "; ".join(msg if key == "__root__" else f"{key}: {msg}" for key, msg in sorted(first.items()))
 
 
-def _numbers_by_table(checks: list[Check], absent: dict[int, list[str]]) -> dict[str, list[int]]:
-    by_table: dict[str, list[int]] = {}
-    for number, check in enumerate(checks):
-        if not absent[number]:
-            by_table.setdefault(check.of + (TYPES if check.check in TYPE_CHECKS else ""), []).append(number)
-    return by_table
-
-
-def _absent_columns(check: Check, frame: pl.DataFrame) -> list[str]:
+def _absent_columns(check: Check, present: list[str]) -> list[str]:
     if check.check.startswith(ABOUT_COLUMNS):
         return []
-    return [column for column in columns_of(check) if column not in frame.columns]
-
-
-def _to_pandas(table: str, tables: dict[str, pl.DataFrame], checks: list[Check]) -> pd.DataFrame:
-    """A table as Great Expectations gets it: integers with missing values become floats, other types stay.
-
-    Pandas' nullable integers would keep their type but make comparisons of two columns fail. So types are judged on a
-    table of their own, in which missing integers and booleans are filled: only the type is looked at there.
-    """
-    import polars as pl
-    import polars.selectors as cs
-
-    frame = tables[table.removesuffix(TYPES)]
-    if table.endswith(TYPES):
-        frame = frame.select(list(dict.fromkeys(column for check in checks for column in columns_of(check))))
-        frame = frame.with_columns(cs.integer().fill_null(0), cs.boolean().fill_null(value=False))
-    return frame.with_columns(
-        (cs.categorical() | cs.enum()).cast(pl.String),
-        cs.decimal().cast(pl.Float64),
-        cs.date().cast(pl.Datetime("us")),
-        cs.datetime().dt.cast_time_unit("us"),
-    ).to_pandas()
+    return [column for column in columns_of(check) if column not in present]
 
 
 def _validate(name: str, frame: pd.DataFrame, expectations: list[Any]) -> list[dict[str, Any]]:

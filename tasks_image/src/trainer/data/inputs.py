@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trainer.data.tables import column_of
 from trainer.run.results import CheckResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import polars as pl
 
     from trainer.pipeline import Pipeline
@@ -15,7 +18,7 @@ EXAMPLES = 5
 CONSTANT = "input_is_not_constant"
 
 
-def unusable_inputs(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
+def unusable_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[str]:
     """Inputs without any value, and inputs with infinite ones, as lines for a person."""
     mistakes = []
     for values in _inputs(pipeline, rows):
@@ -33,7 +36,7 @@ def unusable_inputs(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
     return mistakes
 
 
-def constant_inputs(pipeline: Pipeline, rows: pl.DataFrame) -> list[CheckResult]:
+def constant_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[CheckResult]:
     """A warning for each input that has one value only: a model learns nothing from it."""
     found = []
     for values in _inputs(pipeline, rows):
@@ -52,7 +55,8 @@ def constant_inputs(pipeline: Pipeline, rows: pl.DataFrame) -> list[CheckResult]
     return found
 
 
-def _inputs(pipeline: Pipeline, rows: pl.DataFrame) -> list[pl.Series]:
-    """The columns that the model gets; what is no number counts as missing."""
-    columns = [rows[name] for name in rows.columns if name not in pipeline.columns.not_inputs]
-    return [values.fill_nan(None) if values.dtype.is_float() else values for values in columns]
+def _inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> Iterator[pl.Series]:
+    """The columns that the model gets, one at a time; what is no number counts as missing."""
+    for name in rows.collect_schema().names():
+        if name not in pipeline.columns.not_inputs:
+            yield column_of(rows, name)

@@ -39,6 +39,12 @@ def read_table(folder: RunFolder, name: str, columns: list[str] | None = None) -
         return pl.read_parquet(file, columns=columns)
 
 
+def column_of(rows: pl.LazyFrame, name: str) -> pl.Series:
+    """The values of a column, alone in memory; what is no number counts as missing."""
+    values = rows.select(name).collect().to_series()
+    return values.fill_nan(None) if values.dtype.is_float() else values
+
+
 def height_of(file: Path) -> int:
     """The number of rows of a Parquet file."""
     import polars as pl

@@ -31,20 +31,22 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
 
     Raises DataValidationError where the target or the id cannot be used, or a critical check has failed.
     """
+    import polars as pl
+
     from trainer.data.expectations import run_checks
     from trainer.data.inputs import constant_inputs
-    from trainer.data.tables import read_table
     from trainer.data.validation_report import render_validation_report
 
     ingest = run.at("ingest").result(IngestResult)
-    rows = read_table(run.at("ingest"), SNAPSHOT)
-    _refuse_unusable(pipeline, rows, ingest.source)
     if not pipeline.validation:
         logger.warning(
             "no checks: pipeline %s lists none under `validation`, so nothing is known of its data", pipeline.name
         )
-    results, own = run_checks(pipeline.validation, {"rows": rows, "source": _source_facts(ingest)})
-    results += constant_inputs(pipeline, rows)
+    with run.at("ingest").local(SNAPSHOT) as file:
+        rows = pl.scan_parquet(file)
+        _refuse_unusable(pipeline, rows, ingest.source)
+        results, own = run_checks(pipeline.validation, {"rows": rows, "source": _source_facts(ingest).lazy()})
+        results += constant_inputs(pipeline, rows)
     checks = [result.model_dump(mode="json") for result in results]
     run.write_json(RESULTS, {"checks": checks, "great_expectations": own})
     report = run.write_text(REPORT, render_validation_report(pipeline.name, results, _facts(ingest)))
@@ -110,38 +112,41 @@ def _line(result: CheckResult) -> str:
     return f"{parts[0]}: {'; '.join(parts[1:]) or 'failed'}".replace("\n", " ")
 
 
-def _refuse_unusable(pipeline: Pipeline, rows: pl.DataFrame, source: str) -> None:
+def _refuse_unusable(pipeline: Pipeline, rows: pl.LazyFrame, source: str) -> None:
     """What no pipeline can do without, whatever its checks say."""
     from trainer.data.inputs import unusable_inputs
 
+    present = rows.collect_schema().names()
     mistakes = [
-        *_id_mistakes(pipeline, rows),
-        *_exclude_mistakes(pipeline, rows),
-        *_target_mistakes(pipeline, rows),
+        *_id_mistakes(pipeline, present),
+        *_exclude_mistakes(pipeline, present),
+        *_target_mistakes(pipeline, rows, present),
         *unusable_inputs(pipeline, rows),
     ]
     if mistakes:
         raise DataValidationError("\n".join(f"{source}: {mistake}" for mistake in mistakes))
 
 
-def _id_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
+def _id_mistakes(pipeline: Pipeline, present: list[str]) -> list[str]:
     name = pipeline.columns.id
-    if name is None or name in rows.columns:
+    if name is None or name in present:
         return []
-    return [f"columns.id: there is no column {name!r}{did_you_mean(name, rows.columns)}"]
+    return [f"columns.id: there is no column {name!r}{did_you_mean(name, present)}"]
 
 
-def _exclude_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
+def _exclude_mistakes(pipeline: Pipeline, present: list[str]) -> list[str]:
     """A slip of the pen in here would let in what must not be an input."""
-    absent = [name for name in pipeline.columns.exclude if name not in rows.columns]
-    return [f"columns.exclude: there is no column {name!r}{did_you_mean(name, rows.columns)}" for name in absent]
+    absent = [name for name in pipeline.columns.exclude if name not in present]
+    return [f"columns.exclude: there is no column {name!r}{did_you_mean(name, present)}" for name in absent]
 
 
-def _target_mistakes(pipeline: Pipeline, rows: pl.DataFrame) -> list[str]:
+def _target_mistakes(pipeline: Pipeline, rows: pl.LazyFrame, present: list[str]) -> list[str]:
+    from trainer.data.tables import column_of
+
     name = pipeline.columns.target
-    if name not in rows.columns:
-        return [f"columns.target: there is no column {name!r}{did_you_mean(name, rows.columns)}"]
-    target = rows[name].fill_nan(None) if rows.schema[name].is_float() else rows[name]
+    if name not in present:
+        return [f"columns.target: there is no column {name!r}{did_you_mean(name, present)}"]
+    target = column_of(rows, name)
     mistakes = []
     if target.null_count():
         mistakes.append(
