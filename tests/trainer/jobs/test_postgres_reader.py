@@ -259,7 +259,7 @@ def test_the_address_says_what_was_read_without_the_login(
     assert (lineage.source, lineage.kind) == (f"{place}/customers", "postgres")
     assert datetime.now(UTC) - lineage.changed_at < timedelta(minutes=1)
     one, same, other = (
-        PostgresReader(connection="warehouse", query=query).address for query in ("SELECT 1", "SELECT 1;", "SELECT 2")
+        PostgresReader(connection="warehouse", query=query).location for query in ("SELECT 1", "SELECT 1;", "SELECT 2")
     )
     assert one == same
     assert one != other
@@ -296,6 +296,7 @@ def test_what_others_write_meanwhile_is_not_read(warehouse: Warehouse) -> None:
     warehouse.fill()
 
     def change(_process: int) -> None:
+        assert PASSWORD not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
         warehouse.execute("DELETE FROM many WHERE n > 95000")
         warehouse.execute("UPDATE many SET filler = '' WHERE n > 90000")
         warehouse.execute("INSERT INTO many VALUES (100001, '')")
@@ -321,7 +322,7 @@ import resource, sys
 from pathlib import Path
 from trainer.jobs.postgres_reader import PostgresReader
 reader = PostgresReader(connection="warehouse", query=sys.argv[1])
-reader._fetch(Path(sys.argv[2]), reader.address)
+reader._fetch(Path(sys.argv[2]), reader.location)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

@@ -47,7 +47,7 @@ class PostgresReader(PostgresSource, Reader):
     """
 
     @property
-    def address(self) -> str:
+    def location(self) -> str:
         connection = read_connection(self.connection)
         database = f"postgresql://{place_of(connection)}/{quote(connection.database, safe='')}"
         if self.table is not None:
@@ -65,7 +65,7 @@ class PostgresReader(PostgresSource, Reader):
         """Write all rows. No database says when a table has last changed: the rows are as they are now."""
         import polars as pl
 
-        address, now = self.address, datetime.now(UTC)
+        address, now = self.location, datetime.now(UTC)
         with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
             raw = Path(scratch) / "raw.parquet"
             self._fetch(raw, address)
