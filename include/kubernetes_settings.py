@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from trainer.connections import is_connection
 from trainer.environment import is_secret_name
 from trainer.pipeline import Memory, ResourceName, Resources, Spec, StepResources, Toleration, did_you_mean
 
@@ -90,7 +91,7 @@ class Kubernetes(Spec):
     @field_validator("variables")
     @classmethod
     def _without_secrets(cls, value: dict[str, str]) -> dict[str, str]:
-        if named := [name for name in value if is_secret_name(name)]:
+        if named := [name for name in value if is_secret_name(name) or is_connection(name)]:
             raise ValueError(f"{', '.join(named)}: a secret belongs under `secrets`, by the name and key of a Secret")
         return value
 

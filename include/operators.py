@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
+from include.connections import login_of
 from include.settings import credentials, inherited_environment, load_settings, step_environment
 from include.steps import INTERRUPTED, AnyResult, StepOperator, log_line
+from trainer.connections import is_connection
 from trainer.environment import secrets
+from trainer.errors import ConfigurationError
 from trainer.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ class LocalStepOperator(StepOperator):
         folder = self.opened()
         try:
             exit_code = self._run_commands(self._environment(context))
+        except ConfigurationError as error:
+            failure = self.own_failure(error.exit_code, type(error).__name__, str(error))
+            self.raise_failure(self.kept(failure, folder), folder)
         except KeyboardInterrupt:
             StepOperator.interrupted = True
             self.raise_exit(INTERRUPTED, folder)
@@ -58,9 +64,10 @@ class LocalStepOperator(StepOperator):
 
     def _run_commands(self, environment: dict[str, str]) -> int:
         """Fetch the pipeline's own code, where it has some, then run the step; the first exit code that is not 0."""
+        of_checkout = {name: value for name, value in environment.items() if not is_connection(name)}
         with self._code_folder() as code:
             own = {} if code is None else {"TRAINER_CODE": str(code)}
-            if code is not None and (failed := self._run_to_end(self.checkout_command, {**environment, **own})):
+            if code is not None and (failed := self._run_to_end(self.checkout_command, {**of_checkout, **own})):
                 return failed
             if code is not None:
                 path = [str(code / str(self.code_path)), environment.get("PYTHONPATH")]
@@ -83,7 +90,8 @@ class LocalStepOperator(StepOperator):
             "PYTHONUNBUFFERED": "1",
             STOP_WITH_PARENT: "1",
         }
-        return {**inherited_environment(), **step_environment(settings), **credentials(settings), **own}
+        logins = {**credentials(settings), **login_of(self.connection)}
+        return {**inherited_environment(), **step_environment(settings), **logins, **own}
 
     def _run_to_end(self, command: list[str], environment: dict[str, str]) -> int:
         # stdin stays open for as long as this process lives: its end tells the child that nobody waits for it any more.

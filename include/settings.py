@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from include.kubernetes_settings import Kubernetes
 from trainer.addresses import secret_in
+from trainer.connections import is_connection
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Spec, did_you_mean, parse_yaml, read_text, validate
 
@@ -248,8 +249,10 @@ def _connection(name: str) -> Any:
 
 
 def inherited_environment() -> dict[str, str]:
-    """This process's environment without Airflow's own configuration and connections: a step needs neither."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    """This process's environment without Airflow's own configuration, and without connections: a step has its own."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW") and not is_connection(name)
+    }
 
 
 def ui_environment(port: int, mlflow_ui: str) -> dict[str, str]:

@@ -48,6 +48,7 @@ class StepOperator(BaseOperator):
     :param parameters: run parameters as JSON (templated; `start` alone takes them)
     :param pipeline: the pipeline's YAML (`start` alone takes it)
     :param needs_start: skip where the step `start` did not get to its end
+    :param connection: the Airflow connection of the pipeline's source, for the steps that need it
     :param code_path: the folder inside the pipeline's repository that goes onto Python's path; None: it has none
     """
 
@@ -70,6 +71,7 @@ class StepOperator(BaseOperator):
         parameters: str = "",
         pipeline: str = "",
         needs_start: bool = False,
+        connection: str | None = None,
         code_path: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -83,6 +85,7 @@ class StepOperator(BaseOperator):
         self.parameters = parameters
         self.pipeline = pipeline
         self.needs_start = needs_start
+        self.connection = connection
         self.code_path = code_path
 
     @property

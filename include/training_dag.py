@@ -11,6 +11,7 @@ from airflow.sdk import DAG, TaskGroup, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from include import alerts
+from include.connections import connection_of
 from include.operators import LocalStepOperator
 from include.pods.placement import check_placements, placement_of
 from include.run_form import PARAMETERS, chooses, run_form
@@ -81,8 +82,8 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
         step = partial(_step, _operator_of(pipeline, settings), run=run, code_path=_code_path(pipeline))
 
-        start = step("start", parameters=PARAMETERS, pipeline=text)
-        ingest = step("ingest")
+        start = step("start", parameters=PARAMETERS, pipeline=text, connection=connection_of(pipeline, "start"))
+        ingest = step("ingest", connection=connection_of(pipeline, "ingest"))
         validate = step("validate")
         detect_drift = step("detect_drift")
         engineer_features = step("engineer_features")

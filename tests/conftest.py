@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.postgres import postgres, postgres_database  # noqa: F401  (fixtures)
+from tests.postgres import postgres, postgres_database, warehouse  # noqa: F401  (fixtures)
 from tests.redis_server import redis_server, running_redis  # noqa: F401  (fixtures)
 from tests.web_server import web_file  # noqa: F401  (a fixture)
 from trainer.environment import Environment, variable_name

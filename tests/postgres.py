@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pwd
@@ -11,8 +12,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy
@@ -26,6 +31,7 @@ SETTINGS = (
     "shared_buffers=16MB",
 )
 PATIENCE_SECONDS = 60
+LOCK = 7
 _numbers = itertools.count(1)
 
 
@@ -70,11 +76,7 @@ class Postgres:
                 [str(self._programs / "postgres"), "-D", str(self._data), *address, *settings],
                 user=self._user, cwd=self._data, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not self._answers():
-            assert self._process.poll() is None, self._log.read_text(encoding="utf-8")
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        self.wait_until_it_answers()
 
     def stop(self) -> None:
         """Stop the server at once, cutting off all that are connected."""
@@ -90,21 +92,88 @@ class Postgres:
     def create_database(self) -> str:
         """An empty database; returns its address, which has neither user nor password in it."""
         name = f"studies_{next(_numbers)}"
-        self._execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name}")
         return f"postgresql://127.0.0.1:{self.port}/{name}"
 
     def _answers(self) -> bool:
         try:
-            self._execute("SELECT 1")
+            self.execute("SELECT 1")
         except sqlalchemy.exc.OperationalError:
             return False
         return True
 
-    def _execute(self, statement: str) -> None:
-        url = sqlalchemy.URL.create("postgresql+psycopg2", USER, PASSWORD, "127.0.0.1", self.port, "postgres")
-        engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    def url(self, database: str) -> sqlalchemy.URL:
+        return sqlalchemy.URL.create("postgresql+psycopg2", USER, PASSWORD, "127.0.0.1", self.port, database)
+
+    def wait_until_it_answers(self) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not self._answers():
+            assert self._process is not None
+            assert self._process.poll() is None, self._log.read_text(encoding="utf-8")
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def execute(self, statement: str, database: str = "postgres") -> list[Any]:
+        """Run a statement, as it stands; returns the rows that it gives."""
+        engine = sqlalchemy.create_engine(
+            self.url(database), isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool
+        )
         with engine.connect() as connection:
-            connection.execute(sqlalchemy.text(statement))
+            done = connection.exec_driver_sql(statement)
+            return list(done.all()) if done.returns_rows else []
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A database with rows to learn from, which is reached by the connection `warehouse`."""
+
+    server: Postgres
+    database: str
+
+    def execute(self, statement: str) -> list[Any]:
+        return self.server.execute(statement, self.database)
+
+    def uri(self, user: str = USER, password: str = PASSWORD, **changes: Any) -> str:
+        """The connection as Airflow writes it."""
+        where = {"host": "127.0.0.1", "port": self.server.port, "database": self.database, **changes}
+        return (
+            f"postgres://{quote(user)}:{quote(password, safe='')}@{where['host']}:{where['port']}/{where['database']}"
+        )
+
+    def empty(self) -> None:
+        """Leave nothing in it; making a database takes longer."""
+        for (name,) in self.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'"):
+            self.execute(f'DROP SCHEMA "{name}" CASCADE')
+        self.execute("CREATE SCHEMA public")
+        self.execute("GRANT ALL ON SCHEMA public TO PUBLIC")
+
+    def fill(self) -> None:
+        """The table `many`, of more than one batch, and the view `held` of it, which stops to give rows near its end."""
+        self.execute(
+            "CREATE TABLE many AS SELECT n, repeat(md5(n::text), 8) AS filler FROM generate_series(1, 100000) n"
+        )
+        stop = f"CASE WHEN n = 90000 THEN pg_advisory_xact_lock_shared({LOCK})::text END AS stop"
+        self.execute(f"CREATE VIEW held AS SELECT n, filler, {stop} FROM many")  # noqa: S608
+
+    @contextlib.contextmanager
+    def in_the_middle(self, act: Callable[[int], Any]) -> Iterator[None]:
+        """While the block reads `held`, do something in the middle: `act` gets the number of the server's process."""
+        url = self.server.url(self.database)
+        engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+        with engine.connect() as holder, ThreadPoolExecutor(1) as pool:
+            holder.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK})")
+            acted = pool.submit(self._act_once_it_waits, holder, act)
+            yield
+            acted.result()
+
+    def _act_once_it_waits(self, holder: sqlalchemy.Connection, act: Callable[[int], Any]) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not (waiting := self.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        act(waiting[0][0])
+        with contextlib.suppress(sqlalchemy.exc.OperationalError):  # the server may be gone by now
+            holder.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK})")
 
 
 def _programs() -> Path | None:
@@ -136,3 +205,19 @@ def postgres_database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> It
     yield postgres.create_database()
     if not postgres.is_running:
         postgres.start()
+
+
+@pytest.fixture
+def warehouse(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
+    """An empty database, and the connection `warehouse` to it in the environment; libpq's own variables lead nowhere."""
+    if not postgres.execute("SELECT FROM pg_database WHERE datname = 'warehouse'"):
+        postgres.execute("CREATE DATABASE warehouse")
+    made = Warehouse(postgres, "warehouse")
+    for variable in ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"):
+        monkeypatch.setenv(variable, "9")
+    monkeypatch.setenv("TRAINER_CONNECTION_WAREHOUSE", made.uri())
+    yield made
+    if not postgres.is_running:
+        postgres.start()
+    postgres.wait_until_it_answers()
+    made.empty()

@@ -15,7 +15,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 TRAINER = PROJECT / "tasks_image" / "src" / "trainer"
 LIGHT_OF_TRAINER = (
-    "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.environment",
+    "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.connections", "trainer.environment",
     "trainer.redaction", "trainer.colour", "trainer.ending", "trainer.figures",
 )  # fmt: skip
 FORBIDDEN_OF_AIRFLOW = ("airflow.models", "airflow.settings", "airflow.utils.session")

@@ -89,7 +89,7 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
         path = {"PYTHONPATH": f"{manifest.CODE}/{self.code_path}"} if with_code else {}
         self.env_vars = [
             one
-            for one in manifest.variables_of(settings, self.placement, {**variables, **path})
+            for one in manifest.variables_of(settings, self.placement, {**variables, **path}, self.connection)
             if one.name not in manifest.REPOSITORY_LOGIN  # which only the one that clones needs
         ]
         self.init_containers = []

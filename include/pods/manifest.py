@@ -9,6 +9,7 @@ from airflow.providers.cncf.kubernetes.backcompat.backwards_compat_converters im
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client import models as k8s
 
+from include.connections import is_anothers
 from include.settings import step_environment
 from trainer.pipeline import amount
 
@@ -30,8 +31,13 @@ MANAGED_BY = {"app.kubernetes.io/managed-by": "training-pipelines"}
 """The label that all our pods bear."""
 
 
-def variables_of(settings: Settings, placement: Placement, own: dict[str, str]) -> list[k8s.V1EnvVar]:
-    """The environment variables of a step's container: what is said openly, and references to what is not."""
+def variables_of(
+    settings: Settings, placement: Placement, own: dict[str, str], connection: str | None = None
+) -> list[k8s.V1EnvVar]:
+    """The environment variables of a step's container: what is said openly, and references to what is not.
+
+    Of the connections of sources it gets the one that is named, and no other.
+    """
     cluster = settings.kubernetes
     cores = amount(str(placement.resources.cpu))
     threads = str(max(1, math.floor(cores)))
@@ -47,7 +53,7 @@ def variables_of(settings: Settings, placement: Placement, own: dict[str, str]) 
         "PYTHONUNBUFFERED": "1",
         **own,
     }
-    referred = {**_from_secrets(cluster), **_from_config_map(cluster)}
+    referred = {**_from_secrets(cluster, connection), **_from_config_map(cluster)}
     spoken = {name: value for name, value in said.items() if value and name not in referred}
     return [
         *(k8s.V1EnvVar(name=name, value=literal(value)) for name, value in spoken.items()),
@@ -60,10 +66,11 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _from_secrets(cluster: Kubernetes) -> dict[str, k8s.V1EnvVarSource]:
+def _from_secrets(cluster: Kubernetes, connection: str | None) -> dict[str, k8s.V1EnvVarSource]:
     return {
         name: k8s.V1EnvVarSource(secret_key_ref=k8s.V1SecretKeySelector(name=secret.name, key=secret.key))
         for name, secret in cluster.secrets.items()
+        if not is_anothers(name, connection)
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from include.connections import check_connection
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Resources, did_you_mean
 from trainer.run.steps import PER_ALGORITHM, STEPS
@@ -72,6 +73,10 @@ def check_placements(pipeline: Pipeline, settings: Settings, file: str) -> None:
 
 
 def _mistakes(pipeline: Pipeline, settings: Settings) -> Iterator[str]:
+    try:
+        check_connection(pipeline, settings)
+    except ConfigurationError as error:
+        yield str(error)
     for step in STEPS:
         for algorithm in pipeline.algorithms if step in PER_ALGORITHM else ("",):
             if step not in IN_AIRFLOW:

@@ -30,8 +30,13 @@ def secret_in(address: str) -> str:
         return "a password"
     if at and parts.scheme in _BY_HTTP:
         return "a user name or a token"
-    named = [key for key, value in parse_qsl(parts.query) if value and _KEY.fullmatch(key)]
+    named = [key for key, value in parse_qsl(parts.query) if value and is_sensitive(key)]
     return f"a secret ({named[0]})" if named else ""
+
+
+def is_sensitive(key: str) -> bool:
+    """Whether a parameter of this name holds what nobody else may see."""
+    return _KEY.fullmatch(key) is not None
 
 
 def without_login(address: str) -> tuple[str, str, str]:

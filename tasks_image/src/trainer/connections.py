@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from trainer.addresses import is_sensitive, without_login
 from trainer.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 PREFIX = "TRAINER_CONNECTION_"
 EXTRA = "__extra__"
@@ -37,6 +42,11 @@ def variable_of(connection: str) -> str:
     return PREFIX + connection.upper()
 
 
+def is_connection(variable: str) -> bool:
+    """Whether an environment variable of this name holds a connection."""
+    return variable.startswith(PREFIX)
+
+
 def read_connection(name: str) -> Connection:
     """The connection of that name in this process's environment.
 
@@ -52,16 +62,32 @@ def read_connection(name: str) -> Connection:
         )
     try:
         parts = urlsplit(address)
-        login = parts.netloc.rpartition("@")[0]
-        user, _, password = login.partition(":")
-        options = dict(parse_qsl(parts.query))
-        options |= {key: str(value) for key, value in json.loads(options.pop(EXTRA, "{}")).items()}
-        return Connection(
-            name, unquote(parts.hostname or ""), parts.port, unquote(parts.path.strip("/")), unquote(user),
-            unquote(password), options,
-        )  # fmt: skip
-    except ValueError:
+        _, user, password = without_login(address)
+        database = unquote(parts.path.strip("/"))
+        return Connection(name, unquote(parts.hostname or ""), parts.port, database, user, password, _options(parts))
+    except (ValueError, AttributeError):
         raise ConfigurationError(
             f"connection {name!r}: {variable} is no address such as postgresql://user:password@host:5432/database; "
             "blanks, @, : and / in a user or a password have to be percent-encoded"
         ) from None
+
+
+def _options(parts: SplitResult) -> dict[str, str]:
+    options = dict(parse_qsl(parts.query))
+    return options | {key: str(value) for key, value in json.loads(options.pop(EXTRA, "{}")).items()}
+
+
+def secrets_of(address: str) -> set[str]:
+    """What in a connection nobody else may see, each as it stands in its address and as it is meant.
+
+    >>> sorted(secrets_of("postgresql://anna:p%40ss@host/db?sslmode=require"))
+    ['p%40ss', 'p@ss']
+    """
+    try:
+        parts = urlsplit(address.strip())
+        options = _options(parts)
+    except (ValueError, AttributeError):  # nobody knows what of it is a secret
+        return {address.strip()}
+    written = parts.netloc.rpartition("@")[0].partition(":")[2]
+    meant = {unquote(written), *(value for key, value in options.items() if is_sensitive(key))}
+    return {text for one in meant if one for text in (one, quote(one, safe=""), quote(one))} | {written} - {""}

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from trainer.addresses import secret_in, without_login
+from trainer.connections import is_connection, secrets_of
 from trainer.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -142,10 +143,12 @@ def cache_folder() -> Path:
 
 
 def secrets(environment: Mapping[str, str] = os.environ) -> set[str]:
-    """The secrets in a process's environment: variables named as such, and the passwords in addresses."""
+    """The secrets in a process's environment: variables named as such, connections', and the passwords in addresses."""
     found = set()
     for name, value in environment.items():
-        if is_secret_name(name):
+        if is_connection(name):
+            found |= secrets_of(value)
+        elif is_secret_name(name):
             found.add(value)
         elif "://" in value and "@" in value:
             found |= _passwords(value)

@@ -140,3 +140,13 @@ def test_memory_that_ran_out_gives_the_next_pod_more(operator: Operator, run: Ru
     assert container["resources"]["limits"]["memory"] == "8192Mi"
     assert container["resources"]["requests"]["memory"] == "8192Mi"
     assert manifest(operator("tune", "logistic"))["spec"]["containers"][0]["resources"]["limits"]["memory"] == "4Gi"
+
+
+def test_a_sources_connection_is_for_the_steps_that_need_it(operator: Operator, cluster_environment: Describe) -> None:
+    names = ("TRAINER_CONNECTION_WAREHOUSE", "TRAINER_CONNECTION_LAKE")
+    cluster_environment(secrets={name: {"name": "sources", "key": name[-4:].lower()} for name in names})
+    pod = manifest(operator("ingest", connection="warehouse", code_path="src"))
+    given = {name: value for name, value in variables(pod).items() if name.startswith("TRAINER_CONNECTION_")}
+    assert given == {"TRAINER_CONNECTION_WAREHOUSE": {"secretKeyRef": {"name": "sources", "key": "ouse"}}}
+    for other in (variables(pod, "checkout"), variables(manifest(operator("validate")))):
+        assert [name for name in other if name.startswith("TRAINER_CONNECTION_")] == []

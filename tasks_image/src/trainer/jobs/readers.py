@@ -19,6 +19,7 @@ from trainer.data.typing import apply_names, apply_types
 from trainer.errors import ConfigurationError
 from trainer.jobs.dvc_reader import DvcReader
 from trainer.jobs.http_reader import HttpReader
+from trainer.jobs.postgres_reader import PostgresReader
 from trainer.jobs.reader import Lineage, Reader
 from trainer.jobs.s3_reader import S3Reader
 from trainer.pipeline import AnySource, CsvSource, ParquetSource, SampleSource, StoredSource
@@ -94,12 +95,16 @@ class SampleReader(SampleSource, Reader):
 
 
 AnyReader = Annotated[
-    CsvReader | ParquetReader | S3Reader | HttpReader | DvcReader | SampleReader, Field(discriminator="KIND")
+    CsvReader | ParquetReader | PostgresReader | S3Reader | HttpReader | DvcReader | SampleReader,
+    Field(discriminator="KIND"),
 ]
 
-READERS: dict[str, type[CsvReader | ParquetReader | S3Reader | HttpReader | DvcReader | SampleReader]] = {
+READERS: dict[
+    str, type[CsvReader | ParquetReader | PostgresReader | S3Reader | HttpReader | DvcReader | SampleReader]
+] = {
     "csv": CsvReader,
     "parquet": ParquetReader,
+    "postgres": PostgresReader,
     "s3": S3Reader,
     "http": HttpReader,
     "dvc": DvcReader,

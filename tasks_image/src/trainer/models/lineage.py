@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from trainer.jobs.reader import Lineage
 
 LONGEST_DIGEST = 36
+GIVEN_AS = {"sample": "generator", "postgres": "database"}
+"""By kind of source, what MLflow, which has no class for its address, is told that it is."""
 
 
 def log_dataset(lineage: Lineage, context: str, frame: pl.DataFrame | None = None, digest: str | None = None) -> None:
@@ -20,8 +22,8 @@ def log_dataset(lineage: Lineage, context: str, frame: pl.DataFrame | None = Non
 
     from trainer.tracking import ignored_warning
 
-    if lineage.kind == "sample":
-        source = mlflow.data.code_dataset_source.CodeDatasetSource({"generator": lineage.source})
+    if lineage.kind in GIVEN_AS:
+        source = mlflow.data.code_dataset_source.CodeDatasetSource({GIVEN_AS[lineage.kind]: lineage.source})
     else:
         with ignored_warning("The specified dataset source can be interpreted in multiple ways"):
             source = resolve_dataset_source(lineage.source)

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.postgres_server import CONNECTION
 from trainer.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,15 +27,6 @@ DRIVER = "postgresql+psycopg2"
 """The one that is installed; by a plain `postgresql://`, SQLAlchemy means another."""
 ENGINE = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 2}
 """A step uses a connection at a time, and a server has few; one that has died between two trials is replaced."""
-CONNECTION = {
-    "application_name": "trainer",
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
-"""libpq's: a server that is gone without a word is noticed within a minute or so."""
 SESSION = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "60s"}
 """The server's: a process that is frozen, or whose machine is gone, must not hold a study's lock for hours."""
 TABLES_LOCK = 0x0_7261_696E_6572

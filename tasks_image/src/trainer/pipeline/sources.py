@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Annotated, Literal, Self
 
@@ -111,6 +112,13 @@ class ParquetSource(StoredSource):
     """Columns to read, as published; all by default."""
 
 
+def _one_select(query: str) -> str:
+    text = re.sub(r"^(\s|\(|--.*\n|/\*(.|\n)*?\*/)+", "", query)
+    if not re.match(r"(select|with)\b", text, re.IGNORECASE):
+        raise ValueError(f"{query[:40]!r} is no SELECT, which alone is read")
+    return query
+
+
 class PostgresSource(Source):
     """Rows of a table, or of a query, in PostgreSQL."""
 
@@ -118,9 +126,9 @@ class PostgresSource(Source):
     connection: ConnectionName
     """The Airflow connection with the server's address, database, user and password."""
     table: Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)?$")] | None = None
-    """`table` or `schema.table`."""
-    query: str | None = None
-    """One SELECT, in place of a table."""
+    """`table` or `schema.table`; capitals count."""
+    query: Annotated[str, AfterValidator(_one_select)] | None = None
+    """One SELECT, in place of a table; with ORDER BY, equal rows give a snapshot of the same digest."""
 
     @model_validator(mode="after")
     def _table_or_query(self) -> Self:
