@@ -118,7 +118,7 @@ def test_every_check_of_churn_passes_on_correct_data() -> None:
 def test_a_check_of_some_rows_sees_the_columns_of_its_condition() -> None:
     rows = pl.DataFrame({"a": [1, 2, 3], "b": [1, 1, 0], "c": ["x", "y", "z"]})
     condition = {"type": "comparison", "column": {"name": "b"}, "operator": "==", "parameter": 1}
-    limits = {"min_value": 2, "max_value": 2, "row_condition": condition}
+    limits: dict[str, Any] = {"min_value": 2, "max_value": 2, "row_condition": condition}
     checks = [
         check("expect_column_max_to_be_between", column="a", **limits),
         check("expect_table_row_count_to_be_between", **limits),
