@@ -7,15 +7,15 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy
+
+from tests.server import free_port, wait_for
 
 USER, PASSWORD = "trainer", "kept-from-logs"
 SETTINGS = (
@@ -29,12 +29,6 @@ PATIENCE_SECONDS = 60
 _numbers = itertools.count(1)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Postgres:
     """A server that can be stopped and started; its user and password come from PGUSER and PGPASSWORD, as in a pod."""
 
@@ -43,7 +37,7 @@ class Postgres:
         self._data = home / "data"
         self._log = home / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self._make(home)
 
     def _make(self, home: Path) -> None:
@@ -70,11 +64,7 @@ class Postgres:
                 [str(self._programs / "postgres"), "-D", str(self._data), *address, *settings],
                 user=self._user, cwd=self._data, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not self._answers():
-            assert self._process.poll() is None, self._log.read_text(encoding="utf-8")
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_for(self._answers, self._process, self._log)
 
     def stop(self) -> None:
         """Stop the server at once, cutting off all that are connected."""
