@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from trainer.run.production import fall_back
+from trainer.run.production import PUBLISH_AGAIN, fall_back, needs_store
 from trainer.run.rendering import memory_text
 from trainer.run.results import Result, StartResult
 
@@ -78,7 +78,7 @@ def mail_of(summary: Summary, run: RunFolder, mlflow: str = "", airflow_url: str
         pipeline=summary.pipeline,
         headline=headline,
         reasons=[_failure_line(failure) for failure in summary.failures] or [summary.reason],
-        next_step=NEXT_OF_EXIT_CODE.get(code, NEXT[summary.outcome]),
+        next_step=_next_step(summary, code),
         facts=list(_facts(summary, run)),
         gates=[_gate(gate) for gate in summary.gates if gate.verdict != "passed"],
         candidates=[{key: _short(value) for key, value in row.items()} for row in summary.candidates],
@@ -98,6 +98,12 @@ def subject_of(summary: Summary, prefix: str) -> str:
     """`prefix: pipeline outcome`, and for data that is refused that it is the data."""
     issue = f": {DATA_ISSUE}" if exit_code_of(summary) == DATA_REFUSED else ""
     return f"{prefix}: {summary.pipeline} {summary.outcome}{issue}"
+
+
+def _next_step(summary: Summary, code: int) -> str:
+    if summary.failures and all(needs_store(failure) for failure in summary.failures):
+        return PUBLISH_AGAIN
+    return NEXT_OF_EXIT_CODE.get(code, NEXT[summary.outcome])
 
 
 def _failed(summary: Summary, code: int) -> str:

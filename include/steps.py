@@ -24,6 +24,7 @@ INTERRUPTED = 130
 KILLED, ENDED = 128 + signal.SIGKILL, 128 + signal.SIGTERM
 """The exit codes by which containers and shells name a signal."""
 OUT_OF_TIME = "the step had not ended when its time was over; raise `step_timeout_minutes`, or give it more cores"
+LEFT_OUT = "left out by this run's parameters or its decision"
 TRUE = "True"
 LEVELS = logging.getLevelNamesMapping()
 
@@ -44,7 +45,7 @@ class StepOperator(BaseOperator):
     :param algorithm: for steps that run once per algorithm
     :param worker: for steps that several workers share, the number of this one, from 1
     :param when: a template; the task is skipped unless it renders to `True`
-    :param left_out: why the task is skipped then
+    :param left_out: why the task is skipped then, for the run's summary; empty: its parameters or its decision say it
     :param parameters: run parameters as JSON (templated; `start` alone takes them)
     :param pipeline: the pipeline's YAML (`start` alone takes it)
     :param needs_start: skip where the step `start` did not get to its end
@@ -67,7 +68,7 @@ class StepOperator(BaseOperator):
         algorithm: str = "",
         worker: int = 0,
         when: str = TRUE,
-        left_out: str = "left out by this run's parameters or its decision",
+        left_out: str = "",
         parameters: str = "",
         pipeline: str = "",
         needs_start: bool = False,
@@ -108,10 +109,11 @@ class StepOperator(BaseOperator):
     def opened(self) -> RunFolder:
         """The step's part of the run folder. Raises AirflowSkipException where there is nothing to do."""
         if self.when != TRUE:
-            raise AirflowSkipException(self.left_out)
+            self._keep_left_out()
+            self._skip(f"left out: {self.left_out}" if self.left_out else LEFT_OUT)
         folder = self.run_folder()
         if self.needs_start and folder.at("start").result_or_none(StartResult) is None:
-            raise AirflowSkipException("the step `start` did not get to its end: there is nothing to do here")
+            self._skip("the step `start` did not get to its end: there is nothing to do here")
         if StepOperator.interrupted and not self.needs_start:
             raise AirflowFailException("the run was interrupted: this step is not begun")
         return folder
@@ -149,6 +151,20 @@ class StepOperator(BaseOperator):
         except Exception as error:  # noqa: BLE001  (a store that is away or read-only must not hide what happened)
             self.log.warning("the run folder %s cannot be used: %s: %s", folder.uri, type(error).__name__, error)
         return failure
+
+    def _skip(self, why: str) -> NoReturn:
+        """Skip the task; Airflow's own line about that is none of the step's, and can be left out of a log."""
+        self.log.info("%s", why)
+        raise AirflowSkipException(why)
+
+    def _keep_left_out(self) -> None:
+        """Keep why the step is left out, where a reason was given."""
+        if not self.left_out:
+            return
+        try:
+            self.run_folder().leave_out(self.left_out)
+        except Exception as error:  # noqa: BLE001  (a store that is away must not fail what has nothing to do)
+            self.log.warning("%s cannot be used: %s: %s", self.run, type(error).__name__, error)
 
     def keep_timeout(self, folder: RunFolder) -> None:
         """Keep that the task's time was over: the step itself only knows that it was told to end."""

@@ -23,6 +23,7 @@ from trainer.errors import TrainerError
 from trainer.pipeline import parse_pipeline, read_text, refuse_same_name
 from trainer.run import run_key
 from trainer.run.execute import execute
+from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,11 +167,8 @@ def _candidate(algorithm: str, workers: int, step: Any) -> tuple[list[StepOperat
 
 def _published(pipeline: Pipeline, settings: Settings) -> dict[str, str]:
     """When features go to the feature store, or why they never do."""
-    if not settings.feature_store.address:
-        return {"when": "False", "left_out": "this environment names no feature store (`feature_store.address`)"}
-    if pipeline.columns.id is None:
-        return {"when": "False", "left_out": "the pipeline names no `columns.id`, by which features are asked for"}
-    return {"when": TO_PRODUCTION, "left_out": "this run does not promote to production"}
+    never = never_published(pipeline, settings.feature_store.address)
+    return {"when": "False" if never else TO_PRODUCTION, "left_out": never or NOT_TO_PRODUCTION}
 
 
 def _decide(run: str) -> Any:

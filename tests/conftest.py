@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import pytest
 
 from tests.postgres import postgres, postgres_database, warehouse  # noqa: F401  (fixtures)
 from tests.redis_server import redis_server, running_redis  # noqa: F401  (fixtures)
+from tests.server import free_port
 from tests.web_server import web_file  # noqa: F401  (a fixture)
 from trainer.environment import Environment, variable_name
 from trainer.pipeline import Pipeline, load_pipeline
@@ -130,13 +130,6 @@ def small_churn(churn: Pipeline) -> Pipeline:
         behaviour=[],
         acceptance={},
     )  # fmt: skip
-
-
-def free_port() -> int:
-    """A port on loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from urllib.parse import quote
 
 import pytest
 import sqlalchemy
+
+from tests.server import free_port, wait_for
 
 USER, PASSWORD = "trainer", "kept-from-logs"
 SETTINGS = (
@@ -35,12 +36,6 @@ LOCK = 7
 _numbers = itertools.count(1)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Postgres:
     """A server that can be stopped and started; its user and password come from PGUSER and PGPASSWORD, as in a pod."""
 
@@ -49,7 +44,7 @@ class Postgres:
         self._data = home / "data"
         self._log = home / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self._make(home)
 
     def _make(self, home: Path) -> None:
@@ -106,12 +101,8 @@ class Postgres:
         return sqlalchemy.URL.create("postgresql+psycopg2", USER, PASSWORD, "127.0.0.1", self.port, database)
 
     def wait_until_it_answers(self) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not self._answers():
-            assert self._process is not None
-            assert self._process.poll() is None, self._log.read_text(encoding="utf-8")
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        assert self._process is not None
+        wait_for(self._answers, self._process, self._log)
 
     def execute(self, statement: str, database: str = "postgres") -> list[Any]:
         """Run a statement, as it stands; returns the rows that it gives."""

@@ -64,7 +64,12 @@ def test_the_sample_is_promoted_and_then_kept(checkout: Checkout) -> None:
     assert [trials(checkout, name) for name in ("xgboost", "lightgbm", "random_forest")] == [3, 3, 3]
     assert _share_of_attainable_auc(checkout, first) >= 0.97
     assert first["seconds"].keys() >= {"start", "tune xgboost", "train random_forest", "evaluate", "promote", "report"}
-    assert "BUILT-IN SAMPLE" in checkout.log.read_text().split("\nPipeline churn", 1)[1].split("\n")[0]
+    why = "this environment names no feature store (`feature_store.address`)"
+    assert first["left_out"] == {"publish_features": why}
+    log, told = checkout.log.read_text().split("\nPipeline churn", 1)
+    assert f"left out: {why}" in log
+    assert f"\nLeft out: publish_features: {why}\n" in told
+    assert "BUILT-IN SAMPLE" in told.split("\n")[0]
 
     assert checkout.run("churn", FEW_TRIALS) == 0, checkout.log.read_text()[-3000:]
     second = checkout.summary()

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from tests.conftest import free_port
+from tests.server import free_port, wait_for
 from trainer.data.telco import generate_telco
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def mlflow_server(checkout: Checkout, empty_mlflow_store: Path) -> Iterator[str]
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        checkout.wait_for(lambda: _answers(f"{address}/health") or server.poll() is not None, seconds=300)
+        wait_for(lambda: _answers(f"{address}/health"), server, checkout.log)
         yield address
     finally:
         os.killpg(server.pid, signal.SIGKILL)

@@ -17,13 +17,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.faults.world.worlds import ALGORITHM, World, quick_churn
+from tests.redis_server import RedisServer, serve_redis
+from trainer.data.feature_store import FeatureStore
+from trainer.data.tables import read_table
 from trainer.decision import DecisionResult
+from trainer.run.production import PUBLISHES
 from trainer.run.results import (
     EvaluateResult,
     IngestResult,
@@ -34,6 +38,7 @@ from trainer.run.results import (
     TuneResult,
 )
 from trainer.run.steps import parts_of_run
+from trainer.steps.ingest import SNAPSHOT
 
 KILLABLE_SECONDS = 0.1
 """What is drawn: from the process's own start, most of which goes to imports, up to the undisturbed step's length."""
@@ -45,6 +50,8 @@ class Run:
 
     world: World
     pipeline: Path
+    features: RedisServer | None
+    """The feature store, where this machine has a Redis."""
     seconds: dict[str, float] = field(default_factory=dict)
     killed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -52,6 +59,8 @@ class Run:
     def go(self, chance: random.Random | None, lengths: dict[str, float], kills: int) -> None:
         """Run every step to its end, killing some tries on the way."""
         for step, algorithm, _ in parts_of_run([ALGORITHM]):
+            if step == PUBLISHES and not self.features:
+                continue
             label = " ".join(filter(None, (step, algorithm)))
             for _ in range(kills if chance is not None else 0):
                 if chance is not None and chance.random() < 0.5:
@@ -106,9 +115,19 @@ class Run:
             "MLflow runs left RUNNING": self.world.running(),
             "parent runs": len(self.world.mlflow_runs("parent")),
             "candidate": [run.info.status for run in ours],
+            "features": self._features(),
             "files": self._files(),
             "temporary files": [path.name for path in (self.world.home / "tmp").iterdir()],
         }
+
+    def _features(self) -> Any:
+        """What readers find, and what lies in the store beside it."""
+        if self.features is None:
+            return None
+        client = self.features.client()
+        ids = read_table(self.world.folder.at("ingest"), SNAPSHOT, ["customer_id"])["customer_id"]
+        found = FeatureStore.published(client, quick_churn().name).get_many(ids)
+        return found.unknown, found.rows.hash_rows().sum(), client.dbsize()
 
     def _files(self) -> list[str]:
         root = Path(self.world.folder.root)
@@ -119,13 +138,15 @@ class _Any(Result, extra="ignore"):
     """Whatever a step hands over."""
 
 
-def new_run(home: Path, store: Path) -> Run:
-    """A home with an empty MLflow store."""
+def new_run(home: Path, store: Path, features: RedisServer | None) -> Run:
+    """A home with an empty MLflow store, and an empty feature store."""
+    if features is not None:
+        features.client().flushall()
     (home / "tmp").mkdir(parents=True)
     shutil.copy(store, home / "mlflow.db")
     file = home / "churn.yaml"
     file.write_text(quick_churn().to_yaml(), encoding="utf-8")
-    return Run(World(home), file)
+    return Run(World(home, features.variables if features else {}), file, features)
 
 
 def differences(found: dict[str, Any], expected: dict[str, Any]) -> Iterator[str]:
@@ -146,6 +167,18 @@ def empty_store(folder: Path) -> Path:
     return folder / "empty.db"
 
 
+@contextmanager
+def feature_store() -> Iterator[RedisServer | None]:
+    """A Redis for `publish_features`, which is left out where this machine has none."""
+    program = shutil.which("redis-server")
+    if program is None:
+        say(f"{PUBLISHES} is left out: `redis-server` is not on PATH")
+        yield None
+        return
+    with serve_redis(program) as server:
+        yield server
+
+
 def say(text: str) -> None:
     """One line, at once."""
     sys.stdout.write(f"{text}\n")
@@ -162,15 +195,15 @@ def main() -> int:
     chance = random.Random(given.seed)  # noqa: S311  (drawn again from its seed)
     say(f"chaos: {given.runs} runs, at most {given.kills} kills a step, --seed {given.seed}")
     failed = 0
-    with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="chaos-") as scratch, feature_store() as features:
         store = empty_store(Path(scratch))
-        undisturbed = new_run(Path(scratch) / "undisturbed", store)
+        undisturbed = new_run(Path(scratch) / "undisturbed", store, features)
         undisturbed.go(None, {}, 0)
         expected = undisturbed.end_state()
         say(f"undisturbed: {sum(undisturbed.seconds.values()):.0f} s")
         total = 0
         for number in range(1, given.runs + 1):
-            run = new_run(Path(scratch) / f"run-{number}", store)
+            run = new_run(Path(scratch) / f"run-{number}", store, features)
             run.go(chance, undisturbed.seconds, given.kills)
             problems = run.problems or list(differences(run.end_state(), expected))
             total += len(run.killed)

@@ -24,6 +24,7 @@ from include.settings import load_settings, step_environment
 from trainer.__main__ import main
 from trainer.decision import DecisionResult
 from trainer.run import RunFolder, run_key
+from trainer.run.production import PUBLISHES
 from trainer.run.results import RegisterResult
 from trainer.run.steps import Part, parts_of_run
 
@@ -41,7 +42,8 @@ ALGORITHM = "logistic"
 ROWS = 1500
 DATA = Path("customers.csv")
 STEP_NOT_DONE = 2
-READ_BY_NO_STEP = ("validate", "detect_drift", "promote")
+AFTER_REGISTER = ("accept", "promote", PUBLISHES)
+READ_BY_NO_STEP = ("validate", "detect_drift", PUBLISHES)
 """Steps that later ones wait for, and take no file from: with a scheduler none of them starts."""
 
 
@@ -122,8 +124,8 @@ class World:
         `before` names steps and what is done to the world before each.
         """
         failed, code = None, 0
-        for name, algorithm, _ in parts_of_run([ALGORITHM]):
-            if name == "report" or not self._is_due(name, run_id):
+        for name, algorithm, _ in self.parts:
+            if not self._is_due(name, run_id):
                 continue
             (before or {}).get(name, lambda: None)()
             code = self.step(name, algorithm, run_id=run_id, parameters=parameters, apart=apart)
@@ -135,11 +137,17 @@ class World:
         self._mail(run_id, failed=failed is not None)
         return Ended(run_id, self.folder(run_id), failed, code, self.mailbox.messages)
 
+    @property
+    def parts(self) -> list[Part]:
+        """Every part of a run but `report`, which runs whatever happens; as the environment has it."""
+        left_out = {"report"} if load_settings().feature_store.address else {"report", PUBLISHES}
+        return [part for part in parts_of_run([ALGORITHM]) if part.step not in left_out]
+
     def _is_due(self, name: str, run_id: str) -> bool:
         run = self.folder(run_id)
         if name == "register":
             return run.at("decide").result(DecisionResult).outcome == "promote"
-        return name not in ("accept", "promote") or run.at("register").result_or_none(RegisterResult) is not None
+        return name not in AFTER_REGISTER or run.at("register").result_or_none(RegisterResult) is not None
 
     def _mail(self, run_id: str, *, failed: bool) -> None:
         if not failed:
@@ -223,9 +231,8 @@ def assert_nothing_is_left(world: World, ended: Ended) -> None:
     assert list(world.home.rglob(".tmp-*")) == []
     if ended.failed.step in READ_BY_NO_STEP:
         return
-    parts = [part for part in parts_of_run([ALGORITHM]) if part[0] != "report"]
     failed = Part(ended.failed.step, ended.failed.algorithm)
-    for name, algorithm, _ in parts[parts.index(failed) + 1 :]:
+    for name, algorithm, _ in world.parts[world.parts.index(failed) + 1 :]:
         code = world.step(name, algorithm, run_id=ended.run_id)
         assert code == STEP_NOT_DONE, f"{name} took what {ended.failed.label} left"
         failure = ended.folder.at(name, algorithm).failure()

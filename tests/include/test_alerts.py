@@ -16,6 +16,7 @@ import pytest
 from include.alerts import on_run_failure, on_run_success
 from include.mail import mail_of
 from include.mail_html import as_html
+from tests.server import free_port
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline
@@ -42,16 +43,6 @@ def connect_to(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"disable_ssl": True, "disable_tls": True, "retry_limit": 1, "timeout": 5}
     connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
-
-
-@pytest.fixture
-def dead_port() -> int:
-    """A port on loopback that nothing listens on."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -276,9 +267,9 @@ def test_where_a_connection_is_a_must_a_success_without_one_stands_and_says_so(
 
 @pytest.mark.timeout(60)
 def test_a_dead_mail_server_never_fails_a_success(
-    kept_run: RunFolder, dead_port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kept_run: RunFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    connect_to(dead_port, monkeypatch)
+    connect_to(free_port(), monkeypatch)
     assert on_run_success(kept_run.uri).startswith("not sent: ")
     assert "was not sent" in caplog.text
     assert kept_run.at("").read_text("summary.json")
@@ -286,9 +277,9 @@ def test_a_dead_mail_server_never_fails_a_success(
 
 @pytest.mark.timeout(60)
 def test_a_dead_mail_server_is_an_error_for_the_failure_mail(
-    failed_run: Callable[..., RunFolder], dead_port: int, monkeypatch: pytest.MonkeyPatch
+    failed_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect_to(dead_port, monkeypatch)
+    connect_to(free_port(), monkeypatch)
     failed_run(TWO_FAILURES)
     with pytest.raises(OSError, match="refused"):
         on_run_failure(CONTEXT)

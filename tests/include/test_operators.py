@@ -29,6 +29,7 @@ from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.results import Failure
+from trainer.run.summary import build_summary
 
 SECONDS_TO_START = 60
 SECONDS_TO_END = 20
@@ -211,6 +212,22 @@ def test_a_task_that_is_left_out_starts_nothing(when: str, evaluated: RunFolder)
     with pytest.raises(AirflowSkipException, match="left out"):
         decide.execute(CONTEXT)
     assert not Path(evaluated.at("decide").path()).exists()
+
+
+def test_why_a_task_is_left_out_is_logged_and_kept_for_the_summary(
+    evaluated: RunFolder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(AirflowSkipException, match="there is no Redis"):
+        operator("publish_features", evaluated, when="False", left_out="there is no Redis").execute(CONTEXT)
+    assert "left out: there is no Redis" in capfd.readouterr().out
+    assert build_summary(evaluated).left_out == {"publish_features": "there is no Redis"}
+
+
+def test_a_store_that_cannot_be_used_does_not_fail_a_task_that_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    nowhere = RunFolder.open(f"{tmp_path}/file/churn/run-1")
+    with pytest.raises(AirflowSkipException, match="there is no Redis"):
+        operator("publish_features", nowhere, when="False", left_out="there is no Redis").execute(CONTEXT)
 
 
 def test_a_task_that_needs_start_is_skipped_without_it(run: RunFolder) -> None:

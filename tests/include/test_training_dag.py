@@ -279,9 +279,12 @@ def with_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enter: Callable[
     enter("development")
 
 
-def test_without_a_feature_store_features_are_not_published_and_it_says_why(dag: Any) -> None:
+def test_without_a_feature_store_features_are_not_published_and_it_says_why(dag: Any, tmp_path: Path) -> None:
+    step = dag.get_task("publish_features")
+    step.run = str(tmp_path / "run")
     with pytest.raises(AirflowSkipException, match="this environment names no feature store"):
-        dag.get_task("publish_features").opened()
+        step.opened()
+    assert "this environment names no feature store" in step.run_folder().left_out()
 
 
 def test_features_are_published_where_there_is_a_feature_store(with_redis: None, project: Path) -> None:
@@ -295,6 +298,7 @@ def test_without_an_id_there_is_nothing_to_ask_for_features_by(
 ) -> None:
     change(pipelines, columns={"id": None})
     step = load(project)["churn_training"].get_task("publish_features")
+    step.run = str(pipelines / "run")
     with pytest.raises(AirflowSkipException, match=r"the pipeline names no `columns\.id`"):
         step.opened()
 

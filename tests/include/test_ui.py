@@ -12,7 +12,7 @@ import pytest
 from include import ui
 from include.servers import Servers
 from include.settings import load_settings, ui_environment
-from tests.conftest import free_port
+from tests.server import free_port
 from trainer.errors import ConfigurationError
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from trainer import logs
 from trainer.environment import Environment, variable_name
 
 Standing = Callable[[Path], AbstractContextManager[None]]
@@ -34,3 +37,21 @@ def standing_in(empty_mlflow_store: Path) -> Standing:
             yield
 
     return stand
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command sets up its process's logging; in this one its handler would outlive the stream that it writes to."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    quiet = {name: logging.getLogger(name).level for name in logs.QUIET}
+    streams = sys.stdout, sys.stderr
+    yield
+    if root.handlers == handlers:
+        return
+    sys.stdout, sys.stderr = streams
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, old in quiet.items():
+        logging.getLogger(name).setLevel(old)

@@ -7,7 +7,6 @@ import logging
 import math
 import sys
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,20 +16,6 @@ from trainer import logs
 from trainer.run import about
 
 FIELDS = {"model_name": "churn-predictor", "accuracy": 0.79, "training_time_minutes": 1.5, "data_size": 7043}
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    quiet = {name: logging.getLogger(name).level for name in logs.QUIET}
-    streams = sys.stdout, sys.stderr
-    yield
-    sys.stdout, sys.stderr = streams
-    logging.captureWarnings(capture=False)
-    root.handlers[:], root.level = handlers, level
-    for name, old in quiet.items():
-        logging.getLogger(name).setLevel(old)
 
 
 def written(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +16,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.faults.world.worlds import World
-
-SECONDS_TO_START = 120
+from tests.server import free_port, wait_for
 
 
 @dataclass(frozen=True)
@@ -121,29 +118,22 @@ def mlflow_server(world: World, log: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def serve_mlflow(database: str, artifacts: str, log: Path) -> Iterator[str]:
     """A real MLflow server over a database; clients write artifacts themselves where it says. Its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--host", "127.0.0.1",
                "--port", str(port), "--workers", "1", "--no-serve-artifacts", "--default-artifact-root", artifacts]  # fmt: skip
     variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with log.open("w") as output:
         process = subprocess.Popen(command, env=variables, stdout=output, stderr=output, start_new_session=True)
     try:
-        _wait_for(port, process, log)
+        wait_for(lambda: _is_healthy(port), process, log)
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, 9)
         process.wait()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection("127.0.0.1", port)) as there:
-            there.request("GET", "/health")
-            if there.getresponse().status == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError(f"MLflow's server did not start:\n{log.read_text()}")
+def _is_healthy(port: int) -> bool:
+    with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection("127.0.0.1", port)) as there:
+        there.request("GET", "/health")
+        return there.getresponse().status == 200
+    return False

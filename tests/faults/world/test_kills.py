@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.faults.world.killing import BEGIN, DONE, HALF_A_RESULT, MOVED, RESULT, assert_closed, kill, outputs
 from tests.faults.world.worlds import ALGORITHM, KEY
 from trainer.models.studies import finished_trials
 from trainer.run.results import AcceptResult, EvaluateResult, TrainResult, TuneResult
@@ -19,42 +18,8 @@ from trainer.run.results import AcceptResult, EvaluateResult, TrainResult, TuneR
 if TYPE_CHECKING:
     from tests.faults.world.worlds import Stage, World
 
-BEGIN = ("before", "trainer.run.folder:RunFolder.begin")
-RESULT = ("before", "trainer.run.folder:RunFolder.write_text", "--marker", "'result.json'")
-HALF_A_RESULT = ("before", "trainer.run.folder:_replace_durably", "--marker", "result.json")
-DONE = ("after", "trainer.run.folder:RunFolder.finish")
 ALIAS = "mlflow:MlflowClient.set_registered_model_alias"
 VERSION = "mlflow:MlflowClient.create_model_version"
-OF_TRY = {"seconds", "finished_at"}
-
-
-def kill(world: World, kind: tuple[str, ...], step: str, algorithm: str = "") -> None:
-    """Start a step as the scheduler does; it is killed at the call given."""
-    script = [sys.executable, str(Path(__file__).with_name("kill_at.py")), *kind, "--", "step", step]
-    command = [*script, "--run", world.folder.uri, *(["--algorithm", algorithm] if algorithm else [])]
-    scratch = world.home / "tmp"
-    scratch.mkdir(exist_ok=True)
-    variables = {**os.environ, **world.variables, "TMPDIR": str(scratch)}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, start_new_session=True)
-    assert done.returncode == -signal.SIGKILL, f"it was not killed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-
-
-def outputs(world: World, step: str, algorithm: str = "") -> dict[str, Any]:
-    """The files of a step, and its result apart from the times."""
-    folder = world.folder.at(step, algorithm)
-    content = json.loads(folder.read_text("result.json"))
-    files = {str(file) for file in Path(folder.path()).rglob("*")}
-    return {
-        "files": {file.removeprefix(folder.path()) for file in files},
-        **{key: value for key, value in content.items() if key not in OF_TRY},
-    }
-
-
-def assert_closed(world: World) -> None:
-    """After `report` no MLflow run is RUNNING, and nothing half-written lies about."""
-    world.step("report")
-    assert world.running() == []
-    assert world.litter() == []
 
 
 @pytest.mark.parametrize(
@@ -195,7 +160,6 @@ def test_accept_moves_nothing(point: tuple[str, ...], world_after: Stage, stages
 BEFORE = {"production": "1"}
 STAGED = {"production": "1", "staging": "2"}
 WAY_BACK = {"production": "1", "staging": "2", "previous_production": "1"}
-MOVED = {"production": "2", "staging": "2", "previous_production": "1"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import free_port
+from tests.server import free_port
 from tests.web_server import WebFile
 from trainer.data import http_download
 from trainer.data.http_download import download

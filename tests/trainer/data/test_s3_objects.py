@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.conftest import free_port
+from tests.server import free_port
 from trainer.connections import Connection
 from trainer.data import s3_objects
 from trainer.data.s3_objects import fetch_object, find_objects, s3_client

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import requests
 
-from tests.conftest import free_port
+from tests.server import free_port
 from tests.trainer.sources import nothing_is_left, try_to_ingest
 from trainer.data.s3_objects import fetch_object
 from trainer.errors import ConfigurationError, DataValidationError, TrainerError

@@ -283,3 +283,13 @@ def test_what_a_killed_start_was_staging_for_the_run_goes_as_well(tmp_path: Path
     run.at("start").begin()
     assert not (Path(run.root) / ".tmp-killed").exists()
     assert other.exists()  # another step's own, which may be at work
+
+
+def test_a_step_that_is_left_out_keeps_why_and_that_it_failed_before_no_longer_counts(run: RunFolder) -> None:
+    step = run.at("register")
+    assert step.left_out() == ""
+    step.fail(FAILURE)
+    step.leave_out("nobody asked for it")
+    assert (step.left_out(), step.failure()) == ("nobody asked for it", None)
+    step.begin()
+    assert step.left_out() == ""

@@ -205,3 +205,14 @@ def test_memory_that_ran_out_is_told_with_what_to_do() -> None:
         "does not try in vain" in lines(memory=steps)
     )
     assert not [line for line in lines() if line.startswith("Memory")]
+
+
+def test_what_was_promoted_before_a_failure_is_said_to_stay() -> None:
+    assert lines(outcome="failed")[1].endswith("production stays, unless `promote` had begun to move it.")
+    after = lines(outcome="failed", seconds={"start": 2.0, "promote": 1.0})
+    assert after[1] == "FAILED: a step after the promotion failed; what was promoted stays so."
+
+
+def test_steps_that_the_run_did_without_are_named_with_why() -> None:
+    assert "Left out: publish_features: there is no Redis" in lines(left_out={"publish_features": "there is no Redis"})
+    assert not [line for line in lines() if line.startswith("Left out")]

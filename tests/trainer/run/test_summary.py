@@ -25,6 +25,7 @@ from trainer.run.results import (
     Failure,
     IngestResult,
     PromoteResult,
+    PublishFeaturesResult,
     RegisterResult,
     StartResult,
     TuneResult,
@@ -330,3 +331,15 @@ def test_the_decision_is_read_from_its_file(run: RunFolder, pipeline: Pipeline) 
     decided(run, pipeline)
     assert run.at("decide").result(DecisionResult).outcome == "promote"
     assert len(build_summary(run).gates) == 3
+
+
+def test_steps_left_out_are_told_until_they_are_done(run: RunFolder, pipeline: Pipeline) -> None:
+    decided(run, pipeline)
+    run.at("publish_features").leave_out("there is no Redis")
+    run.at("tune", "xgboost").leave_out("")
+    assert build_summary(run).left_out == {"publish_features": "there is no Redis"}
+    published = PublishFeaturesResult(
+        store="redis://r:1/0", version="v", rows=1, columns=["a"], expires_at="2026-01-04"
+    )
+    done(run.at("publish_features"), published)
+    assert build_summary(run).left_out == {}

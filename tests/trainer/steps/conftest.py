@@ -65,7 +65,7 @@ class Runs:
         """Another run with the same data and the same trained model."""
         shutil.copytree(self.folder.root, self.at(key).root)
         folder = self.at(key)
-        for name in ("evaluate", "explain", "decide", "register", "accept", "promote"):
+        for name in ("evaluate", "explain", "decide", "register", "accept", "promote", "publish_features"):
             shutil.rmtree(folder.at(name).path(), ignore_errors=True)
         return folder
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.redis_server import PASSWORD, USER, RedisServer
+from tests.redis_server import PASSWORD, RedisServer
 from trainer.data.feature_store import FeatureStore, NothingPublishedError
 from trainer.errors import ConfigurationError, OutageError
 from trainer.models.registry import PRODUCTION, STAGING, aliases_of
@@ -22,9 +22,9 @@ STEP = "publish_features"
 @pytest.fixture
 def promoted(accepted: Any, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A run whose version is production, in an environment with a Redis."""
-    monkeypatch.setenv("TRAINER_FEATURE_STORE", redis_server.address)
+    for name, value in redis_server.variables.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("TRAINER_FEATURE_STORE_HOURS", "48")
-    monkeypatch.setenv("REDIS_USERNAME", USER)
     monkeypatch.setenv("REDIS_PASSWORD", PASSWORD + "\n")  # as a Secret made from a file ends
     accepted.step("promote")
     return accepted

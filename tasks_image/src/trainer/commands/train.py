@@ -16,6 +16,8 @@ from trainer.environment import read_environment
 from trainer.errors import StepNotDoneError, TrainerError
 from trainer.pipeline import Pipeline, validate
 from trainer.run import RunFolder, about, run_key
+from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
+from trainer.run.production import PUBLISHES
 from trainer.run.rendering import render
 from trainer.run.steps import parts_of_run
 from trainer.run.summary import build_summary, write_summary
@@ -72,7 +74,12 @@ def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
     frozen = folder.pipeline()
     try:
         for name, algorithm, _ in parts_of_run(frozen.selected_algorithms):  # one process: nobody to share a study with
-            if name not in ("start", "report") and _is_due(name, folder, frozen, register=register):
+            if name in ("start", "report") or not _is_due(name, folder, frozen, register=register):
+                continue
+            if why := _left_out(name, frozen):
+                logger.info("%s is left out: %s", name, why)
+                folder.at(name).leave_out(why)
+            else:
                 run_step(name, folder, frozen, algorithm)
     finally:
         run_step("report", folder, frozen)
@@ -81,20 +88,21 @@ def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
 def _is_due(name: str, folder: RunFolder, pipeline: Pipeline, *, register: bool) -> bool:
     from trainer.decision import DecisionResult
 
-    if name not in (*REGISTRATION, "promote", "publish_features"):
+    if name not in (*REGISTRATION, "promote", PUBLISHES):
         return True
     try:
         outcome = folder.at("decide").result(DecisionResult).outcome
     except StepNotDoneError as error:
         raise TrainerError(f"step {name}: no decision was taken") from error
-    wanted = {"promote": pipeline.run.promote_to != "none", "publish_features": _is_published(pipeline)}
-    return outcome == "promote" and wanted.get(name, register)
+    return outcome == "promote" and (register if name in REGISTRATION else pipeline.run.promote_to != "none")
 
 
-def _is_published(pipeline: Pipeline) -> bool:
-    """Whether features go to a feature store, as in the DAG."""
-    named = bool(read_environment().feature_store) and pipeline.columns.id is not None
-    return named and pipeline.run.promote_to == "production"
+def _left_out(name: str, pipeline: Pipeline) -> str:
+    """Why a step that is due is left out, as in the DAG; an empty text where it is not."""
+    if name != PUBLISHES:
+        return ""
+    never = never_published(pipeline, read_environment().feature_store)
+    return never or NOT_TO_PRODUCTION * (pipeline.run.promote_to != "production")
 
 
 def _with_data(pipeline: Pipeline, data_path: str | None) -> Pipeline:

@@ -11,7 +11,8 @@ from trainer.figures import number_text
 from trainer.pipeline import METRICS
 from trainer.reports.page import count_text, render_page
 from trainer.run.cost import dollars
-from trainer.run.rendering import MEANINGS, cost_text, memory_text
+from trainer.run.production import PUBLISH_AGAIN, needs_store
+from trainer.run.rendering import cost_text, meaning, memory_text
 from trainer.run.results import (
     AcceptResult,
     AnyResult,
@@ -82,7 +83,7 @@ def render_run_report(run: RunFolder) -> str:
         summary=summary,
         description=pipeline.description if pipeline else "",
         kind=KINDS.get(summary.outcome, "bad"),
-        headline=MEANINGS[summary.outcome].split(": ", 1)[1],
+        headline=meaning(summary).split(": ", 1)[1],
         facts=_facts(summary, pipeline, evaluation),
         failed=[_failed(run, failure) for failure in summary.failures],
         gates=_gates(summary.gates),
@@ -156,7 +157,7 @@ def _failed(run: RunFolder, failure: Failure) -> Failed:
     return Failed(
         failure,
         FINAL_EXIT_CODES.get(failure.exit_code, "a retry can help"),
-        WHAT_TO_DO.get(failure.exit_code, WHAT_TO_DO[1]),
+        PUBLISH_AGAIN if needs_store(failure) else WHAT_TO_DO.get(failure.exit_code, WHAT_TO_DO[1]),
         f"{command} --algorithm {failure.algorithm}" if failure.algorithm else command,
     )
 

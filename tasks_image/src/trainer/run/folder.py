@@ -32,6 +32,7 @@ R = TypeVar("R", bound=Result)
 PIPELINE_FILE = "pipeline.yaml"
 RESULT_FILE = "result.json"
 FAILURE_FILE = "failure.json"
+LEFT_OUT_FILE = "left_out.json"
 STATE_FOLDER = "state"
 """What must survive a kill, inside a step's folder; starting the step again keeps it."""
 
@@ -154,6 +155,18 @@ class RunFolder:
         if undo:
             self._remove(RESULT_FILE)
         self.write_text(FAILURE_FILE, failure.model_dump_json(indent=2) + "\n")
+
+    def leave_out(self, reason: str) -> None:
+        """Keep why the run does without the step, for the summary; that it failed before no longer counts."""
+        self._remove(FAILURE_FILE)
+        self.write_json(LEFT_OUT_FILE, {"reason": reason})
+
+    def left_out(self) -> str:
+        """Why the run does without the step; an empty text where it does not, or gave no reason."""
+        try:
+            return str(json.loads(self.read_text(LEFT_OUT_FILE))["reason"])
+        except FileNotFoundError:
+            return ""
 
     def clear_failure(self) -> None:
         """Forget why an earlier try failed: the step is done."""

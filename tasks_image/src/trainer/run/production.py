@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trainer.errors import DataValidationError
 from trainer.run.results import DriftResult, EvaluateResult, PromoteResult
 
 if TYPE_CHECKING:
     from trainer.run.folder import RunFolder
+    from trainer.run.results import Failure
 
-FALLS_BACK = ("tune", "train", "register", "accept", "promote", "publish_features")
+PUBLISHES = "publish_features"
+PUBLISH_AGAIN = f"Mend what the reason names, then clear the task `{PUBLISHES}`: a new run publishes if it promotes."
+"""What to do where the feature store is away or refuses."""
+FALLS_BACK = ("tune", "train", "register", "accept", "promote", PUBLISHES)
 """Steps whose failure leaves people asking which model is served."""
 
 
+def needs_store(failure: Failure) -> bool:
+    """Whether what failed needs nothing but a feature store that takes the features."""
+    return failure.step == PUBLISHES and failure.exit_code != DataValidationError.exit_code
+
+
 def fall_back(run: RunFolder) -> str:
-    """What the run found under the alias `production`; it stays, unless `promote` has begun to move it."""
+    """What the run made production, else what it found there: it stays, unless `promote` has begun to move it."""
     promoted = run.at("promote").result_or_none(PromoteResult)
-    if run.step == "publish_features" and promoted is not None:
-        return (
-            f"the promotion stands: production is version {promoted.version}. Services read what features were there "
-            "before; clear the task `publish_features`"
-        )
+    if promoted is not None and promoted.aliases.get("production") == promoted.version:
+        return f"the promotion stands: production is version {promoted.version}{_features(run)}"
     found = _version(run)
     if run.at("promote").failure() is not None or run.step == "promote":
         return (
@@ -32,6 +39,12 @@ def fall_back(run: RunFolder) -> str:
     return (
         f"production stays version {found}" if found else "there is no production version to fall back to; none moves"
     )
+
+
+def _features(run: RunFolder) -> str:
+    if run.step != PUBLISHES and run.at(PUBLISHES).failure() is None:
+        return ""
+    return f". Services read what features were there before; clear the task `{PUBLISHES}`"
 
 
 def _version(run: RunFolder) -> str | None:

@@ -17,13 +17,21 @@ MEANINGS = {
     "registered": "REGISTERED: the new model passed and was not promoted, as asked",
     "kept": "KEPT: production stays; the new model passed its gates and is not shown to be better",
     "refused": "REFUSED: the new model or its run did not pass; nothing moved",
-    "failed": "FAILED: the run did not get to a decision; nothing moved",
+    "failed": "FAILED: the run did not get to its end; production stays, unless `promote` had begun to move it",
     "unfinished": "UNFINISHED: the run did not get to its end; nothing more moves",
 }
+FAILED_AFTER_PROMOTION = "FAILED: a step after the promotion failed; what was promoted stays so"
 RATES = ("cpu_core_hour_rate", "gpu_hour_rate")
 UNPAID = ("decide",)
 """Steps that the scheduler does itself, on what it has anyway."""
 SIGNS = {"passed": "pass", "failed": "FAIL", "not_better": "no gain"}
+
+
+def meaning(summary: Summary) -> str:
+    """What became of the run, in one line."""
+    if summary.outcome == "failed" and "promote" in summary.seconds:
+        return FAILED_AFTER_PROMOTION
+    return MEANINGS[summary.outcome]
 
 
 def render(summary: Summary) -> str:
@@ -33,7 +41,7 @@ def render(summary: Summary) -> str:
 
 def _lines(summary: Summary) -> Iterator[str]:
     yield _data_line(summary)
-    yield f"{MEANINGS[summary.outcome]}."
+    yield f"{meaning(summary)}."
     yield f"Why: {summary.reason}"
     if summary.model.name:
         aliases = ", ".join(f"{alias} → {version}" for alias, version in sorted(summary.model.aliases.items()))
@@ -43,6 +51,7 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield from _table("Gates (test rows)", _gates(summary))
     yield from _table("Slices (test rows)", _slices(summary))
     yield from _table("Behaviour (validation rows)", _behaviour(summary))
+    yield from (f"Left out: {step}: {why}" for step, why in summary.left_out.items())
     yield from _times(summary)
     if summary.seconds:
         yield f"Cost: {cost_text(summary)}"

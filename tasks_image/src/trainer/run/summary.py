@@ -80,6 +80,8 @@ class Summary(BaseModel):
     gates: list[GateResult]
     model: ModelSummary
     failures: list[Failure]
+    left_out: dict[str, str] = {}
+    """Steps that the run did without, and why, where that is not plain from its parameters and its decision."""
     seconds: dict[str, float]
     """Time inside each step's `run()`."""
     cost: RunCost | None = None
@@ -126,6 +128,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         gates=decision.gates if decision else [],
         model=_model(run, pipeline, evaluation),
         failures=failures,
+        left_out={folder.label: why for folder in steps if folder.label not in results and (why := folder.left_out())},
         seconds=seconds,
         cost=cost_of_run(results),
         memory={folder.label: known for folder in steps if (known := memory_state(folder))},
@@ -196,15 +199,12 @@ def _failure_line(failure: Failure) -> str:
 
 
 def _data(run: RunFolder) -> DataSummary | None:
-    result = run.at("ingest").result_or_none(IngestResult)
-    if result is None:
-        return None
-    return DataSummary(source=result.source, rows=result.rows, digest=result.digest, sample=result.sample)
+    read = run.at("ingest").result_or_none(IngestResult)
+    return DataSummary(source=read.source, rows=read.rows, digest=read.digest, sample=read.sample) if read else None
 
 
 def _validation(run: RunFolder) -> dict[str, Any] | None:
-    result = run.at("validate").result_or_none(ValidateResult)
-    if result is None:
+    if (result := run.at("validate").result_or_none(ValidateResult)) is None:
         return None
     return {"passed": result.passed, "checks": result.checks, "warnings": [_warning(check) for check in result.failed]}
 
@@ -215,8 +215,7 @@ def _warning(check: CheckResult) -> str:
 
 
 def _drift(run: RunFolder) -> dict[str, Any] | None:
-    result = run.at("detect_drift").result_or_none(DriftResult)
-    if result is None:
+    if (result := run.at("detect_drift").result_or_none(DriftResult)) is None:
         return None
     drifted = [column.column for column in result.columns if column.drifted]
     return {

@@ -1,0 +1,19 @@
+"""Why a run leaves the step `publish_features` out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainer.pipeline import Pipeline
+
+NOT_TO_PRODUCTION = "this run does not promote to production"
+
+
+def never_published(pipeline: Pipeline, feature_store: str) -> str:
+    """Why no run of a pipeline gives its features to a feature store; an empty text where runs do."""
+    if not feature_store:
+        return "this environment names no feature store (`feature_store.address`)"
+    if pipeline.columns.id is None:
+        return "the pipeline names no `columns.id`, by which features are asked for"
+    return ""
