@@ -18,8 +18,8 @@ HEAVY = {
     "pyarrow", "scipy", "shap", "sklearn", "torch", "xgboost",
 }  # fmt: skip
 LIGHT = (
-    "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.environment",
-    "trainer.redaction", "trainer.colour", "trainer.ending", "trainer.figures",
+    "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.connections",
+    "trainer.environment", "trainer.redaction", "trainer.colour", "trainer.ending", "trainer.figures",
 )  # fmt: skip
 LIGHT_LIBRARIES = {"pydantic", "yaml", "fsspec"}
 ABOVE = {"airflow", "include", "dags", "plugins"}
