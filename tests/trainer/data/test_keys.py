@@ -59,5 +59,7 @@ def test_refuses_an_id_that_is_not_there_and_rows_without_a_text_form() -> None:
 
 
 def test_a_fingerprint_does_not_depend_on_the_order() -> None:
-    assert fingerprint(["b", "a"]) == fingerprint(["a", "b"]) == hashlib.sha256(b"a\nb").hexdigest()
-    assert fingerprint(["a"]) != fingerprint(["a", "b"])
+    assert (
+        fingerprint(pl.Series(["b", "a"])) == fingerprint(pl.Series(["a", "b"])) == hashlib.sha256(b"a\nb").hexdigest()
+    )
+    assert fingerprint(pl.Series(["a"])) != fingerprint(pl.Series(["a", "b"]))

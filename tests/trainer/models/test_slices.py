@@ -137,7 +137,7 @@ TABLE = pl.DataFrame({
 
 
 def check(**slice_values: Any) -> None:
-    check_slices([SliceGate.model_validate({"column": "plan", **slice_values})], TABLE, PARTS)
+    check_slices([SliceGate.model_validate({"column": "plan", **slice_values})], TABLE.lazy(), PARTS)
 
 
 @pytest.mark.parametrize(

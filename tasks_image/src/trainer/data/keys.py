@@ -5,44 +5,61 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from trainer.data.tables import column_of
 from trainer.errors import DataValidationError
 from trainer.pipeline import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     import polars as pl
 
 KEY_BYTES = 8
+BATCH_ROWS = 1 << 17
+"""Rows whose keys are computed at a time: as texts of Python they take ten times the room."""
 EXAMPLES = 5
 
 
-def row_keys(frame: pl.DataFrame, id_column: str | None) -> pl.Series:
+def row_keys(rows: pl.DataFrame | pl.LazyFrame, id_column: str | None) -> pl.Series:
     """A key of 16 hexadecimal digits per row: BLAKE2b of the id as text, or of the whole row where there is no id.
+
+    Of lazy rows a batch at a time is held in memory, beside the ids.
 
     Raises DataValidationError if the id column is absent, an id is missing, or one stands there twice.
     """
     import polars as pl
 
-    texts = _row_texts(frame) if id_column is None else _ids(frame, id_column)
-    keys = [hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).hexdigest() for text in texts.to_list()]
-    return pl.Series("__key__", keys, dtype=pl.String)
+    lazy = rows.lazy()
+    batches = _row_texts(lazy) if id_column is None else _batches(_ids(lazy, id_column))
+    keys = pl.Series("__key__", [], dtype=pl.String)
+    for texts in batches:
+        digests = (hashlib.blake2b(text.encode(), digest_size=KEY_BYTES) for text in texts)
+        keys.append(pl.Series([digest.hexdigest() for digest in digests], dtype=pl.String))
+    return keys
 
 
-def fingerprint(keys: Iterable[str]) -> str:
+def fingerprint(keys: pl.Series) -> str:
     """The SHA-256 of a set of row keys, whatever their order."""
-    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for at, batch in enumerate(_batches(keys.sort())):
+        digest.update(("\n" * (at > 0) + "\n".join(batch)).encode())
+    return digest.hexdigest()
 
 
-def _ids(frame: pl.DataFrame, column: str) -> pl.Series:
+def _batches(values: pl.Series) -> Iterator[pl.Series]:
+    return (values.slice(begin, BATCH_ROWS) for begin in range(0, len(values), BATCH_ROWS))
+
+
+def _ids(rows: pl.LazyFrame, column: str) -> pl.Series:
     import polars as pl
 
-    if column not in frame.columns:
-        raise DataValidationError(f"columns.id: there is no column {column!r}{did_you_mean(column, frame.columns)}")
-    values = frame[column].fill_nan(None) if frame.schema[column].is_float() else frame[column]
+    known = rows.collect_schema().names()
+    if column not in known:
+        raise DataValidationError(f"columns.id: there is no column {column!r}{did_you_mean(column, known)}")
+    values = column_of(rows, column)
     if absent := values.null_count():
         raise DataValidationError(
-            f"columns.id: {column!r} is missing in {absent} of {frame.height} rows; every row needs an id"
+            f"columns.id: {column!r} is missing in {absent} of {len(values)} rows; every row needs an id"
         )
     ids = values.cast(pl.String)
     if (twice := ids.is_duplicated()).any():
@@ -55,16 +72,20 @@ def _ids(frame: pl.DataFrame, column: str) -> pl.Series:
     return ids
 
 
-def _row_texts(frame: pl.DataFrame) -> pl.Series:
+def _row_texts(rows: pl.LazyFrame) -> Iterator[pl.Series]:
     """Each row as one text: every value with its length in front, so that no two different rows give the same text.
 
     Columns go by name, so their order does not matter.
     """
     import polars as pl
 
-    if frame.width == 0:
+    names = sorted(rows.collect_schema().names())
+    if not names:
         raise DataValidationError("the table has no columns: its rows cannot be told apart")
-    return frame.select(pl.concat_str(_with_length(frame[name]) for name in sorted(frame.columns)).alias("row"))["row"]
+    height = int(rows.select(pl.len()).collect().item())
+    for begin in range(0, height, BATCH_ROWS):
+        batch = rows.slice(begin, BATCH_ROWS).collect()
+        yield batch.select(pl.concat_str(_with_length(batch[name]) for name in names).alias("row"))["row"]
 
 
 def _with_length(values: pl.Series) -> pl.Series:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trainer.data.tables import rows_where
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -22,5 +24,4 @@ def sample_rows(rows: pl.LazyFrame, ratio: float, seed: int, stratify_by: str | 
     order = pl.Series("__rank__", np.random.default_rng(seed).permutation(len(groups)))
     group = groups if stratify_by else pl.lit(0)
     kept = pl.col("__rank__").rank("ordinal").over(group) <= (pl.len().over(group) * ratio).ceil()
-    mask = order.to_frame().select(kept.alias("__kept__"))
-    return pl.concat([rows, mask.lazy()], how="horizontal").filter("__kept__").drop("__kept__")
+    return rows_where(rows, order.to_frame().select(kept).to_series())

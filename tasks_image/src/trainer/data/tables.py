@@ -31,12 +31,26 @@ def write_table(folder: RunFolder, name: str, frame: pl.DataFrame) -> str:
         return file_digest(file)
 
 
+def sink_table(folder: RunFolder, name: str, rows: pl.LazyFrame) -> None:
+    """Write rows as Parquet, atomically and a batch at a time."""
+    with folder.staged(name) as file:
+        sink_rows(rows, file)
+
+
 def read_table(folder: RunFolder, name: str, columns: list[str] | None = None) -> pl.DataFrame:
     """A Parquet file of a step's folder, whole or by columns. Raises FileNotFoundError."""
     import polars as pl
 
     with folder.local(name) as file:
         return pl.read_parquet(file, columns=columns)
+
+
+def rows_where(rows: pl.LazyFrame, kept: pl.Series) -> pl.LazyFrame:
+    """The rows for which `kept` (n,) is true."""
+    import polars as pl
+
+    marked = pl.concat([rows, kept.alias("__kept__").to_frame().lazy()], how="horizontal")
+    return marked.filter("__kept__").drop("__kept__")
 
 
 def column_of(rows: pl.LazyFrame, name: str) -> pl.Series:

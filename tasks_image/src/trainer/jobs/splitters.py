@@ -72,7 +72,7 @@ class HashSplitter(HashSplit, KeySplitter):
         import polars as pl
 
         salt = self.seed.to_bytes(SALT_BYTES, "little", signed=True)
-        digests = (hashlib.blake2b(key.encode(), digest_size=HASH_BYTES, salt=salt).digest() for key in keys.to_list())
+        digests = (hashlib.blake2b(key.encode(), digest_size=HASH_BYTES, salt=salt).digest() for key in keys)
         uniform = np.frombuffer(b"".join(digests), dtype=">u8") / 2.0 ** (8 * HASH_BYTES)
         place = np.digitize(uniform, [self.test, self.test + self.validation])
         return pl.Series("__part__", np.array(["test", "validation", "train"])[place])

@@ -40,18 +40,20 @@ def segments_of(values: pl.Series) -> pl.Series:
     return values.cast(pl.String).fill_null(MISSING)
 
 
-def check_slices(slices: Sequence[SliceGate], rows: pl.DataFrame, parts: pl.Series) -> None:
+def check_slices(slices: Sequence[SliceGate], rows: pl.LazyFrame, parts: pl.Series) -> None:
     """Raises ConfigurationError for a column that makes no segments, DataValidationError for a segment without a row.
 
     `rows` (n, all columns, derived ones included) and the part of each row (n,). Warns of a segment that has fewer
     test rows than its gate needs: the run can only end refused.
     """
+    known = rows.collect_schema().names()
     for gate in slices:
         where = f"gates.slices ({gate.column})"
-        if gate.column not in rows.columns:
-            raise ConfigurationError(f"{where}: there is no such column{did_you_mean(gate.column, rows.columns)}")
-        _check_values(where, gate, rows[gate.column].filter(parts == "train"))
-        segments = segments_of(rows[gate.column])
+        if gate.column not in known:
+            raise ConfigurationError(f"{where}: there is no such column{did_you_mean(gate.column, known)}")
+        values = rows.select(gate.column).collect().to_series()
+        _check_values(where, gate, values.filter(parts == "train"))
+        segments = segments_of(values)
         for name in gate.labels:
             if name not in segments:
                 hint = did_you_mean(name, segments.unique().head(MOST_SEGMENTS))

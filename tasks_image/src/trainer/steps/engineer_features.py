@@ -34,28 +34,41 @@ def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
     Raises ConfigurationError if an expression, a slice or a behaviour is wrong; DataValidationError if the target is
     absent or incomplete, an id is missing or repeated, or a part lacks rows or a class.
     """
-    from trainer.data.keys import fingerprint, row_keys
-    from trainer.data.tables import read_table, write_table
-    from trainer.jobs.splitters import PARTS, splitter_for
-    from trainer.models.features import check_expressions, fit_features
+    import polars as pl
 
     ingest = run.at("ingest")
     ingest.result(IngestResult)
-    snapshot = read_table(ingest, SNAPSHOT)
+    with ingest.local(SNAPSHOT) as file:
+        return _engineer(pipeline, pl.scan_parquet(file), run)
+
+
+def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> FeaturesResult:
+    """The step on the rows of the snapshot, of which only the columns that are computed with are held in memory."""
+    import polars as pl
+
+    from trainer.data.keys import fingerprint, row_keys
+    from trainer.data.tables import sink_table, write_table
+    from trainer.jobs.splitters import PARTS, splitter_for
+    from trainer.models.features import check_expressions, columns_used, fit_features
+
+    schema = snapshot.collect_schema()
     labels = _labels(pipeline, snapshot)
-    check_expressions(pipeline.features, snapshot.schema, pipeline.columns.not_inputs)
+    check_expressions(pipeline.features, schema, pipeline.columns.not_inputs)
     keys = row_keys(snapshot, pipeline.columns.id)
     times = _times(pipeline, snapshot)
     parts, moved = splitter_for(pipeline.split).split_and_count_moved(keys, labels, times)
-    fitted = fit_features(pipeline.features, snapshot.filter(parts == "train"))
-    became_missing = fitted.became_missing(snapshot)
-    inputs = [name for name in snapshot.columns if name not in pipeline.columns.not_inputs]
-    whole = fitted.transform(snapshot)
-    _check_judging(pipeline, whole, snapshot, parts)
+    used = snapshot.select(columns_used(pipeline.features)).collect()
+    fitted = fit_features(pipeline.features, used.filter(parts == "train"))
+    became_missing = fitted.became_missing(used)
+    derived = fitted.transform(used).select(list(fitted.derive))
+    _check_judging(pipeline, pl.concat([snapshot, derived.lazy()], how="horizontal"), snapshot, parts)
     ordered = [] if times is None else [times.alias(TIME)]
-    table = whole.select(keys.alias(KEY), parts.alias(PART), *ordered, *inputs, *fitted.derive, pipeline.columns.target)
-    write_table(run, FEATURES, table)
-    write_table(run, KEYS, table.select(KEY, PART))
+    known = pl.DataFrame([keys.alias(KEY), parts.alias(PART), *ordered])
+    inputs = [name for name in schema if name not in pipeline.columns.not_inputs]
+    columns = [*known.columns, *inputs, *fitted.derive, pipeline.columns.target]
+    table = pl.concat([known.lazy(), derived.lazy(), snapshot], how="horizontal")
+    sink_table(run, FEATURES, table.select(columns))
+    write_table(run, KEYS, known.select(KEY, PART))
     run.write_json(CONSTANTS, fitted.constants)
     proportions = _proportions(parts, labels)
     _log(parts, labels, proportions, moved, became_missing)
@@ -73,14 +86,17 @@ def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
     )
 
 
-def _check_judging(pipeline: Pipeline, whole: pl.DataFrame, snapshot: pl.DataFrame, parts: pl.Series) -> None:
+def _check_judging(pipeline: Pipeline, whole: pl.LazyFrame, snapshot: pl.LazyFrame, parts: pl.Series) -> None:
     """What the model will be judged by must be there and able to fail: better known now than after a night's tuning."""
+    from trainer.data.tables import rows_where
     from trainer.models.behaviour import change_rows, check_behaviours
     from trainer.models.slices import check_slices
 
     check_slices(pipeline.gates.slices, whole, parts)
-    check_behaviours(pipeline.behaviour, pipeline.columns.target, snapshot.schema)
-    validation = snapshot.drop(pipeline.columns.target).filter(parts == "validation")
+    check_behaviours(pipeline.behaviour, pipeline.columns.target, snapshot.collect_schema())
+    if not pipeline.behaviour:
+        return
+    validation = rows_where(snapshot.drop(pipeline.columns.target), parts == "validation").collect()
     for behaviour in pipeline.behaviour:
         if not change_rows(behaviour, validation, pipeline.tuning.seed).positions.size:
             logger.warning(
@@ -89,22 +105,25 @@ def _check_judging(pipeline: Pipeline, whole: pl.DataFrame, snapshot: pl.DataFra
             )  # fmt: skip
 
 
-def _times(pipeline: Pipeline, snapshot: pl.DataFrame) -> pl.Series | None:
+def _times(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
     """When each row was observed, where the split goes by that."""
     name = pipeline.columns.time
     if pipeline.split.KIND != "time" or name is None:
         return None
-    if name not in snapshot.columns:
-        raise DataValidationError(f"columns.time: no column {name!r}{did_you_mean(name, snapshot.columns)}")
-    return snapshot[name]
+    known = snapshot.collect_schema().names()
+    if name not in known:
+        raise DataValidationError(f"columns.time: no column {name!r}{did_you_mean(name, known)}")
+    return snapshot.select(name).collect().to_series()
 
 
-def _labels(pipeline: Pipeline, snapshot: pl.DataFrame) -> pl.Series | None:
+def _labels(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
     """The target of a classification, None for a regression; refused where absent, incomplete or of one class."""
-    target = pipeline.columns.target
-    if target not in snapshot.columns:
-        raise DataValidationError(f"columns.target: no column {target!r}{did_you_mean(target, snapshot.columns)}")
-    values = snapshot[target].fill_nan(None) if snapshot.schema[target].is_float() else snapshot[target]
+    from trainer.data.tables import column_of
+
+    target, known = pipeline.columns.target, snapshot.collect_schema().names()
+    if target not in known:
+        raise DataValidationError(f"columns.target: no column {target!r}{did_you_mean(target, known)}")
+    values = column_of(snapshot, target)
     if absent := values.null_count():
         raise DataValidationError(
             f"columns.target: {target!r} is missing in {absent} of {len(values)} rows; leave those rows out"
