@@ -46,6 +46,8 @@ class DataSummary(BaseModel):
     rows: int
     digest: str
     sample: bool
+    tags: dict[str, str] = {}
+    """What else says where it came from, such as `dvc.hash`."""
 
 
 class ModelSummary(BaseModel):
@@ -199,7 +201,7 @@ def _data(run: RunFolder) -> DataSummary | None:
     result = run.at("ingest").result_or_none(IngestResult)
     if result is None:
         return None
-    return DataSummary(source=result.source, rows=result.rows, digest=result.digest, sample=result.sample)
+    return DataSummary(**{name: getattr(result, name) for name in DataSummary.model_fields})
 
 
 def _validation(run: RunFolder) -> dict[str, Any] | None:
