@@ -130,7 +130,7 @@ def test_a_damaged_object_in_the_remote_is_refused_and_not_kept(lake: DvcReposit
         if file.is_file():
             file.chmod(0o644)
             file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(DataValidationError, match=r"/files/md5/.* is damaged \(\d+ bytes .*`dvc push` it again"):
+    with pytest.raises(DataValidationError, match=r"/files/md5/.* is damaged \(its \d+ bytes .*`dvc push` it again"):
         pinned(lake, path)
     assert not cached(lake)
 

@@ -13,14 +13,16 @@ import mlflow
 import polars as pl
 import pytest
 import requests
+import yaml
 
 from tests.conftest import free_port
 from tests.dvc_world import DvcRepository, object_of
 from tests.trainer.sources import PIPELINE, nothing_is_left, run_folder, try_to_ingest
+from trainer.__main__ import main
 from trainer.commands.step import run_step
+from trainer.data.dvc_objects import Objects
 from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 from trainer.jobs.readers import reader_for
-from trainer.jobs.training import TrainingJob
 from trainer.models.lineage import log_dataset
 from trainer.pipeline import DvcSource, Pipeline
 from trainer.run.results import IngestResult
@@ -137,13 +139,35 @@ def test_files_of_other_columns_are_named(lake: DvcRepository, surroundings: Any
     nothing_is_left(surroundings)
 
 
+def test_an_object_that_changes_while_it_is_fetched_leaves_nothing(
+    lake: DvcRepository, surroundings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = lake.folder.with_name("remote") / object_of(CSV)
+    file.chmod(0o644)
+    file.write_text(CSV[:-5])
+    check = Objects._is_whole
+
+    def change_first(self: Objects, staged: Path, digest: str) -> bool:
+        file.write_text(CSV)
+        return check(self, staged, digest)
+
+    monkeypatch.setattr(Objects, "_is_whole", change_first)
+    with pytest.raises(
+        TrainerError, match=rf"{len(CSV) - 5} bytes of file://.* came, which has {len(CSV)} now"
+    ) as raised:
+        try_to_ingest(surroundings, source_of(lake))
+    assert raised.value.retry_can_help
+    nothing_is_left(surroundings)
+    assert try_to_ingest(surroundings, source_of(lake)).rows == 3
+
+
 @pytest.mark.parametrize("path", ["rows.csv", "folder"])
 def test_an_object_that_s3_does_not_have_or_not_whole_leaves_nothing(
     in_s3: DvcRepository, s3_bucket: str, surroundings: Any, path: str
 ) -> None:
     client, key = boto3.client("s3"), f"lake/{object_of(CSV)}"
     client.put_object(Bucket=s3_bucket, Key=key, Body=CSV[:-5].encode())
-    with pytest.raises(DataValidationError, match=rf"s3://{s3_bucket}/{key} is damaged \({len(CSV) - 5} bytes"):
+    with pytest.raises(DataValidationError, match=rf"s3://{s3_bucket}/{key} is damaged \(its {len(CSV) - 5} bytes"):
         try_to_ingest(surroundings, source_of(in_s3, path))
     nothing_is_left(surroundings)
     client.delete_object(Bucket=s3_bucket, Key=key)
@@ -202,18 +226,20 @@ def test_mlflow_knows_the_object_and_not_the_checkout(in_s3: DvcRepository, s3_b
     assert run.data.tags.items() >= lineage.tags.items()
 
 
-def test_a_job_of_its_own_tags_its_run_and_its_version(lake: DvcRepository, surroundings: Any) -> None:
+def test_a_job_of_its_own_tags_its_run_and_its_version(lake: DvcRepository, surroundings: Any, tmp_path: Path) -> None:
     rows = "".join(f"{number},{'yes' if number % 3 else 'no'}\n" for number in range(200))
     lake.track("many.csv", {"": f"n,y\n{rows}"})
-    reader = reader_for(source_of(lake, "many.csv"))
-    job = TrainingJob.model_validate({
-        "run_config": {"experiment": "leavers", "name": "by-hand"}, "problem": "binary_classification",
-        "inputs": reader.model_dump(mode="json"), "targets": reader.model_dump(mode="json"), "target": "y",
+    reader = source_of(lake, "many.csv").model_dump(mode="json")
+    job = {
+        "KIND": "training", "run_config": {"experiment": "leavers", "name": "by-hand"},
+        "problem": "binary_classification", "inputs": reader, "targets": reader, "target": "y",
         "positive": "yes", "exclude": ["y"], "registry": {"model": "leavers"},
         "model": {"KIND": "sklearn", "estimator": "sklearn.linear_model.LogisticRegression"},
-    })  # fmt: skip
-    result = job.run()
+    }  # fmt: skip
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+    assert main(["run", str(tmp_path / "job.yaml")]) == 0
     digest = object_of(f"n,y\n{rows}").removeprefix("files/md5/").replace("/", "")
     client = mlflow.MlflowClient(surroundings.tracking_uri)
-    assert client.get_run(result.run_id).data.tags["dvc.hash"] == digest
-    assert client.get_model_version("leavers", "1").tags["dvc.hash"] == digest
+    version = client.get_model_version("leavers", "1")
+    for tags in (version.tags, client.get_run(version.run_id).data.tags):
+        assert (tags["dvc.hash"], tags["dvc.commit"]) == (digest, lake.head)

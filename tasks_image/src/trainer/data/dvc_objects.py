@@ -86,10 +86,7 @@ class Objects:
             with self._told(wanted):
                 self.remote.fs.get_file(self._store.oid_to_path(wanted.hash), str(staged))
             if not self._is_whole(staged, wanted.hash):
-                raise DataValidationError(
-                    f"{wanted.name}: {self.address(wanted.hash)} is damaged ({staged.stat().st_size:,} bytes that have "
-                    "another hash than its name); remove it there, and `dvc push` it again from a copy that is whole"
-                )
+                raise self._damaged(wanted, staged.stat().st_size)
             staged.chmod(PROTECTED)
             staged.replace(file)
         return file
@@ -102,6 +99,21 @@ class Objects:
         from dvc_data.hashfile.hash import file_md5
 
         return str(file_md5(str(file), name=self.kind)) == digest.removesuffix(".dir")
+
+    def _damaged(self, wanted: Wanted, came: int) -> TrainerError:
+        """What to raise for bytes that have another hash than they should: the way to here can be the reason."""
+        address = self.address(wanted.hash)
+        with self._told(wanted):
+            size = self.remote.fs.info(self._store.oid_to_path(wanted.hash))["size"]
+        if came != size:
+            return TrainerError(
+                f"{wanted.name}: {came:,} bytes of {address} came, which has {size:,} now; it is fetched anew when the "
+                "step is tried again"
+            )
+        return DataValidationError(
+            f"{wanted.name}: {address} is damaged (its {size:,} bytes have another hash than its name says); remove it "
+            "there, and `dvc push` it again from a copy that is whole"
+        )
 
     @contextlib.contextmanager
     def _staging(self, file: Path) -> Iterator[Path]:
