@@ -21,7 +21,7 @@ LIGHT_OF_TRAINER = (
 FORBIDDEN_OF_AIRFLOW = ("airflow.models", "airflow.settings", "airflow.utils.session")
 HEAVY = (
     "pandas", "polars", "great_expectations", "evidently", "mlflow", "optuna", "xgboost", "lightgbm", "sklearn", "shap",
-    "duckdb", "torch", "numpy", "scipy", "pyarrow", "matplotlib",
+    "duckdb", "dvc", "torch", "numpy", "scipy", "pyarrow", "matplotlib",
 )  # fmt: skip
 SHIPPED = ["bikes_training", "california_housing_training", "churn_training"]
 STANDARD = tuple(sys.stdlib_module_names)

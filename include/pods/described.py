@@ -90,7 +90,8 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
         self.env_vars = [
             one
             for one in manifest.variables_of(settings, self.placement, {**variables, **path}, self.connection)
-            if one.name not in manifest.REPOSITORY_LOGIN  # which only the one that clones needs
+            if self.placement.reads_repository  # and else only the one that clones needs its login
+            or one.name not in manifest.REPOSITORY_LOGIN
         ]
         self.init_containers = []
         if with_code:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 IN_AIRFLOW = frozenset({"decide"})
 """Steps that run in Airflow's own process."""
 AS_TUNE = "tune_worker"
+READ_DATA = frozenset({"start", "ingest"})
+"""Steps that turn to the source; one that is a Git repository asks them for a login."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Placement:
     image: str
     """The reference that the cluster pulls."""
     resources: Resources
+    reads_repository: bool = False
+    """Whether the step itself reads a Git repository, whose login it needs then."""
 
 
 def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str = "") -> Placement:
@@ -53,7 +57,7 @@ def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: 
         raise ConfigurationError(f"{where}: Kubernetes does not know, or cannot read, {', '.join(unread)}")
     if whole.gpu and cluster.gpu:
         whole = whole.over(Resources(node_selector=cluster.gpu.node_selector, tolerations=cluster.gpu.tolerations))
-    return Placement(cluster.images[target], whole)
+    return Placement(cluster.images[target], whole, step in READ_DATA and pipeline.source.KIND == "dvc")
 
 
 def _unread(resources: Resources) -> list[str]:

@@ -14,7 +14,7 @@ import trainer
 
 SOURCES = Path(trainer.__file__).parent
 HEAVY = {
-    "duckdb", "evidently", "great_expectations", "lightgbm", "matplotlib", "mlflow", "numpy", "optuna", "pandas", "polars",
+    "duckdb", "dvc", "evidently", "great_expectations", "lightgbm", "matplotlib", "mlflow", "numpy", "optuna", "pandas", "polars",
     "pyarrow", "scipy", "shap", "sklearn", "torch", "xgboost",
 }  # fmt: skip
 LIGHT = (

@@ -108,6 +108,16 @@ def test_secrets_are_references_and_only_the_one_who_clones_has_the_repositorys_
     assert pod["spec"]["initContainers"][0]["args"][:5] == ["-m", "trainer", "checkout", "--step", "ingest"]
 
 
+@pytest.mark.parametrize(("step", "expected"), [("start", True), ("ingest", True), ("validate", False)])
+def test_who_reads_a_repository_with_data_has_its_login(
+    step: str, expected: bool, operator: Operator, cluster_environment: Describe, small_churn: Pipeline
+) -> None:
+    cluster_environment(secrets={"GIT_PASSWORD": {"name": "git", "key": "token"}})
+    source = {"KIND": "dvc", "repository": "https://git.example/data.git", "path": "rows.csv"}
+    pod = manifest(operator(step, of=changed(small_churn, source=source)))
+    assert ("GIT_PASSWORD" in variables(pod)) == expected
+
+
 def test_what_kubernetes_would_replace_is_taken_literally(operator: Operator) -> None:
     pod = manifest(
         operator("start", parameters='{"note": "$(PGPASSWORD) $$"}', pipeline="owner: $(PGPASSWORD) {{ x }}")

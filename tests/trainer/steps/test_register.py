@@ -6,7 +6,7 @@ from typing import Any
 
 from trainer.models.registry import DIGEST_TAG, KEYS_TAG, SNAPSHOT_TAG, aliases_of
 from trainer.run import RunFolder
-from trainer.run.results import EvaluateResult, FeaturesResult, IngestResult, RegisterResult
+from trainer.run.results import EvaluateResult, FeaturesResult, IngestResult, RegisterResult, StartResult
 
 
 def registered(folder: RunFolder) -> RegisterResult:
@@ -61,3 +61,16 @@ def test_another_run_or_another_model_is_another_version(accepted: Any) -> None:
     accepted.edit("evaluate", model_id=logged.model_id, model_uri=logged.model_uri)
     accepted.step("register")
     assert registered(accepted.folder).version == "3"
+
+
+def test_what_pins_the_data_is_on_the_version_and_on_the_parent_run(accepted: Any) -> None:
+    pins = {"dvc.hash": "0" * 32, "data.remote": f"s3://lake/files/md5/00/{'0' * 30}", "dvc.commit": "1" * 40}
+    accepted.edit("ingest", tags=pins)
+    logged = accepted.client.create_logged_model("1", name="retrained")
+    accepted.edit("evaluate", model_id=logged.model_id, model_uri=logged.model_uri)
+    accepted.step("register")
+    version = accepted.client.get_model_version(accepted.model, registered(accepted.folder).version)
+    assert version.tags.items() >= pins.items()
+    accepted.step("report")
+    parent = accepted.client.get_run(accepted.folder.at("start").result(StartResult).run_id)
+    assert parent.data.tags.items() >= pins.items()

@@ -51,6 +51,13 @@ def test_the_child_run_has_parameters_metrics_and_tags(trained: Any) -> None:
     assert run.data.tags.items() >= expected.items()
 
 
+def test_the_child_run_says_what_pins_the_data(trained: Any) -> None:
+    pins = {"dvc.hash": "0" * 32, "data.remote": f"s3://lake/files/md5/00/{'0' * 30}", "dvc.commit": "1" * 40}
+    trained.edit("ingest", tags=pins)
+    trained.step("train", "logistic")
+    assert children(trained)[0].data.tags.items() >= pins.items()
+
+
 def test_the_child_run_has_the_costs_of_training_and_of_tuning(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"CORES": "0.5", "CPU_CORE_HOUR_RATE": "7200", "GPU_HOUR_RATE": "3600", "GPUS": "2"}.items():
         monkeypatch.setenv(f"TRAINER_{name}", value)  # a dollar for a second of the half core, two for the GPUs

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer import logs
+from trainer.data.dvc_repository import pin_revision
 from trainer.data.sources import absolute_uri
 from trainer.environment import read_environment
-from trainer.pipeline import StoredSource, parse_yaml, read_text
+from trainer.pipeline import DvcSource, StoredSource, parse_yaml, read_text
 
 if TYPE_CHECKING:
     import argparse
@@ -34,13 +35,24 @@ def run(arguments: argparse.Namespace) -> int:
     environment = read_environment()
     logs.set_up(environment.log_format)
     job = load_job(parse_yaml(read_text(arguments.config), arguments.config), arguments.config)
-    placed = {role: _placed(getattr(job, role), environment.data_store) for role in ("inputs", "targets")}
-    job.model_copy(update=placed).run()
+    inputs = _placed(job.inputs, environment.data_store)
+    targets = _placed(_of_the_same_commit(job.targets, inputs), environment.data_store)
+    job.model_copy(update={"inputs": inputs, "targets": targets}).run()
     return 0
 
 
+def _of_the_same_commit(targets: AnyReader, inputs: AnyReader) -> AnyReader:
+    """The targets from the commit of the inputs, where both are of one revision, which can move between the two."""
+    if not isinstance(targets, DvcSource) or not isinstance(inputs, DvcSource) or targets.commit:
+        return targets
+    same = (targets.repository, targets.revision) == (inputs.repository, inputs.revision)
+    return targets.model_copy(update={"commit": inputs.commit}) if same else targets
+
+
 def _placed(reader: AnyReader, data_store: str) -> AnyReader:
-    """The reader, its address below the data store where it is relative, as a pipeline's is."""
+    """The reader, its address below the data store where it is relative and its commit pinned, as a pipeline's is."""
+    if isinstance(reader, DvcSource):
+        return reader.model_copy(update={"commit": pin_revision(reader).commit})
     if not isinstance(reader, StoredSource):
         return reader
     return reader.model_copy(update={"uri": absolute_uri(reader.uri, data_store)})

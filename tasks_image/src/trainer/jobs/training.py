@@ -125,8 +125,8 @@ class TrainingJob(Spec):
             (inputs, input_lineage), (targets, target_lineage) = self._read()
             parts = parts_of(self.splitter, inputs, None if self.problem == "regression" else targets, self.id)
             raw = inputs.drop([name for name in (*self.exclude, self.id) if name in inputs.columns])
-            log_dataset(input_lineage, "inputs", inputs)
             log_dataset(target_lineage, "targets")
+            log_dataset(input_lineage, "inputs", inputs)
         with _stage("training"):
             fixed = {"algorithm": self.model.KIND, "seed": self.seed, "device": self.model.device}
             log_params(client, run_id, {**fixed, **self.model.params})
@@ -137,7 +137,7 @@ class TrainingJob(Spec):
         with _stage("saving"):
             info = self._save(fitted, raw.filter(parts == "train"))
         with _stage("registration"):
-            registered = self._register(info.model_uri, run_id)
+            registered = self._register(info.model_uri, run_id, input_lineage.tags)
         return TrainingResult(
             run_id, info.model_id, info.model_uri, fitted.cut_off, metrics, outputs, fitted, registered
         )
@@ -204,12 +204,13 @@ class TrainingJob(Spec):
         mlflow.set_tag("model_uri", info.model_uri)
         return info
 
-    def _register(self, model_uri: str, run_id: str) -> Registered | None:
+    def _register(self, model_uri: str, run_id: str, lineage: dict[str, str]) -> Registered | None:
         import mlflow
 
         if self.registry is None:
             return None
-        registered = self.registry.register(model_uri, run_id, f"{run_id}/{model_uri}", self.run_config.tags)
+        tags = {**lineage, **self.run_config.tags}
+        registered = self.registry.register(model_uri, run_id, f"{run_id}/{model_uri}", tags)
         mlflow.set_tag("model_version", registered.version)
         return registered
 

@@ -46,6 +46,8 @@ class DataSummary(BaseModel):
     rows: int
     digest: str
     sample: bool
+    tags: dict[str, str] = {}
+    """What else says where it came from, such as `dvc.hash`."""
 
 
 class ModelSummary(BaseModel):
@@ -199,8 +201,10 @@ def _failure_line(failure: Failure) -> str:
 
 
 def _data(run: RunFolder) -> DataSummary | None:
-    read = run.at("ingest").result_or_none(IngestResult)
-    return DataSummary(source=read.source, rows=read.rows, digest=read.digest, sample=read.sample) if read else None
+    result = run.at("ingest").result_or_none(IngestResult)
+    if result is None:
+        return None
+    return DataSummary(**{name: getattr(result, name) for name in DataSummary.model_fields})
 
 
 def _validation(run: RunFolder) -> dict[str, Any] | None:

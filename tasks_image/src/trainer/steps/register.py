@@ -39,6 +39,7 @@ def _tags(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> dic
     ingest = run.at("ingest").result(IngestResult)
     code = {"code.repository": pipeline.code.repository, "code.ref": pipeline.code.ref} if pipeline.code else {}
     return {
+        **ingest.tags,
         **code,
         SNAPSHOT_TAG: ingest.snapshot,
         DIGEST_TAG: ingest.digest,

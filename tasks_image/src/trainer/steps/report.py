@@ -81,5 +81,5 @@ def _tags(summary: Summary) -> dict[str, str]:
     """What the parent run is found by: its outcome, its winner and the data it rests on."""
     tags = {"outcome": summary.outcome, "winner": summary.winner}
     if summary.data:
-        tags |= {"data.source": summary.data.source, "data.digest": summary.data.digest}
+        tags |= {**summary.data.tags, "data.source": summary.data.source, "data.digest": summary.data.digest}
     return {name: value for name, value in tags.items() if value}

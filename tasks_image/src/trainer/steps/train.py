@@ -67,7 +67,12 @@ def training_job(pipeline: Pipeline, run: RunFolder, params: dict[str, Any]) -> 
         run_config=RunConfig(
             experiment=pipeline.registry.experiment,
             name=f"{pipeline.name}_{run.algorithm}",
-            tags={"algorithm": run.algorithm, "data.source": ingest.source, "data.digest": ingest.digest},
+            tags={
+                **ingest.tags,
+                "algorithm": run.algorithm,
+                "data.source": ingest.source,
+                "data.digest": ingest.digest,
+            },
         ),
         problem=pipeline.problem,
         inputs=ParquetReader(uri=table, columns=[PART, *features.inputs]),
