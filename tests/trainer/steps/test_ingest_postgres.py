@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from tests.postgres import PASSWORD, Warehouse
 from trainer.commands.step import run_step
 from trainer.data.tables import read_table
+from trainer.ending import ENDED
 from trainer.errors import ConfigurationError, DataValidationError, OutageError, StepNotDoneError, TrainerError
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run import RunFolder
@@ -115,6 +118,15 @@ def test_cut_off_in_the_middle(
     warehouse.server.wait_until_it_answers()
     run_step("ingest", folder, folder.pipeline())
     assert folder.at("ingest").result(IngestResult).rows == 99_998
+
+
+def test_a_run_that_is_ended_leaves_no_query_behind(folder: RunFolder, warehouse: Warehouse) -> None:
+    command = [sys.executable, "-m", "trainer", "step", "ingest", "--run", folder.uri]
+    with warehouse.in_the_middle(lambda _process: step.terminate()):
+        step = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert step.wait() == ENDED
+    assert left_in(folder) == ["failure.json"]
+    assert warehouse.execute("SELECT query FROM pg_stat_activity WHERE query LIKE 'COPY%%'") == []
 
 
 def test_a_login_that_is_wrong(folder: RunFolder, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

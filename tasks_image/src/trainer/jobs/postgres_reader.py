@@ -18,6 +18,7 @@ from trainer.data.postgres_server import answering, conninfo, place_of
 from trainer.data.postgres_types import check_columns, outside_calendar, plain_columns, quoted
 from trainer.data.tables import sink_rows
 from trainer.data.typing import apply_names, apply_types
+from trainer.data.waiting import heard
 from trainer.errors import DataValidationError
 from trainer.jobs.reader import Lineage, Reader
 from trainer.pipeline import PostgresSource
@@ -106,15 +107,17 @@ class PostgresReader(PostgresSource, Reader):
             answering(connection, address),
             dbapi.connect(conninfo(connection)) as session,
             session.cursor() as cursor,
+            heard(session.adbc_cancel) as wait,  # a run that is ended leaves no query behind
         ):
             for setting in TRANSACTION:
                 cursor.execute(setting)
-            schema = cursor.adbc_execute_schema(statement)
+            schema = wait(cursor.adbc_execute_schema, statement)
             check_columns(schema, address)
             exact = self._exact(schema.names)
-            cursor.execute(statement)
+            wait(cursor.execute, statement)
             stream = cursor.fetch_arrow()
-            for batch in AdbcRecordBatchReader._import_from_c(stream.address):  # noqa: SLF001  (its only constructor)
+            batches = iter(AdbcRecordBatchReader._import_from_c(stream.address))  # noqa: SLF001  (its only constructor)
+            while (batch := wait(next, batches, None)) is not None:
                 if batch.num_rows:
                     yield plain_columns(batch, exact)
 
