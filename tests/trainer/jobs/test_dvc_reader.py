@@ -15,8 +15,8 @@ import pytest
 import requests
 import yaml
 
-from tests.conftest import free_port
 from tests.dvc_world import DvcRepository, object_of
+from tests.server import free_port
 from tests.trainer.sources import PIPELINE, nothing_is_left, run_folder, try_to_ingest
 from trainer.__main__ import main
 from trainer.commands.step import run_step

@@ -6,6 +6,7 @@ Type names that `expect_column_values_to_be_in_type_list` and `…_of_type` see:
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 50}
 """Enough unexpected values to find five that differ."""
 
+MANY_ROWS = 500_000
 
 NOT_FROM_A_FILE = {"batch_id", "condition_parser"}
 LIMITS = {
@@ -56,6 +58,9 @@ def run_checks(checks: list[Check], tables: dict[str, pl.LazyFrame]) -> tuple[li
         frame = as_pandas(tables[part.table], part)
         suites = _validate(part.table, frame, [expectations[number] for number in numbers])
         own.setdefault(part.table, []).extend(suites)
+        if len(frame) > MANY_ROWS:
+            del frame
+            gc.collect()  # Great Expectations' objects refer to each other in circles, and so keep the rows
         found = [result for suite in suites for result in suite["results"]]
         evaluated |= {result["expectation_config"]["meta"]["number"]: result for result in found}
     results = [
