@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +22,7 @@ class WebFile:
     address: str = ""
     etag: str = '"1"'
     ranges: bool = True
+    encoding: str = ""
     changed: str = "Sun, 04 Jan 2026 02:00:00 GMT"
     statuses: list[int] = field(default_factory=list)
     """What the next requests are answered with, before the file is given."""
@@ -55,6 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _give(self, file: WebFile, start: int) -> None:
         rest = file.content[start:]
         headers = {"Content-Length": str(len(rest)), "ETag": file.etag, "Last-Modified": file.changed}
+        headers["Content-Encoding"] = file.encoding
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(file.content) - 1}/{len(file.content)}"
         self._head(206 if start else 200, {name: value for name, value in headers.items() if value})
@@ -70,15 +74,24 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def web_file() -> Iterator[WebFile]:
-    """A file on a web server."""
+@contextmanager
+def serve_file(tls: ssl.SSLContext | None = None) -> Iterator[WebFile]:
+    """A file on a web server, on one that speaks TLS where a context is given."""
     file = WebFile()
     handler = type("Handler", (_Handler,), {"file": file})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        if tls:
+            running.socket = tls.wrap_socket(running.socket, server_side=True)
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
-        file.address = f"http://127.0.0.1:{running.server_port}/rows.csv"
+        file.address = f"{'https' if tls else 'http'}://127.0.0.1:{running.server_port}/rows.csv"
         yield file
         running.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def web_file() -> Iterator[WebFile]:
+    """A file on a web server."""
+    with serve_file() as file:
+        yield file

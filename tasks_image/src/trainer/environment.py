@@ -121,6 +121,17 @@ def git_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in _FOR_GIT}
 
 
+def authorities_file() -> str:
+    """The file with the certificates of the authorities to trust; empty: those that libraries bring.
+
+    Raises ConfigurationError where it is named and is not there.
+    """
+    name = os.environ.get("SSL_CERT_FILE", "")
+    if name and not Path(name).is_file():
+        raise ConfigurationError(f"SSL_CERT_FILE: there is no file {name!r}")
+    return name
+
+
 def git_login() -> tuple[str, str]:
     """User and password for private repositories; without a password there is no login.
 

@@ -110,7 +110,9 @@ def test_a_part_that_is_cut_off(client: Any, s3_bucket: str, tmp_path: Path) -> 
 
 
 def test_what_is_not_there(client: Any, s3_bucket: str) -> None:
-    with pytest.raises(DataValidationError, match=r"none.csv: there is no such object; is the address right\? \(404\)"):
+    with pytest.raises(
+        DataValidationError, match=r"none.csv: there is no such object or bucket; is the address right\? \(404\)"
+    ):
         keys(client, f"s3://{s3_bucket}/none.csv")
     with pytest.raises(DataValidationError, match="no-such-bucket/rows/: there is no such bucket"):
         keys(client, "s3://no-such-bucket/rows/")

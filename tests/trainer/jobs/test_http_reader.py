@@ -76,6 +76,13 @@ def test_what_does_not_come_leaves_nothing(web_file: WebFile, surroundings: Any)
     assert try_to_ingest(surroundings, source(web_file)).rows == 3
 
 
+def test_a_file_that_is_not_there_leaves_nothing(web_file: WebFile, surroundings: Any) -> None:
+    web_file.statuses = [404]
+    with pytest.raises(DataValidationError, match="there is no such file"):
+        try_to_ingest(surroundings, source(web_file))
+    nothing_is_left(surroundings)
+
+
 def test_another_file_leaves_nothing(web_file: WebFile, surroundings: Any) -> None:
     web_file.content = b"n,y\n1,no\n"
     with pytest.raises(DataValidationError, match=r"not the one that `source.sha256` names"):

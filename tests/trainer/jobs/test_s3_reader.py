@@ -107,6 +107,13 @@ def test_what_cannot_be_used_leaves_nothing(
     nothing_is_left(surroundings)
 
 
+@pytest.mark.parametrize("key", ["none.csv", "none/", "none*.csv"], ids=["object", "prefix", "glob"])
+def test_objects_that_are_not_there_leave_nothing(bucket: str, surroundings: Any, key: str) -> None:
+    with pytest.raises(DataValidationError, match="is the address right"):
+        try_to_ingest(surroundings, S3Source(uri=f"s3://{bucket}/{key}"))
+    nothing_is_left(surroundings)
+
+
 def test_objects_of_other_columns_are_named(bucket: str, surroundings: Any) -> None:
     put(bucket, "folder/b.csv", b"n\n1\n")
     with pytest.raises(DataValidationError, match=r"1 of 2 files .*folder/a.csv: s3://.*/folder/b.csv lacks 'y'"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,10 +12,11 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.http_errors import BrokenOffError, breaks_told
+from trainer.environment import authorities_file
 from trainer.errors import DataValidationError, TrainerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import requests
@@ -34,10 +34,6 @@ SECONDS_BETWEEN_REPORTS = 10
 ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 WANTS_LOGIN = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}
 MAY_PASS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-
-
-class _BrokenOffError(Exception):
-    """The answer ended before the file did, or there was none; another try may bring the rest."""
 
 
 @dataclass
@@ -64,12 +60,14 @@ def download(address: str, target: Path, sha256: str) -> datetime:
     """Write what is at an address to a file; returns when it last changed there, now where the server does not say.
 
     Raises DataValidationError where there is no such file, it may not be read, or it is another than the one with that
-    SHA-256; TrainerError, for a retry can help, where it does not come whole.
+    SHA-256; ConfigurationError where the server's certificate is not trusted; TrainerError, for a retry can help, where
+    it does not come whole.
     """
     import requests
 
     state = _Download(address, target)
     with requests.Session() as session:
+        session.verify = authorities_file() or True
         _fetch(session, state)
         if state.digest.hexdigest() != sha256 and state.resumed:
             logger.warning("%s: resumed, and another file than expected: fetched once more from its start", address)
@@ -92,7 +90,7 @@ def _fetch(session: requests.Session, state: _Download) -> None:
     while True:
         try:
             _ask(session, state)
-        except _BrokenOffError as error:
+        except BrokenOffError as error:
             failures = 0 if state.received > furthest else failures + 1
             furthest = max(furthest, state.received)
             if failures >= TRIES:
@@ -112,10 +110,11 @@ def _ask(session: requests.Session, state: _Download) -> None:
     if state.received and state.version:
         headers |= {"Range": f"bytes={state.received}-", "If-Range": state.version}
     with (
-        _breaks_told(state.address),
+        breaks_told(state.address),
         session.get(state.address, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as answer,
     ):
         _refuse_status(answer.status_code, state)
+        _refuse_packed(answer, state)
         if answer.status_code == HTTPStatus.PARTIAL_CONTENT and _begins_at(answer, state.received):
             state.resumed = True
         else:
@@ -123,7 +122,7 @@ def _ask(session: requests.Session, state: _Download) -> None:
         _note(answer, state)
         _receive(answer, state)
     if state.total is not None and state.received < state.total:
-        raise _BrokenOffError("the answer was cut off")
+        raise BrokenOffError("the answer was cut off")
 
 
 def _refuse_status(status: int, state: _Download) -> None:
@@ -131,9 +130,9 @@ def _refuse_status(status: int, state: _Download) -> None:
         return
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         state.restart()
-        raise _BrokenOffError("the file became shorter")
+        raise BrokenOffError("the file became shorter")
     if status in MAY_PASS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise _BrokenOffError(f"the server answers {status}")
+        raise BrokenOffError(f"the server answers {status}")
     if status in ABSENT:
         raise DataValidationError(f"{state.address}: there is no such file (the server answers {status})")
     if status in WANTS_LOGIN:
@@ -142,6 +141,15 @@ def _refuse_status(status: int, state: _Download) -> None:
             "comes from the file that the variable NETRC names, or ~/.netrc"
         )
     raise DataValidationError(f"{state.address}: the server answers {status}; is the address right?")
+
+
+def _refuse_packed(answer: requests.Response, state: _Download) -> None:
+    packed = answer.headers.get("Content-Encoding", "identity")
+    if packed != "identity":
+        raise DataValidationError(
+            f"{state.address}: what arrives is packed on the way ({packed}), though the file as it is was asked for; "
+            "`source.sha256` is of the file: have the server, or the proxy before it, give it unpacked"
+        )
 
 
 def _begins_at(answer: requests.Response, place: int) -> bool:
@@ -170,33 +178,3 @@ def _receive(answer: requests.Response, state: _Download) -> None:
                 reported = time.monotonic()
                 share = f" of {state.total / 1e6:,.0f}" if state.total else ""
                 logger.info("%s: %.0f%s MB", state.address, state.received / 1e6, share)
-
-
-@contextlib.contextmanager
-def _breaks_told(address: str) -> Iterator[None]:
-    """Errors of the line as one, without addresses: one that was redirected to may hold a signature."""
-    import requests
-    import urllib3
-
-    try:
-        yield
-    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise _BrokenOffError(_reason(error)) from None
-    except requests.RequestException as error:
-        raise DataValidationError(f"{address}: cannot be asked for: {type(error).__name__}") from None
-
-
-def _reason(error: BaseException) -> str:
-    """What broke, in words of the operating system where it has some."""
-    for inner in _inside(error):
-        if isinstance(inner, OSError) and inner.errno:
-            return os.strerror(inner.errno)
-    return type(error).__name__
-
-
-def _inside(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that it was made of, from the outermost in; urllib3 hands them on in arguments."""
-    yield error
-    for inner in (*error.args, getattr(error, "reason", None), error.__cause__, error.__context__):
-        if isinstance(inner, BaseException):
-            yield from _inside(inner)

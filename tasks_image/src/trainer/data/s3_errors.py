@@ -10,7 +10,7 @@ from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ABSENT = (DataValidationError, "there is no such object; is the address right?")
+ABSENT = (DataValidationError, "there is no such object or bucket; is the address right?")
 LOGIN = (ConfigurationError, "the store does not know these credentials, or no longer")
 FORBIDDEN = (ConfigurationError, "these credentials may not read it, or it is not there")
 ELSEWHERE = (ConfigurationError, "the bucket is in another region; give the connection its region_name")

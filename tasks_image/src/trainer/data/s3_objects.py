@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.s3_checks import check_object
 from trainer.data.s3_errors import explained
 from trainer.data.source_files import is_hidden
-from trainer.data.tables import file_digest
-from trainer.errors import DataValidationError, TrainerError
+from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,9 +26,11 @@ logger = logging.getLogger(__name__)
 
 PART_BYTES = 16 << 20
 AT_ONCE = 4
+TRIES = 3
+"""For each part whose answer breaks off; until an answer begins the client tries again by itself."""
+PAUSE_SECONDS = 1.0
+"""After the first failure; twice as long after each further one."""
 WILDCARD = re.compile(r"[*?\[]")
-MD5 = re.compile(r"^[0-9a-f]{32}$")
-MD5_OF_PARTS = re.compile(r"^([0-9a-f]{32})-(\d+)$")
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,15 @@ class StoredObject:
 
 
 def s3_client(connection: Connection | None, endpoint: str | None) -> Any:
-    """A client with a connection's credentials, else with those that the environment gives; `endpoint` goes first."""
+    """A client with a connection's credentials, else with those that the environment gives; `endpoint` goes first.
+
+    Raises ConfigurationError where the connection wants a role, or the store's address is none.
+    """
     import boto3
     from botocore.config import Config
 
     options = connection.options if connection else {}
+    _refuse_role(connection)
     session = boto3.session.Session(
         aws_access_key_id=(connection.user or options.get("aws_access_key_id")) if connection else None,
         aws_secret_access_key=(connection.password or options.get("aws_secret_access_key")) if connection else None,
@@ -62,7 +68,22 @@ def s3_client(connection: Connection | None, endpoint: str | None) -> Any:
         region_name=options.get("region_name"),
     )
     config = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard"})
-    return session.client("s3", endpoint_url=endpoint or options.get("endpoint_url"), config=config)
+    try:
+        return session.client("s3", endpoint_url=endpoint or options.get("endpoint_url"), config=config)
+    except ValueError:  # its text holds the address, and a connection's may hold a login
+        raise ConfigurationError(
+            "the store's address (`source.endpoint`, else the connection's endpoint_url, else AWS_ENDPOINT_URL) is "
+            "none such as https://host:9000"
+        ) from None
+
+
+def _refuse_role(connection: Connection | None) -> None:
+    if connection and connection.options.get("role_arn"):
+        raise ConfigurationError(
+            f"connection {connection.name!r}: its role_arn is of no use here, for steps assume no role; leave out "
+            "`source.connection` and give the environment the role: a pod's workload identity, or AWS_ROLE_ARN with "
+            "AWS_WEB_IDENTITY_TOKEN_FILE"
+        )
 
 
 def find_objects(client: Any, uri: str, endings: tuple[str, ...]) -> list[StoredObject]:
@@ -100,55 +121,35 @@ def fetch_object(client: Any, found: StoredObject, target: Path) -> None:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="s3-part") as pool:
             for _ in pool.map(fetch, range(0, found.size, PART_BYTES)):
                 pass
-    _check(client, found, target)
+    check_object(client, found, target)
 
 
 def _fetch_part(client: Any, found: StoredObject, descriptor: int, start: int) -> None:
     end = min(start + PART_BYTES, found.size)
+    for tries in range(1, TRIES + 1):
+        content, broken = _ask_for(client, found, start, end)
+        if len(content) == end - start:
+            os.pwrite(descriptor, content, start)
+            return
+        what = f"{found.uri}: {len(content):,} of {end - start:,} bytes of a part came ({broken})"
+        if tries < TRIES:
+            logger.warning("%s; asking for it again", what)
+            time.sleep(PAUSE_SECONDS * 2 ** (tries - 1))
+    raise TrainerError(f"{what}, {TRIES} times; it is fetched anew when the step is tried again")
+
+
+def _ask_for(client: Any, found: StoredObject, start: int, end: int) -> tuple[bytes, str]:
+    """The bytes of a part, or none and what broke off the answer: its client tries again only until one begins."""
+    from botocore.exceptions import HTTPClientError, IncompleteReadError
+    from urllib3.exceptions import HTTPError
+
     answer = client.get_object(
         Bucket=found.bucket, Key=found.key, Range=f"bytes={start}-{end - 1}", IfMatch=f'"{found.etag}"'
     )
-    content = answer["Body"].read()
-    if len(content) != end - start:
-        raise TrainerError(f"{found.uri}: {len(content):,} of {end - start:,} bytes of a part came; it is fetched anew")
-    os.pwrite(descriptor, content, start)
-
-
-def _check(client: Any, found: StoredObject, file: Path) -> None:
-    """Raise TrainerError where a file is not what the store says that it holds, as far as it says it."""
-    if MD5.match(found.etag):
-        came = file_digest(file, "md5")
-    elif parts := MD5_OF_PARTS.match(found.etag):
-        with explained(found.uri):
-            first = client.head_object(Bucket=found.bucket, Key=found.key, PartNumber=1)
-        came = _md5_of_parts(file, first["ContentLength"], int(parts[2]))
-    else:
-        logger.info("%s: its store tells no checksum that can be compared; its length is right", found.uri)
-        return
-    if came != found.etag:
-        if _is_encrypted(client, found):
-            logger.info("%s: encrypted, so that its ETag is no checksum; its length is right", found.uri)
-            return
-        raise TrainerError(
-            f"{found.uri}: what came is not what the store holds: MD5 {came}, and there {found.etag}; it is fetched "
-            "anew when the step is tried again"
-        )
-
-
-def _md5_of_parts(file: Path, part_bytes: int, parts: int) -> str:
-    """The ETag of an object that was uploaded in parts: the MD5 of their MD5s, and their number."""
-    digests = b""
-    with file.open("rb") as handle:
-        while part := handle.read(part_bytes):
-            digests += hashlib.md5(part, usedforsecurity=False).digest()
-    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{parts}"
-
-
-def _is_encrypted(client: Any, found: StoredObject) -> bool:
-    """Whether it is encrypted with a key of AWS KMS or the customer: its ETag is no MD5 then."""
-    with explained(found.uri):
-        head = client.head_object(Bucket=found.bucket, Key=found.key)
-    return str(head.get("ServerSideEncryption", "")).startswith("aws:kms") or "SSECustomerAlgorithm" in head
+    try:
+        return answer["Body"].read(), "no error"
+    except (HTTPClientError, IncompleteReadError, HTTPError) as error:
+        return b"", type(error).__name__
 
 
 def _head(client: Any, bucket: str, key: str) -> StoredObject:
