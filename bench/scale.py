@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FEW_ROWS, MANY_ROWS = 1_000_000, 10_000_000
 BATCH_ROWS = 1_000_000
 STEPS = ("ingest", "validate", "detect_drift", "engineer_features")
-MOST_TIME, MOST_BYTES, MOST_BYTES_OF_TRAINING = 12.0, 3 << 30, 6 << 30
+MOST_TIME, MOST_BYTES = 12.0, 3 << 30
 PIPELINE = """
 name: scale
 description: Many rows
@@ -72,16 +72,6 @@ def ten_times_the_rows() -> list[Figure]:
     ]
 
 
-def ten_million_rows_training() -> list[Figure]:
-    """Training on 10 M rows against 6 GiB."""
-    spent = _run(MANY_ROWS, (*STEPS, "tune", "train"))[-1]
-    how = (
-        f"`train` of 50 trees by XGBoost on 70 % of {MANY_ROWS:,} rows x 18 columns ({spent.seconds:.0f} s): the most "
-        "memory that its process held, against 6 GiB"
-    )
-    return [Figure("ten_million_rows_training", spent.peak_bytes, MOST_BYTES_OF_TRAINING, 1.0, "lower", "B", how)]
-
-
 def _run(rows: int, steps: tuple[str, ...]) -> list[Spent]:
     """What each step of a run takes whose data is compared with a production trained on as many other rows."""
     with _home() as home:
@@ -130,7 +120,7 @@ def _start(home: Path, name: str) -> None:
 
 
 def _step(home: Path, name: str, step: str) -> Spent:
-    return _trainer(home, name, step, *(["--algorithm", "xgboost"] if step in ("tune", "train") else []))
+    return _trainer(home, name, step)
 
 
 def _trainer(home: Path, name: str, step: str, *options: str) -> Spent:

@@ -23,7 +23,6 @@ NAMES = {
     "csv_snapshot",
     "ten_times_the_rows",
     "ten_million_rows_memory",
-    "ten_million_rows_training",
 }
 
 

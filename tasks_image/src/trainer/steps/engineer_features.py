@@ -57,7 +57,7 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     keys = row_keys(snapshot, pipeline.columns.id)
     times = _times(pipeline, snapshot)
     parts, moved = splitter_for(pipeline.split).split_and_count_moved(keys, labels, times)
-    used = snapshot.select(columns_used(pipeline.features)).collect()
+    used = snapshot.select(columns_used(pipeline.features) or [pipeline.columns.target]).collect()
     fitted = fit_features(pipeline.features, used.filter(parts == "train"))
     became_missing = fitted.became_missing(used)
     derived = fitted.transform(used).select(list(fitted.derive))
