@@ -118,7 +118,7 @@ def checksum(world: World) -> World:
 
 FAULTS = [
     ("missing file", lambda world: world.data.unlink(), "start", r"customers.csv: there is no such file; put it there"),
-    ("folder", folder, "start", r"customers.csv: this is a folder, and one file is needed; name it under"),
+    ("folder", folder, "start", r"customers.csv: this is a folder, and no file in it ends with .csv or .csv.gz"),
     ("empty", content(lambda _: b""), "ingest", r"customers.csv: the file is empty \(0 bytes\); fetch or write it"),
     ("header only", content(lambda text: text.split(b"\n")[0] + b"\n"), "ingest",
      r"customers.csv: the table has a header and no rows"),
@@ -186,15 +186,15 @@ def test_a_file_that_goes_away_after_the_start(world: World) -> None:
 
 
 class WrittenMeanwhile(LocalFileSystem):  # type: ignore[misc]
-    """Local files that somebody else appends to as soon as they are opened."""
+    """Local files that somebody else appends to as soon as they are looked at."""
 
     protocol = "meanwhile"
 
-    def _open(self, path: str, *arguments: Any, **options: Any) -> Any:
-        opened = super()._open(path, *arguments, **options)
+    def info(self, path: str, **options: Any) -> Any:
+        found = super().info(path, **options)
         with Path(path).open("ab") as file:
             file.write(b"\n")
-        return opened
+        return found
 
 
 def test_a_file_that_changes_while_it_is_read_is_tried_again(world: World) -> None:
