@@ -283,7 +283,8 @@ def test_the_json_holds_what_readers_need(run: RunFolder, pipeline: Pipeline) ->
     assert address == f"{run.uri}/summary.json"
     found = json.loads(run.read_text("summary.json"))
     assert (found["pipeline"], found["run"], found["note"]) == ("churn", run.uri, "new tariffs")
-    assert found["data"] == {"source": "file:///data/churn.csv", "rows": 7043, "digest": DIGEST, "sample": False}
+    read = {"source": "file:///data/churn.csv", "rows": 7043, "digest": DIGEST, "sample": False}
+    assert found["data"] == {**read, "tags": {}}
     assert found["validation"] == {
         "passed": True,
         "checks": 20,
