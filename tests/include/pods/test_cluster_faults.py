@@ -20,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("mode")
 SOON = 0.5
 """Seconds after its start in which a pod is hit."""
 A_SECOND = 1 / 60
-LINGERS = "trap 'sleep 1.5; exit 143' TERM; echo begun; sleep 600 & wait"
-"""A line of shell that takes a moment to end: what is announced to its pod can be read meanwhile, before it is gone."""
+LINGERS = "trap 'sleep 4; exit 143' TERM; echo begun; sleep 600 & wait"
+"""A line of shell that takes seconds to end: what is announced to its pod can be read meanwhile, before it is gone."""
 
 FAILURES: dict[PodFaultKind, tuple[bool, str]] = {
     "webhook": (True, "PodForbidden: the cluster does not admit the pod: 403 admission webhook"),
