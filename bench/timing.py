@@ -26,24 +26,21 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
     Waiting for others that share the cores does not count, so it is steadier than wall time.
     """
-    gc.collect()
-    gc.disable()
-    try:
-        began = time.process_time()
-        work()
-        return time.process_time() - began
-    finally:
-        gc.enable()
+    return _timed(work, time.process_time)
 
 
 def wall_seconds(work: Callable[[], object]) -> float:
     """How long a piece of work takes, the garbage collector off."""
+    return _timed(work, time.perf_counter)
+
+
+def _timed(work: Callable[[], object], clock: Callable[[], float]) -> float:
     gc.collect()
     gc.disable()
     try:
-        began = time.perf_counter()
+        began = clock()
         work()
-        return time.perf_counter() - began
+        return clock() - began
     finally:
         gc.enable()
 

@@ -91,6 +91,10 @@ def test_a_sample_stands_in_where_the_environment_allows_one(
     assert isinstance(settled.source, SampleSource)
     assert (settled.source.rename, settled.source.types) == (churn.source.rename, churn.source.types)
     assert settled.source.missing == churn.source.missing
+    filtered = settle_source(
+        reading(churn, where="tenure > 1"), environment(data_store=tmp_path.as_uri(), samples=True)
+    )
+    assert filtered.source.where == "tenure > 1"
     assert settled.registry.model == "churn-predictor-sample"
     assert "the built-in sample 'telco' is used instead" in caplog.text
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import traceback
 from typing import Any
 
 import pytest
 
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Pipeline, did_you_mean, parse_yaml, read_text, validate
+from trainer.pipeline import CsvSource, Pipeline, did_you_mean, parse_yaml, read_text, validate
 
 DOCUMENT: dict[str, Any] = {
     "name": "churn",
@@ -216,3 +217,12 @@ def test_did_you_mean_lists_what_is_allowed_in_any_case() -> None:
 @pytest.mark.parametrize(("text", "number"), [("1e-3", 0.001), ("2E4", 20000.0), ("-1e+2", -100.0), ("1.5e-3", 0.0015)])
 def test_numbers_with_an_exponent_are_numbers(text: str, number: float) -> None:
     assert parse_yaml(f"rate: {text}", "x.yaml") == {"rate": number}
+
+
+def test_a_password_in_an_address_is_in_no_text_of_an_error() -> None:
+    password = "".join(("pa55", "word"))  # a traceback shows lines of this file too
+    document = {"uri": f"https://anna:{password}@host/rows.csv"}
+    with pytest.raises(ConfigurationError) as refused:
+        validate(CsvSource, document, "churn.yaml")
+    assert "holds a password" in str(refused.value)
+    assert password not in "".join(traceback.format_exception(refused.value))

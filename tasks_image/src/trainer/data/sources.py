@@ -48,8 +48,7 @@ def settle_source(pipeline: Pipeline, environment: Environment) -> Pipeline:
             "put the file there (`make data` fetches the published data sets), or change `source.uri`"
         )
     logger.warning("%s: there is no such file; the built-in sample %r is used instead", uri, source.sample)
-    shared = {"rename": source.rename, "types": source.types, "missing": source.missing}
-    return _on_sample(pipeline, SampleSource(sample=source.sample, **shared), environment)
+    return _on_sample(pipeline, SampleSource(sample=source.sample, **source.reading), environment)
 
 
 def _on_sample(pipeline: Pipeline, source: SampleSource, environment: Environment) -> Pipeline:

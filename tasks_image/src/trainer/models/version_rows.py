@@ -124,7 +124,7 @@ def _pipeline_or_none(version: ModelVersion) -> Pipeline | None:
 def _source(pipeline: Pipeline | None, file: str) -> CsvSource | ParquetSource:
     """The file as a source that is renamed and typed like the pipeline's own."""
     own = pipeline.source if pipeline else None
-    shared = {name: getattr(own, name) for name in ("rename", "types", "missing")} if own else {}
+    shared = own.reading if own else {}
     if PurePath(file).suffix == ".parquet":
         return ParquetSource(uri=file, **shared)
     return CsvSource(uri=file, separator=getattr(own, "separator", ","), **shared)

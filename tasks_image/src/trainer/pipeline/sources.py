@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -58,6 +58,11 @@ class Source(Spec):
     """Texts that mean a missing value, beside the empty one."""
     where: str = ""
     """The rows to keep, as a condition in SQL over the columns, renamed and typed; all by default."""
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What every source can say, as this one says it: for another place whose rows are to be read alike."""
+        return {name: getattr(self, name) for name in Source.model_fields}
 
     @model_validator(mode="after")
     def _each_its_own_name(self) -> Self:
