@@ -54,6 +54,7 @@ def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *,
     from trainer.jobs.models import model_for
     from trainer.jobs.parts import parts_of
     from trainer.jobs.splitters import splitter_for
+    from trainer.jobs.training_table import TrainingTable
     from trainer.models.fitting import fit_pipeline
     from trainer.models.outputs import predictions_of
     from trainer.models.scores import score
@@ -62,17 +63,18 @@ def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *,
     target = rows[pipeline.columns.target]
     inputs = rows.drop(pipeline.columns.target)
     parts = parts_of(splitter_for(pipeline.split.model_copy(update={"seed": seed})), inputs, None, None)
-    train, validation, test = (parts == part for part in ("train", "validation", "test"))
+    table = TrainingTable(inputs.lazy(), target, parts)
     fitted = fit_pipeline(
         pipeline.problem,
         model_for(algorithm),
         pipeline.features if with_features else Features(),
         pipeline.preprocess,
         None,
-        training=(inputs.filter(train), target.filter(train)),
-        validation=(inputs.filter(validation), target.filter(validation)),
+        training=(table.rows("train"), table.targets_of("train")),
+        validation=(table.rows("validation"), table.targets_of("validation")),
         seed=seed,
         threads=cores(),
     )
-    predictions = predictions_of(pipeline.problem, target.filter(test), fitted.predict(inputs.filter(test)), None)
+    answers = fitted.predict_in_batches(table.rows("test"))
+    predictions = predictions_of(pipeline.problem, table.targets_of("test"), answers, None)
     return score(pipeline.problem, predictions, ["rmse"])["rmse"]

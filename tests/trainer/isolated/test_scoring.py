@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import trainer
+from trainer.data.chosen_rows import all_of
 from trainer.errors import ModelRefusedError, TrainerError
 from trainer.isolated import score_model
 from trainer.isolated.scoring import score_in_isolation, try_in_isolation
@@ -45,7 +46,7 @@ class Logged:
 def logged(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterator[Logged]:
     model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
     features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
-    both = (ROWS, TARGETS)
+    both = (all_of(ROWS), TARGETS)
     fitted = fit_pipeline(
         "binary_classification", model, features, Preprocess(), "yes", training=both, validation=both, seed=1, threads=1
     )

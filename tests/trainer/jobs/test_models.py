@@ -21,6 +21,7 @@ from trainer.jobs.models import (
     model_for,
 )
 from trainer.models.curve import TrainingCurve
+from trainer.models.training_rows import HeldRows
 from trainer.pipeline import EarlyStopping, LightGBM, Sklearn, XGBoost
 
 ROWS = 400
@@ -28,6 +29,7 @@ RANDOM = np.random.default_rng(5)
 FEATURES = RANDOM.normal(size=(ROWS, 4))
 NUMBERS = FEATURES[:, 0] + 0.5 * FEATURES[:, 1] ** 2 + RANDOM.normal(0, 0.3, ROWS)
 CODES = (np.quantile(NUMBERS, 0.7) < NUMBERS).astype(int)
+LEAVERS = HeldRows(FEATURES, CODES)
 
 TREES = {"n_estimators": 15, "max_depth": 3}
 MODELS: dict[str, Model] = {
@@ -41,11 +43,11 @@ BOOSTED = {name: MODELS[name].model_copy(update={"params": {"n_estimators": 400}
 
 def fit(model: Model, problem: str = "binary_classification", **options: Any) -> Any:
     targets = NUMBERS if problem == "regression" else CODES
-    return model.fit(FEATURES, targets, problem, **{"seed": 7, "threads": 1, **options})
+    return model.fit(HeldRows(FEATURES, targets), problem, **{"seed": 7, "threads": 1, **options})
 
 
 def follow(model: Model, curve: TrainingCurve) -> Any:
-    return model.fit_followed((FEATURES, CODES), "binary_classification", curve, seed=7, threads=1)
+    return model.fit_followed(LEAVERS, "binary_classification", curve, seed=7, threads=1)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -132,7 +134,7 @@ def test_an_estimator_that_cannot_be_imported(path: str) -> None:
 def test_data_that_an_estimator_does_not_take() -> None:
     holes = np.where(FEATURES > 2, np.nan, FEATURES)
     with pytest.raises(ModelTrainingError, match="LogisticRegression could not be fitted: Input X contains NaN"):
-        MODELS["logistic"].fit(holes, CODES, "binary_classification", seed=1, threads=1)
+        MODELS["logistic"].fit(HeldRows(holes, CODES), "binary_classification", seed=1, threads=1)
 
 
 @pytest.mark.parametrize("model", BOOSTED.values(), ids=BOOSTED)
@@ -166,11 +168,11 @@ def test_early_stopping_looks_at_the_given_rows_alone(kind: Any, monkeypatch: py
 
     monkeypatch.setattr(kind, "_fit_until_flat", spy)
     fit(kind(params=TREES), early_stopping=EarlyStopping(rounds=5, holdout=0.25))
-    (kept, kept_targets), (held, held_targets) = seen[0]
-    assert len(held) == 100
-    together = np.concatenate([kept, held])
+    [(kept, held)] = seen
+    assert len(held.matrix) == 100
+    together = np.concatenate([kept.matrix, held.matrix])
     assert sorted(together[:, 0]) == sorted(FEATURES[:, 0])  # each row once, and no other row
-    assert abs(kept_targets.mean() - held_targets.mean()) < 0.01
+    assert abs(kept.targets.mean() - held.targets.mean()) < 0.01
 
 
 @pytest.mark.parametrize("problem", ["binary_classification", "regression"])
@@ -178,14 +180,14 @@ def test_early_stopping_looks_at_the_given_rows_alone(kind: Any, monkeypatch: py
 def test_boosting_is_followed_round_by_round_and_stays_the_same(name: str, problem: str) -> None:
     targets = (NUMBERS if problem == "regression" else CODES).astype(float)
     half = ROWS // 2
-    training, validation = (FEATURES[:half], targets[:half]), (FEATURES[half:], targets[half:])
+    training, validation = (HeldRows(FEATURES[rows], targets[rows]) for rows in (slice(half), slice(half, None)))
     points: list[Any] = []
     curve = TrainingCurve(
         training, validation, classes=problem != "regression", log=lambda *point: points.append(point)
     )
     model = MODELS[name]
     followed = model.fit_followed(training, problem, curve, seed=7, threads=1)
-    alone = model.fit(*training, problem, seed=7, threads=1)
+    alone = model.fit(training, problem, seed=7, threads=1)
     assert np.array_equal(followed.predict(FEATURES), alone.predict(FEATURES))
     assert [point[0] for point in points] == list(range(1, 16))
     train_losses, validation_losses = [point[1] for point in points], [point[2] for point in points]
@@ -211,7 +213,7 @@ def test_each_point_is_told_while_the_fit_goes_on(name: str) -> None:
         if epoch == 8:
             raise StopError
 
-    curve = TrainingCurve((FEATURES, CODES), (FEATURES, CODES), classes=True, log=log)
+    curve = TrainingCurve(LEAVERS, LEAVERS, classes=True, log=log)
     with pytest.raises(StopError):
         follow(MODELS[name], curve)
 
@@ -219,7 +221,7 @@ def test_each_point_is_told_while_the_fit_goes_on(name: str) -> None:
 @pytest.mark.parametrize("name", ["forest", "logistic"])
 def test_what_has_no_rounds_has_one_point(name: str) -> None:
     points: list[Any] = []
-    curve = TrainingCurve((FEATURES, CODES), (FEATURES, CODES), classes=True, log=lambda *point: points.append(point))
+    curve = TrainingCurve(LEAVERS, LEAVERS, classes=True, log=lambda *point: points.append(point))
     answers = follow(MODELS[name], curve).predict_proba(FEATURES)
     [(epoch, train_loss, val_loss, accuracy)] = points
     assert (epoch, train_loss) == (1, pytest.approx(val_loss))

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import trainer
+from trainer.data.chosen_rows import all_of
 from trainer.errors import ConfigurationError
 from trainer.jobs.models import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.jobs.savers import EXAMPLE_ROWS, PyFuncSaver, requirements_of
@@ -44,7 +45,7 @@ class Saved:
 def saved(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterator[Saved]:
     """A small model, saved to a store of its own and fetched again."""
     model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
-    both = (ROWS, TARGETS)
+    both = (all_of(ROWS), TARGETS)
     fitted = fit_pipeline(
         "binary_classification", model, Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"}),
         Preprocess(), "yes", training=both, validation=both, seed=1, threads=1,

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trainer.data.chosen_rows import all_of
 from trainer.decision.behaviour import behaviour_result
 from trainer.errors import ConfigurationError, DataValidationError, ModelRefusedError
 from trainer.jobs.models import SklearnModel
@@ -41,7 +42,7 @@ OTHER_ID = expectation(name="id", set={"id": "399 - id"}, expect="unchanged")
 
 
 def fitted(targets: pl.Series, *inputs: str) -> FittedPipeline:
-    both = (ROWS.select(inputs), targets)
+    both = (all_of(ROWS.select(inputs)), targets)
     model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression", params={"solver": "newton-cholesky"})
     return fit_pipeline(
         BINARY, model, Features(), Preprocess(), "Yes", training=both, validation=both, seed=1, threads=1

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trainer.data.chosen_rows import all_of
 from trainer.errors import DataValidationError
 from trainer.jobs.models import Model, SklearnModel, XGBoostModel
 from trainer.models.cross_validation import Fold, fold_scores, make_folds
@@ -48,7 +49,7 @@ def pipeline() -> Pipeline:
 
 @pytest.fixture(scope="module")
 def folds(pipeline: Pipeline) -> list[Fold]:
-    return make_folds(pipeline, ROWS, TARGETS)
+    return make_folds(pipeline, all_of(ROWS), TARGETS)
 
 
 def scores(
@@ -59,10 +60,10 @@ def scores(
 
 
 def test_each_row_is_held_out_once(folds: list[Fold]) -> None:
-    held = pl.concat([fold.held_out for fold in folds])
+    held = pl.concat([fold.held_out.collect() for fold in folds])
     assert len(folds) == 4
     assert held.sort("n", "t").equals(ROWS.sort("n", "t"))
-    assert all(fold.train.shape[0] + fold.held_out.height == COUNT for fold in folds)
+    assert all(len(fold.train.targets) + fold.held_out.height == COUNT for fold in folds)
 
 
 def test_folds_are_stratified(folds: list[Fold]) -> None:
@@ -74,14 +75,15 @@ def test_constants_are_fitted_inside_each_fold(folds: list[Fold]) -> None:
     """The largest value is held out in one fold alone, whose constant is therefore another one."""
     largest = ROWS["n"].max()
     constants = [fold.preparation.features.constants["largest"] for fold in folds]
-    holding = [largest in fold.held_out["n"] for fold in folds]
+    holding = [largest in fold.held_out.collect()["n"] for fold in folds]
     assert sum(holding) == 1
     assert [constant != largest for constant in constants] == holding
 
 
 def test_imputers_are_fitted_inside_each_fold(folds: list[Fold]) -> None:
     stand_ins = [fold.preparation.preprocessor.numeric["n"] for fold in folds]
-    medians = [ROWS.join(fold.held_out, on=["n", "t"], how="anti", nulls_equal=True)["n"].median() for fold in folds]
+    held = [fold.held_out.collect() for fold in folds]
+    medians = [ROWS.join(rows, on=["n", "t"], how="anti", nulls_equal=True)["n"].median() for rows in held]
     assert stand_ins == medians
     assert len(set(stand_ins)) > 1
 
@@ -89,7 +91,7 @@ def test_imputers_are_fitted_inside_each_fold(folds: list[Fold]) -> None:
 def test_encoders_are_fitted_inside_each_fold(folds: list[Fold]) -> None:
     """A category of a single row is not known to the fold that holds this row out."""
     known = ["t=only here" in fold.preparation.preprocessor.names for fold in folds]
-    held = ["only here" in fold.held_out["t"] for fold in folds]
+    held = ["only here" in fold.held_out.collect()["t"] for fold in folds]
     assert sum(held) == 1
     assert known == [not held_out for held_out in held]
 
@@ -105,8 +107,8 @@ def test_a_fold_has_the_score_of_its_held_out_rows(folds: list[Fold], pipeline: 
     from sklearn.metrics import roc_auc_score
 
     fold = folds[0]
-    estimator = LOGISTIC.fit(fold.train, fold.train_codes, pipeline.problem, seed=42, threads=1)
-    shares = estimator.predict_proba(fold.preparation.transform(fold.held_out))[:, 1]
+    estimator = LOGISTIC.fit(fold.train, pipeline.problem, seed=42, threads=1)
+    shares = estimator.predict_proba(fold.preparation.transform(fold.held_out.collect()))[:, 1]
     assert scores(folds, pipeline)[0] == pytest.approx(roc_auc_score(fold.held_out_targets == "yes", shares))
 
 
@@ -134,20 +136,20 @@ def test_early_stopping_never_sees_the_held_out_rows(
     real = XGBoostModel._fit_until_flat
 
     def fit(self: XGBoostModel, estimator: Any, kept: Any, held_out: Any, rounds: int) -> Any:
-        seen.append(np.concatenate([kept[0], held_out[0]]))
+        seen.append(np.concatenate([kept.matrix, held_out.matrix]))
         return real(self, estimator, kept, held_out, rounds)
 
     monkeypatch.setattr(XGBoostModel, "_fit_until_flat", fit)
     model, rule = XGBoostModel(params={"n_estimators": 200}), EarlyStopping(rounds=5)
     found = list(fold_scores(folds, model, pipeline, workers=1, early_stopping=rule))
     for fold, rows in zip(folds, seen, strict=True):
-        assert np.array_equal(np.sort(rows, axis=0), np.sort(fold.train, axis=0))
+        assert np.array_equal(np.sort(rows, axis=0), np.sort(fold.train.matrix, axis=0))
     assert all(score.rounds is not None and 0 < score.rounds < 200 for score in found)
 
 
 def test_numbers_are_split_without_classes() -> None:
     pipeline = parse_pipeline(REGRESSION, "leavers.yaml")
-    folds = make_folds(pipeline, ROWS, pl.Series("y", NUMBERS))
+    folds = make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS))
     assert [fold.classes for fold in folds] == [()] * 4
     assert all(
         0 < value < 60 for value in scores(folds, pipeline, SklearnModel(estimator="sklearn.linear_model.Ridge"))
@@ -159,7 +161,7 @@ def test_a_class_needs_a_row_in_each_fold(pipeline: Pipeline) -> None:
     with pytest.raises(
         DataValidationError, match=r"target 'y': class 'yes' has 3 training rows, fewer than 4 folds; get more"
     ):
-        make_folds(pipeline, ROWS, targets)
+        make_folds(pipeline, all_of(ROWS), targets)
 
 
 def days(count: int, a_day: int = 4) -> pl.Series:
@@ -171,10 +173,10 @@ def days(count: int, a_day: int = 4) -> pl.Series:
 
 def test_by_time_each_fold_is_judged_on_what_came_later() -> None:
     pipeline, times = parse_pipeline(REGRESSION, "leavers.yaml"), days(COUNT)
-    folds = make_folds(pipeline, ROWS, pl.Series("y", NUMBERS), times)
+    folds = make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS), times)
     day_of = dict(zip(NUMBERS.tolist(), times, strict=True))
     spans = [
-        ([day_of[value] for value in fold.train_codes.tolist()], [day_of[value] for value in fold.held_out_targets])
+        ([day_of[value] for value in fold.train.targets.tolist()], [day_of[value] for value in fold.held_out_targets])
         for fold in folds
     ]
     assert len(spans) == 4
@@ -187,11 +189,11 @@ def test_by_time_each_fold_is_judged_on_what_came_later() -> None:
 def test_too_few_moments_for_the_folds_are_refused() -> None:
     pipeline = parse_pipeline(REGRESSION, "leavers.yaml")
     with pytest.raises(DataValidationError, match="the training rows have 4 different times, too few for 4 folds"):
-        make_folds(pipeline, ROWS, pl.Series("y", NUMBERS), days(COUNT, a_day=50))
+        make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS), days(COUNT, a_day=50))
 
 
 def test_a_class_that_only_came_later_is_refused(pipeline: Pipeline) -> None:
     times = days(COUNT).sort()
     targets = pl.Series("y", ["no"] * (COUNT - 100) + ["yes", "no"] * 50)
     with pytest.raises(DataValidationError, match="class 'yes' is absent from the rows that a fold learns from"):
-        make_folds(pipeline, ROWS, targets, times)
+        make_folds(pipeline, all_of(ROWS), targets, times)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from trainer.models.curve import MOST_ROWS, POINTS, TrainingCurve
+from trainer.models.training_rows import HeldRows
 
 TRUTH = np.array([0.0, 1.0, 1.0])
-ROWS = np.zeros((3, 1)), TRUTH
-NONE = np.zeros((0, 1)), np.zeros(0)
+ROWS = HeldRows(np.zeros((3, 1)), TRUTH)
+NONE = HeldRows(np.zeros((0, 1)), np.zeros(0))
 
 
 def points_of(training: Any, validation: Any, predictions: list[Any], *, classes: bool = True) -> list[Any]:
@@ -58,7 +59,7 @@ def test_few_epochs_are_scored_and_the_last_always(epochs: int) -> None:
 
 def test_many_rows_are_spread_over_the_whole() -> None:
     many = np.arange(3.0 * MOST_ROWS)
-    curve = TrainingCurve((many[:, None], many), ROWS, classes=False, log=lambda *_: None)
+    curve = TrainingCurve(HeldRows(many[:, None], many), ROWS, classes=False, log=lambda *_: None)
     features, targets = curve.parts[0]
     assert len(features) == len(np.unique(targets)) == MOST_ROWS
     assert (targets[0], targets[-1]) == (0, many[-1])

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trainer.data.chosen_rows import all_of
 from trainer.errors import DataValidationError
 from trainer.jobs.models import Model, SklearnModel
 from trainer.models.fitted import FittedPipeline, as_declared, dtype_named, fit_preparation
@@ -32,7 +33,7 @@ MIDDLE = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
 
 
 def fitted(problem: str, targets: pl.Series, positive: Any = None, model: Model = LOGISTIC) -> FittedPipeline:
-    both = (ROWS, targets)
+    both = (all_of(ROWS), targets)
     return fit_pipeline(
         problem, model, MIDDLE, Preprocess(), positive, training=both, validation=both, seed=1, threads=1
     )

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trainer.data.chosen_rows import ChosenRows, all_of
 from trainer.errors import DataValidationError
 from trainer.jobs.models import SklearnModel
 from trainer.models.fitted import FittedPipeline
@@ -29,10 +30,22 @@ def rows(seed: int, shift: float) -> tuple[pl.DataFrame, pl.Series]:
 TRAINING, VALIDATION = rows(1, 0.0), rows(2, 3.0)
 
 
+def given(rows: tuple[pl.DataFrame, pl.Series]) -> tuple[ChosenRows, pl.Series]:
+    return all_of(rows[0]), rows[1]
+
+
 def fit(validation: tuple[pl.DataFrame, pl.Series], positive: Any = "yes") -> FittedPipeline:
     features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
     return fit_pipeline(
-        LEAVERS, LOGISTIC, features, Preprocess(), positive, training=TRAINING, validation=validation, seed=1, threads=1
+        LEAVERS,
+        LOGISTIC,
+        features,
+        Preprocess(),
+        positive,
+        training=given(TRAINING),
+        validation=given(validation),
+        seed=1,
+        threads=1,
     )
 
 

@@ -15,13 +15,9 @@ from trainer.pipeline import AnyAlgorithm, LightGBM, Sklearn, Spec, XGBoost, did
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-
     from trainer.models.curve import TrainingCurve
+    from trainer.models.training_rows import TrainingRows
     from trainer.pipeline import EarlyStopping
-
-    Rows = tuple[np.ndarray, np.ndarray]
-    """Features (n, m) and targets (n,)."""
 
 
 WITHOUT_JOBS = {"LogisticRegression"}
@@ -37,15 +33,14 @@ class Model(Spec, ABC):
 
     def fit(
         self,
-        features: np.ndarray,
-        targets: np.ndarray,
+        rows: TrainingRows,
         problem: str,
         *,
         seed: int,
         threads: int,
         early_stopping: EarlyStopping | None = None,
     ) -> Any:
-        """A fitted estimator; `features` (n, m) floats, `targets` (n,) class codes or numbers.
+        """A fitted estimator.
 
         With `early_stopping`, boosting stops when a share held out of these very rows stops improving.
         Raises ModelTrainingError where fitting fails.
@@ -58,11 +53,11 @@ class Model(Spec, ABC):
             )
         with _told(estimator):
             if early_stopping is None:
-                return self._served(estimator.fit(features, targets))
-            kept, held_out = _hold_out(features, targets, problem, seed, early_stopping)
+                return self._served(self._fit(estimator, rows))
+            kept, held_out = _hold_out(rows, problem, seed, early_stopping)
             return self._served(self._fit_until_flat(estimator, kept, held_out, early_stopping.rounds))
 
-    def fit_followed(self, rows: Rows, problem: str, curve: TrainingCurve, *, seed: int, threads: int) -> Any:
+    def fit_followed(self, rows: TrainingRows, problem: str, curve: TrainingCurve, *, seed: int, threads: int) -> Any:
         """The estimator that `fit` gives, with its curve: boosting every few rounds, any other one point at its end."""
         estimator = self.build(problem, seed, threads)
         with _told(estimator):
@@ -78,15 +73,18 @@ class Model(Spec, ABC):
         """Whether the estimator is boosted round by round and can be stopped."""
         return False
 
-    def _fit_until_flat(self, estimator: Any, kept: Rows, held_out: Rows, rounds: int) -> Any:
+    def _fit(self, estimator: Any, rows: TrainingRows) -> Any:
+        return estimator.fit(rows.matrix, rows.targets)
+
+    def _fit_until_flat(self, estimator: Any, kept: TrainingRows, held_out: TrainingRows, rounds: int) -> Any:
         raise NotImplementedError
 
     def _served(self, estimator: Any) -> Any:
         """A fitted estimator as it is saved: set up for the place where it serves."""
         return estimator
 
-    def _fit_followed(self, estimator: Any, rows: Rows, curve: TrainingCurve) -> Any:
-        estimator.fit(*rows)
+    def _fit_followed(self, estimator: Any, rows: TrainingRows, curve: TrainingCurve) -> Any:
+        self._fit(estimator, rows)
         answer = getattr(estimator, "predict_proba", estimator.predict)
         curve.add(1, [answer(features) for features in curve.features])
         return estimator
@@ -120,10 +118,23 @@ class XGBoostModel(XGBoost, Model):
     def stops_early(self) -> bool:
         return True
 
-    def _fit_until_flat(self, estimator: Any, kept: Rows, held_out: Rows, rounds: int) -> Any:
-        return estimator.set_params(early_stopping_rounds=rounds).fit(*kept, eval_set=[held_out], verbose=False)
+    def _fit(self, estimator: Any, rows: TrainingRows) -> Any:
+        from trainer.models.boosting import can_be_fed, fit_from_batches
 
-    def _fit_followed(self, estimator: Any, rows: Rows, curve: TrainingCurve) -> Any:
+        if rows.is_streamed and can_be_fed(estimator):
+            return fit_from_batches(estimator, rows)
+        return super()._fit(estimator, rows)
+
+    def _fit_until_flat(self, estimator: Any, kept: TrainingRows, held_out: TrainingRows, rounds: int) -> Any:
+        from trainer.models.boosting import can_be_fed, fit_from_batches
+
+        estimator.set_params(early_stopping_rounds=rounds)
+        if kept.is_streamed and can_be_fed(estimator):
+            return fit_from_batches(estimator, kept, held_out)
+        aside = [(held_out.matrix, held_out.targets)]
+        return estimator.fit(kept.matrix, kept.targets, eval_set=aside, verbose=False)
+
+    def _fit_followed(self, estimator: Any, rows: TrainingRows, curve: TrainingCurve) -> Any:
         import xgboost
 
         tables = [xgboost.DMatrix(features, nthread=estimator.n_jobs) for features in curve.features]
@@ -135,7 +146,7 @@ class XGBoostModel(XGBoost, Model):
                     curve.add(epoch + 1, [model.predict(table) for table in tables])
                 return False
 
-        estimator.set_params(callbacks=[Follow()]).fit(*rows)
+        self._fit(estimator.set_params(callbacks=[Follow()]), rows)
         return estimator.set_params(callbacks=None)  # it would be saved with the model
 
 
@@ -165,18 +176,19 @@ class LightGBMModel(LightGBM, Model):
     def device(self) -> str:
         return str(self.params.get("device_type", self.params.get("device", "cpu")))
 
-    def _fit_until_flat(self, estimator: Any, kept: Rows, held_out: Rows, rounds: int) -> Any:
+    def _fit_until_flat(self, estimator: Any, kept: TrainingRows, held_out: TrainingRows, rounds: int) -> Any:
         import lightgbm
 
         callbacks = [lightgbm.early_stopping(rounds, verbose=False)]
-        return estimator.fit(*kept, eval_X=held_out[0], eval_y=held_out[1], callbacks=callbacks)
+        aside = {"eval_X": held_out.matrix, "eval_y": held_out.targets}
+        return estimator.fit(kept.matrix, kept.targets, **aside, callbacks=callbacks)
 
-    def _fit_followed(self, estimator: Any, rows: Rows, curve: TrainingCurve) -> Any:
+    def _fit_followed(self, estimator: Any, rows: TrainingRows, curve: TrainingCurve) -> Any:
         def follow(env: Any) -> None:
             if curve.is_due(env.iteration + 1, env.end_iteration):
                 curve.add(env.iteration + 1, [env.model.predict(features) for features in curve.features])
 
-        return estimator.fit(*rows, callbacks=[follow])
+        return estimator.fit(rows.matrix, rows.targets, callbacks=[follow])
 
 
 class SklearnModel(Sklearn, Model):
@@ -269,13 +281,12 @@ def _check_names(kind: str, params: dict[str, Any], allowed: set[str]) -> None:
             raise ConfigurationError(f"{kind} has no parameter {name!r}{did_you_mean(name, allowed)}")
 
 
-def _hold_out(
-    features: np.ndarray, targets: np.ndarray, problem: str, seed: int, rule: EarlyStopping
-) -> tuple[Rows, Rows]:
+def _hold_out(rows: TrainingRows, problem: str, seed: int, rule: EarlyStopping) -> tuple[TrainingRows, TrainingRows]:
+    import numpy as np
     from sklearn.model_selection import train_test_split
 
-    stratify = None if problem == "regression" else targets
-    kept, held, kept_targets, held_targets = train_test_split(
-        features, targets, test_size=rule.holdout, random_state=seed, stratify=stratify
+    stratify = None if problem == "regression" else rows.targets
+    kept, held = train_test_split(
+        np.arange(len(rows.targets)), test_size=rule.holdout, random_state=seed, stratify=stratify
     )
-    return (kept, kept_targets), (held, held_targets)
+    return rows.some(kept), rows.some(held)

@@ -30,7 +30,7 @@ AnySplitter = Annotated[HashSplitter | RandomSplitter | TimeSplitter | ColumnSpl
 
 def parts_of(
     splitter: HashSplitter | RandomSplitter | TimeSplitter | ColumnSplitter,
-    inputs: pl.DataFrame,
+    inputs: pl.DataFrame | pl.LazyFrame,
     labels: pl.Series | None,
     id_column: str | None,
 ) -> pl.Series:
@@ -42,12 +42,13 @@ def parts_of(
 
     if isinstance(splitter, HashSplitter | RandomSplitter):
         return splitter.split(row_keys(inputs, id_column), labels)
-    if splitter.column not in inputs.columns:
+    rows = inputs.lazy()
+    if splitter.column not in rows.collect_schema():
         raise DataValidationError(f"splitter.column: no column {splitter.column!r} in the inputs")
+    column = rows.select(splitter.column).collect().to_series()
     if isinstance(splitter, TimeSplitter):
-        return splitter.split(row_keys(inputs, id_column), labels, inputs[splitter.column])
-    parts = inputs[splitter.column]
-    strange = sorted({str(part) for part in parts.unique()} - {*PARTS})
+        return splitter.split(row_keys(rows, id_column), labels, column)
+    strange = sorted({str(part) for part in column.unique()} - {*PARTS})
     if strange:
         raise DataValidationError(f"splitter.column: {splitter.column!r} holds {strange[:5]}; parts are {PARTS}")
-    return parts
+    return column

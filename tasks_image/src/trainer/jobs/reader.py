@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 from abc import ABC, abstractmethod
@@ -9,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer.data.chosen_rows import open_table
 from trainer.data.selection import keep_rows
 from trainer.pipeline import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     import polars as pl
@@ -66,9 +69,13 @@ class Reader(Source, ABC):
 
     def read_with_lineage(self) -> tuple[pl.DataFrame, Lineage]:
         """All rows, in memory, and where they came from; raises as `write` does."""
-        import polars as pl
+        with self.opened() as (rows, lineage):
+            return rows.collect(), lineage
 
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[tuple[pl.LazyFrame, Lineage]]:
+        """All rows, to be read in the block as they are asked for, and where they came from; raises as `write` does."""
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / "rows.parquet"
             lineage = self.write(file)
-            return pl.read_parquet(file, memory_map=False), lineage
+            yield open_table(file), lineage

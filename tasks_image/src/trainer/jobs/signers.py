@@ -10,7 +10,7 @@ from trainer.pipeline import Spec
 if TYPE_CHECKING:
     import polars as pl
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec
+    from mlflow.types import ColSpec, Schema
 
 
 class SchemaSigner(Spec):
@@ -22,32 +22,35 @@ class SchemaSigner(Spec):
 
     KIND: Literal["schema"] = "schema"
 
-    def sign(self, inputs: pl.DataFrame, outputs: pl.DataFrame) -> ModelSignature:
+    def sign(self, inputs: pl.DataFrame | pl.LazyFrame, outputs: pl.DataFrame) -> ModelSignature:
         """The signature for raw inputs (n, columns) and predictions (n, columns)."""
         from mlflow.models import ModelSignature
-        from mlflow.types import Schema
 
-        return ModelSignature(
-            inputs=Schema([_column(inputs[name]) for name in inputs.columns]),
-            outputs=Schema([_column(outputs[name]) for name in outputs.columns]),
-        )
+        return ModelSignature(inputs=_schema(inputs.lazy()), outputs=_schema(outputs.lazy()))
 
 
-def _column(values: pl.Series) -> ColSpec:
+def _schema(rows: pl.LazyFrame) -> Schema:
+    """The columns of rows, which are read one column at a time."""
+    from mlflow.types import Schema
+
+    kinds = rows.collect_schema()
+    return Schema([_column(name, kind, rows) for name, kind in kinds.items()])
+
+
+def _column(name: str, kind: pl.DataType, rows: pl.LazyFrame) -> ColSpec:
     from mlflow.types import ColSpec, DataType
 
-    has_missing = values.null_count() > 0
-    kind = values.dtype
+    has_missing = rows.select(name).collect()[name].has_nulls()
     if kind.is_integer():
         # pandas holds whole numbers with gaps as floats, so that is what a caller will send.
-        name = DataType.double if has_missing else DataType.long
+        known = DataType.double if has_missing else DataType.long
     elif kind.is_float():
-        name = DataType.double
+        known = DataType.double
     elif kind.is_temporal():
-        name = DataType.datetime
+        known = DataType.datetime
     else:
         texts = {"Boolean": DataType.boolean, "String": DataType.string, "Categorical": DataType.string}
         if str(kind.base_type()) not in texts:
-            raise DataValidationError(f"column {values.name!r}: MLflow's signatures have no type for {kind}")
-        name = texts[str(kind.base_type())]
-    return ColSpec(name, values.name, required=not has_missing)
+            raise DataValidationError(f"column {name!r}: MLflow's signatures have no type for {kind}")
+        known = texts[str(kind.base_type())]
+    return ColSpec(known, name, required=not has_missing)

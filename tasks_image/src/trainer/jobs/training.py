@@ -19,10 +19,11 @@ from trainer.jobs.models import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.jobs.parts import AnySplitter, parts_of
 from trainer.jobs.readers import AnyReader
 from trainer.jobs.registers import MlflowRegister, Registered
-from trainer.jobs.savers import PyFuncSaver
+from trainer.jobs.savers import EXAMPLE_ROWS, PyFuncSaver
 from trainer.jobs.services import AlertsService, LoggerService, MlflowService, RunConfig, Services
 from trainer.jobs.signers import SchemaSigner
 from trainer.jobs.splitters import RandomSplitter
+from trainer.jobs.training_table import Part, TrainingTable
 from trainer.pipeline import Features, Preprocess, Problem, Spec, metrics_for
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     import polars as pl
     from mlflow.models.model import ModelInfo
 
+    from trainer.data.chosen_rows import ChosenRows
     from trainer.jobs.reader import Lineage
     from trainer.models.fitted import FittedPipeline
 
 logger = logging.getLogger(__name__)
 
-Part = Literal["train", "validation", "test"]
 AnyModel = Annotated[XGBoostModel | LightGBMModel | SklearnModel, Field(discriminator="KIND")]
 
 
@@ -121,64 +122,73 @@ class TrainingJob(Spec):
         from trainer.models.lineage import log_dataset
         from trainer.tracking import log_metrics, log_params
 
-        with _stage("reading"):
-            (inputs, input_lineage), (targets, target_lineage) = self._read()
-            parts = parts_of(self.splitter, inputs, None if self.problem == "regression" else targets, self.id)
-            raw = inputs.drop([name for name in (*self.exclude, self.id) if name in inputs.columns])
-            log_dataset(target_lineage, "targets")
-            log_dataset(input_lineage, "inputs", inputs)
-        with _stage("training"):
-            fixed = {"algorithm": self.model.KIND, "seed": self.seed, "device": self.model.device}
-            log_params(client, run_id, {**fixed, **self.model.params})
-            fitted = self._fit(raw, targets, parts)
-        with _stage("evaluation"):
-            outputs, metrics = self._score(fitted, raw, targets, parts)
-            log_metrics(client, run_id, _flat(metrics))
-        with _stage("saving"):
-            info = self._save(fitted, raw.filter(parts == "train"))
+        with contextlib.ExitStack() as until_read:
+            with _stage("reading"):
+                inputs, input_lineage = until_read.enter_context(self.inputs.opened())
+                targets, target_lineage = self._targets()
+                parts = self._parts(inputs, targets)
+                table = TrainingTable(self._raw(inputs), targets, parts)
+                log_dataset(target_lineage, "targets")
+                log_dataset(input_lineage, "inputs", inputs)
+            with _stage("training"):
+                fixed = {"algorithm": self.model.KIND, "seed": self.seed, "device": self.model.device}
+                log_params(client, run_id, {**fixed, **self.model.params})
+                fitted = self._fit(table)
+            with _stage("evaluation"):
+                outputs, metrics = self._score(fitted, table)
+                log_metrics(client, run_id, _flat(metrics))
+            with _stage("saving"):
+                info = self._save(fitted, table.rows("train"))
         with _stage("registration"):
             registered = self._register(info.model_uri, run_id, input_lineage.tags)
         return TrainingResult(
             run_id, info.model_id, info.model_uri, fitted.cut_off, metrics, outputs, fitted, registered
         )
 
-    def _read(self) -> tuple[tuple[pl.DataFrame, Lineage], tuple[pl.Series, Lineage]]:
-        """Inputs and targets, each with where they came from."""
-        inputs, input_lineage = self.inputs.read_with_lineage()
-        targets, target_lineage = self.targets.read_with_lineage()
-        if self.target not in targets.columns:
-            raise DataValidationError(f"targets: no column {self.target!r}; columns: {', '.join(targets.columns)}")
-        if inputs.height != targets.height:
-            raise DataValidationError(f"inputs have {inputs.height} rows and targets {targets.height}; they must match")
-        missing = targets[self.target].null_count()
-        if missing:
-            raise DataValidationError(f"target {self.target!r} is missing in {missing} of {targets.height} rows")
-        logger.info("inputs %s, targets %s", inputs.shape, targets.shape)
-        return (inputs, input_lineage), (targets[self.target], target_lineage)
+    def _targets(self) -> tuple[pl.Series, Lineage]:
+        with self.targets.opened() as (rows, lineage):
+            known = rows.collect_schema().names()
+            if self.target not in known:
+                raise DataValidationError(f"targets: no column {self.target!r}; columns: {', '.join(known)}")
+            targets = rows.select(self.target).collect().to_series()
+        if missing := targets.null_count():
+            raise DataValidationError(f"target {self.target!r} is missing in {missing} of {len(targets)} rows")
+        return targets, lineage
 
-    def _fit(self, raw: pl.DataFrame, targets: pl.Series, parts: pl.Series) -> FittedPipeline:
+    def _parts(self, inputs: pl.LazyFrame, targets: pl.Series) -> pl.Series:
+        import polars as pl
+
+        height = inputs.select(pl.len()).collect().item()
+        if height != len(targets):
+            raise DataValidationError(f"inputs have {height} rows and targets {len(targets)}; they must match")
+        logger.info("inputs %s, targets %s", (height, len(inputs.collect_schema())), targets.shape)
+        return parts_of(self.splitter, inputs, None if self.problem == "regression" else targets, self.id)
+
+    def _raw(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
+        """What the model sees."""
+        unseen = {*self.exclude, self.id}
+        return inputs.select(name for name in inputs.collect_schema() if name not in unseen)
+
+    def _fit(self, table: TrainingTable) -> FittedPipeline:
         from trainer.models.fitting import fit_pipeline
         from trainer.tracking import log_training_metrics
 
-        training = parts == "train"
-        validation = parts == "validation"
-        logger.info("fitting %s on %d rows, on %s", self.model.KIND, int(training.sum()), self.model.device)
+        training, validation = (table.rows(part) for part in ("train", "validation"))
+        logger.info("fitting %s on %d rows, on %s", self.model.KIND, training.height, self.model.device)
         return fit_pipeline(
             self.problem,
             self.model,
             self.features,
             self.preprocess,
             self.positive,
-            training=(raw.filter(training), targets.filter(training)),
-            validation=(raw.filter(validation), targets.filter(validation)),
+            training=(training, table.targets_of("train")),
+            validation=(validation, table.targets_of("validation")),
             seed=self.seed,
             threads=cores(),
             log_point=functools.partial(log_training_metrics, self.run_config.name),
         )
 
-    def _score(
-        self, fitted: FittedPipeline, raw: pl.DataFrame, targets: pl.Series, parts: pl.Series
-    ) -> tuple[pl.DataFrame, dict[str, dict[str, float]]]:
+    def _score(self, fitted: FittedPipeline, table: TrainingTable) -> tuple[pl.DataFrame, dict[str, dict[str, float]]]:
         import polars as pl
 
         from trainer.models.outputs import predictions_of
@@ -187,20 +197,21 @@ class TrainingJob(Spec):
         figures: dict[str, dict[str, float]] = {}
         outputs = []
         for part in self.score_parts:
-            rows = parts == part
-            output = fitted.predict(raw.filter(rows))
-            predictions = predictions_of(self.problem, targets.filter(rows), output, self.positive)
+            rows = table.rows(part)
+            output = fitted.predict_in_batches(rows)
+            predictions = predictions_of(self.problem, table.targets_of(part), output, self.positive)
             figures[part] = {metric.name: metric.score(self.problem, predictions) for metric in chosen}
-            outputs.append(output.insert_column(0, rows.arg_true().alias("__row__")))
+            outputs.append(output.insert_column(0, rows.is_chosen.arg_true().alias("__row__")))
             logger.info("%s rows %s: %s", part, output.height, _readable(figures[part]))
         return pl.concat(outputs), figures
 
-    def _save(self, fitted: FittedPipeline, training: pl.DataFrame) -> ModelInfo:
+    def _save(self, fitted: FittedPipeline, training: ChosenRows) -> ModelInfo:
         import mlflow
 
-        signature = self.signer.sign(training, fitted.predict(training))
+        example = next(training.batches()).head(EXAMPLE_ROWS)
+        signature = self.signer.sign(training.lazy(), fitted.predict(example))
         metadata = {"problem": self.problem, "algorithm": self.model.KIND, "cut_off": fitted.cut_off}
-        info = self.saver.save(fitted, signature, training, {**metadata, "params": self.model.params})
+        info = self.saver.save(fitted, signature, example, {**metadata, "params": self.model.params})
         mlflow.set_tag("model_uri", info.model_uri)
         return info
 

@@ -11,6 +11,7 @@ from trainer.models.fitted import FittedPipeline, fit_preparation
 from trainer.models.fitting import classes_of, encode, positive_class
 from trainer.models.outputs import predictions_of
 from trainer.models.scores import score
+from trainer.models.training_rows import training_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from trainer.data.chosen_rows import ChosenRows
     from trainer.jobs.models import Model
     from trainer.models.fitted import Preparation
+    from trainer.models.training_rows import TrainingRows
     from trainer.pipeline import EarlyStopping, Pipeline, Tuning
 
 
@@ -28,9 +31,8 @@ class Fold:
     """One fold, prepared once for all trials: preparation does not depend on hyperparameters."""
 
     preparation: Preparation
-    train: np.ndarray
-    train_codes: np.ndarray
-    held_out: pl.DataFrame
+    train: TrainingRows
+    held_out: ChosenRows
     held_out_targets: pl.Series
     classes: tuple[Any, ...]
 
@@ -43,9 +45,7 @@ class FoldScore:
     rounds: int | None
 
 
-def make_folds(
-    pipeline: Pipeline, rows: pl.DataFrame, targets: pl.Series, times: pl.Series | None = None
-) -> list[Fold]:
+def make_folds(pipeline: Pipeline, rows: ChosenRows, targets: pl.Series, times: pl.Series | None = None) -> list[Fold]:
     """The folds of training rows; `rows` (n, raw inputs), `targets` (n,) and, for a split by time, `times` (n,).
 
     They are shuffled, and stratified where there are classes. By time, each holds out the rows that came after those
@@ -66,7 +66,7 @@ def make_folds(
     splits = _shuffled(tuning, codes, stratify=bool(classes)) if times is None else _expanding(tuning, times)
     folds = [_fold(pipeline, rows, targets, codes, classes, train, held) for train, held in splits]
     for fold in folds if classes else ():
-        if absent := {*range(len(classes))} - {*fold.train_codes.tolist()}:
+        if absent := {*range(len(classes))} - {*np.unique(fold.train.targets).tolist()}:
             raise DataValidationError(
                 f"target {targets.name!r}: class {classes[min(absent)]!r} is absent from the rows that a fold learns "
                 "from; lower `tuning.folds`, or split by something else than time"
@@ -99,15 +99,17 @@ def _expanding(tuning: Tuning, times: pl.Series) -> Iterator[tuple[np.ndarray, n
 
 def _fold(  # noqa: PLR0913, PLR0917
     pipeline: Pipeline,
-    rows: pl.DataFrame,
+    rows: ChosenRows,
     targets: pl.Series,
     codes: np.ndarray,
     classes: tuple[Any, ...],
     train: np.ndarray,
     held: np.ndarray,
 ) -> Fold:
-    preparation = fit_preparation(pipeline.features, pipeline.preprocess, rows[train])
-    return Fold(preparation, preparation.transform(rows[train]), codes[train], rows[held], targets[held], classes)
+    learned = rows.among(train)
+    preparation = fit_preparation(pipeline.features, pipeline.preprocess, learned.lazy())
+    numbers = training_rows(preparation, learned, codes[train])
+    return Fold(preparation, numbers, rows.among(held), targets[held], classes)
 
 
 def fold_scores(
@@ -131,7 +133,6 @@ def _fit_and_score(fold: Fold, model: Model, pipeline: Pipeline, early_stopping:
 
     estimator = model.fit(
         fold.train,
-        fold.train_codes,
         pipeline.problem,
         seed=pipeline.tuning.seed,
         threads=1,
@@ -139,7 +140,7 @@ def _fit_and_score(fold: Fold, model: Model, pipeline: Pipeline, early_stopping:
     )
     positive = positive_class(fold.classes, pipeline.columns.positive)
     fitted = FittedPipeline(fold.preparation, estimator, fold.classes, positive)
-    output = fitted.predict(fold.held_out)
+    output = fitted.predict_in_batches(fold.held_out)
     predictions = predictions_of(pipeline.problem, fold.held_out_targets, output, positive)
     metric = pipeline.tuning.metric
     return FoldScore(score(pipeline.problem, predictions, [metric])[metric], boosting_rounds(estimator))

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Rows = tuple[NDArray[np.float64], NDArray[np.float64]]
-    """Features (n, m), and class codes or numbers (n,)."""
+    from trainer.models.training_rows import TrainingRows
 
 POINTS = 20
 MOST_ROWS = 5_000
@@ -34,8 +33,9 @@ class TrainingCurve:
     spread over it, so that a long training takes little longer; what is trained stays the same.
     """
 
-    def __init__(self, training: Rows, validation: Rows, *, classes: bool, log: LogPoint) -> None:
-        self.parts = [_spread(*rows) for rows in (training, validation) if len(rows[1])]
+    def __init__(self, training: TrainingRows, validation: TrainingRows, *, classes: bool, log: LogPoint) -> None:
+        spread = (_spread(rows) for rows in (training, validation) if len(rows.targets))
+        self.parts = [(rows.matrix, rows.targets) for rows in spread]
         self._classes = classes
         self._log = log
 
@@ -67,13 +67,12 @@ class TrainingCurve:
         return float(-np.mean(np.log(np.clip(of_the_true_class, SMALLEST_SHARE, 1))))
 
 
-def _spread(features: NDArray[np.float64], targets: NDArray[np.float64]) -> Rows:
+def _spread(rows: TrainingRows) -> TrainingRows:
     import numpy as np
 
-    if len(targets) <= MOST_ROWS:
-        return features, targets
-    places = np.linspace(0, len(targets) - 1, MOST_ROWS).astype(int)
-    return features[places], targets[places]
+    if len(rows.targets) <= MOST_ROWS:
+        return rows
+    return rows.some(np.linspace(0, len(rows.targets) - 1, MOST_ROWS).astype(int))
 
 
 def _per_class(made: NDArray[np.float64]) -> NDArray[np.float64]:

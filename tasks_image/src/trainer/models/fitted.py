@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import DataValidationError
-from trainer.models.features import columns_used, fit_features
+from trainer.models.features import check_expressions, columns_used, fit_features
 from trainer.models.preprocess import fit_preprocessor
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from trainer.data.chosen_rows import ChosenRows
     from trainer.models.features import FittedFeatures
     from trainer.models.preprocess import Preprocessor
     from trainer.pipeline import Features, Preprocess
@@ -41,16 +42,25 @@ class Preparation:
         return self.features.transform(as_declared(frame, self.inputs))
 
 
-def fit_preparation(features: Features, preprocess: Preprocess, training: pl.DataFrame) -> Preparation:
+def fit_preparation(features: Features, preprocess: Preprocess, training: pl.DataFrame | pl.LazyFrame) -> Preparation:
     """Fit feature constants, imputers and encoders on training rows that hold raw inputs and nothing else.
 
+    Of lazy rows a column at a time is held in memory, beside those that expressions use.
     A date that an expression uses reaches the estimator through that expression alone.
     """
-    fitted = fit_features(features, training)
-    used_up = {name for name in columns_used(features) if training.schema[name].is_temporal()}
-    names = [name for name in (*training.columns, *features.derive) if name not in used_up]
-    preprocessor = fit_preprocessor(preprocess, fitted.transform(training), names)
-    types = {name: str(kind) for name, kind in training.schema.items()}
+    import polars as pl
+
+    rows = training.lazy()
+    schema = rows.collect_schema()
+    check_expressions(features, schema)
+    used = rows.select(columns_used(features) or list(schema)[:1]).collect()
+    fitted = fit_features(features, used)
+    derived = fitted.transform(used).select(list(features.derive))
+    used_up = {name for name in columns_used(features) if schema[name].is_temporal()}
+    names = [name for name in (*schema, *features.derive) if name not in used_up]
+    whole = pl.concat([rows, derived.lazy()], how="horizontal") if features.derive else rows
+    preprocessor = fit_preprocessor(preprocess, whole, names)
+    types = {name: str(kind) for name, kind in schema.items()}
     return Preparation(types, fitted, preprocessor)
 
 
@@ -79,6 +89,14 @@ class FittedPipeline:
             return pl.DataFrame({"prediction": self.estimator.predict(numbers).astype(float)})
         shares = self.estimator.predict_proba(numbers).astype(float)
         return self._two_classes(shares) if self.positive is not None else self._many_classes(shares)
+
+    def predict_in_batches(self, rows: ChosenRows) -> pl.DataFrame:
+        """Predictions for raw rows of a table, of which a batch at a time is held in memory."""
+        import polars as pl
+
+        if not rows.height:
+            raise DataValidationError("there are no rows to predict")
+        return pl.concat(self.predict(batch) for batch in rows.batches())
 
     def _two_classes(self, shares: np.ndarray) -> pl.DataFrame:
         import numpy as np

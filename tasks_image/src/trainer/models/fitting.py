@@ -8,11 +8,13 @@ from trainer.errors import DataValidationError
 from trainer.models.curve import TrainingCurve
 from trainer.models.fitted import FittedPipeline, fit_preparation
 from trainer.models.outputs import as_label
+from trainer.models.training_rows import training_rows
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from trainer.data.chosen_rows import ChosenRows
     from trainer.jobs.models import Model
     from trainer.models.curve import LogPoint
     from trainer.pipeline import Features, Preprocess
@@ -25,8 +27,8 @@ def fit_pipeline(  # noqa: PLR0913
     preprocess: Preprocess,
     positive: Any,
     *,
-    training: tuple[pl.DataFrame, pl.Series],
-    validation: tuple[pl.DataFrame, pl.Series],
+    training: tuple[ChosenRows, pl.Series],
+    validation: tuple[ChosenRows, pl.Series],
     seed: int,
     threads: int,
     log_point: LogPoint | None = None,
@@ -36,14 +38,13 @@ def fit_pipeline(  # noqa: PLR0913
     `log_point` gets the losses while the model is fitted.
     """
     rows, targets = training
-    preparation = fit_preparation(features, preprocess, rows)
+    preparation = fit_preparation(features, preprocess, rows.lazy())
     classes = classes_of(problem, targets)
-    codes = encode(problem, targets, classes)
-    prepared = (preparation.transform(rows), codes)
+    prepared = training_rows(preparation, rows, encode(problem, targets, classes))
     if log_point is None:
-        estimator = model.fit(*prepared, problem, seed=seed, threads=threads)
+        estimator = model.fit(prepared, problem, seed=seed, threads=threads)
     else:
-        aside = (preparation.transform(validation[0]), encode(problem, validation[1], classes))
+        aside = training_rows(preparation, validation[0], encode(problem, validation[1], classes))
         curve = TrainingCurve(prepared, aside, classes=bool(classes), log=log_point)
         estimator = model.fit_followed(prepared, problem, curve, seed=seed, threads=threads)
     fitted = FittedPipeline(preparation, estimator, classes, positive_class(classes, positive))
@@ -80,8 +81,8 @@ def positive_class(classes: tuple[Any, ...], positive: Any) -> Any:
     return found[0]
 
 
-def _cut_off(fitted: FittedPipeline, rows: pl.DataFrame, targets: pl.Series) -> float:
+def _cut_off(fitted: FittedPipeline, rows: ChosenRows, targets: pl.Series) -> float:
     from trainer.models.scores import best_f1_cut_off
 
     is_positive = (targets == fitted.positive).to_numpy()
-    return best_f1_cut_off(is_positive, fitted.predict(rows)["probability"].to_numpy())
+    return best_f1_cut_off(is_positive, fitted.predict_in_batches(rows)["probability"].to_numpy())

@@ -16,8 +16,10 @@ REMOTE_TAG = "data.remote"
 """Where a store has the very object that was read."""
 
 
-def log_dataset(lineage: Lineage, context: str, frame: pl.DataFrame | None = None, digest: str | None = None) -> None:
-    """Log a data set to the active MLflow run: its address, its digest and, with `frame`, its columns.
+def log_dataset(
+    lineage: Lineage, context: str, rows: pl.DataFrame | pl.LazyFrame | None = None, digest: str | None = None
+) -> None:
+    """Log a data set to the active MLflow run: its address, its digest and, with `rows`, its columns.
 
     Where the lineage has tags, the run gets them, and the address is the one in the store that they name.
     """
@@ -33,13 +35,13 @@ def log_dataset(lineage: Lineage, context: str, frame: pl.DataFrame | None = Non
     else:
         with ignored_warning("The specified dataset source can be interpreted in multiple ways"):
             source = resolve_dataset_source(address)
-    schema = None if frame is None else _schema(frame)
+    schema = None if rows is None else _schema(rows.lazy())
     name = lineage.source.rpartition("/")[2][:LONGEST_DIGEST]
     mlflow.set_tags(lineage.tags)
     mlflow.log_input(MetaDataset(source, name, digest[:LONGEST_DIGEST] if digest else None, schema), context=context)
 
 
-def _schema(frame: pl.DataFrame) -> object:
+def _schema(rows: pl.LazyFrame) -> object:
     from trainer.jobs.signers import SchemaSigner
 
-    return SchemaSigner().sign(frame, frame.head(0)).inputs
+    return SchemaSigner().sign(rows, rows.head(0).collect()).inputs

@@ -87,7 +87,7 @@ class Preprocessor:
         schema = frame.schema
         for name in (*self.numeric, *self.categorical):
             if name not in schema:
-                raise _absent(name, frame)
+                raise _absent(name, frame.columns)
             kind, number = schema[name], name in self.numeric
             if kind != pl.Null and not (_is_number(kind) if number else _is_text(kind)):
                 expected = "a number or boolean" if number else "a text"
@@ -104,40 +104,50 @@ class Preprocessor:
             yield _text(name).cast(kind, strict=False).to_physical()
 
 
-def fit_preprocessor(spec: Preprocess, frame: pl.DataFrame, inputs: list[str]) -> Preprocessor:
-    """A preprocessor for the inputs, fitted on the (training) rows of the frame.
+def fit_preprocessor(spec: Preprocess, rows: pl.DataFrame | pl.LazyFrame, inputs: list[str]) -> Preprocessor:
+    """A preprocessor for the inputs, fitted on (training) rows; of lazy ones a column at a time is held in memory.
 
     Raises DataValidationError if there is no input, or one is absent, without values, infinite, or neither a number,
     a boolean nor a text.
     """
-    import polars as pl
-
     if not inputs:
         raise DataValidationError("there are no inputs to train on: every column is the id, the target or excluded")
+    lazy = rows.lazy()
+    schema = lazy.collect_schema()
     for name in inputs:
-        if name not in frame.columns:
-            raise _absent(name, frame)
-        _check_usable(frame[name])
-    numeric = [name for name in inputs if _is_number(frame.schema[name])]
-    categorical = [name for name in inputs if name not in numeric]
-    for name in numeric:
-        _refuse_infinite(frame.select(_float(name)).to_numpy(), [name])
-    averages = frame.select(getattr(_float(name), spec.numeric)() for name in numeric)
-    texts = (frame.select(_text(name))[name] for name in categorical)
-    return Preprocessor(
-        {name: float(averages[name].item()) for name in numeric},
-        {values.name: pl.Enum(values.unique().sort()) for values in texts},
-        one_hot=spec.categorical == "one_hot",
-    )
+        if name not in schema:
+            raise _absent(name, list(schema))
+    numeric: dict[str, float] = {}
+    categorical: dict[str, pl.Enum] = {}
+    for name in inputs:
+        column = lazy.select(name).collect()
+        _check_usable(column[name])
+        if _is_number(schema[name]):
+            numeric[name] = _average(column, name, spec.numeric)
+        else:
+            categorical[name] = _categories(column, name)
+    return Preprocessor(numeric, categorical, one_hot=spec.categorical == "one_hot")
+
+
+def _average(column: pl.DataFrame, name: str, kind: str) -> float:
+    numbers = column.select(_float(name))
+    _refuse_infinite(numbers.to_numpy(), [name])
+    return float(numbers.select(getattr(_float(name), kind)()).item())
+
+
+def _categories(column: pl.DataFrame, name: str) -> pl.Enum:
+    import polars as pl
+
+    return pl.Enum(column.unique().select(_text(name))[name].unique().sort())
 
 
 def _column_name(column: str, category: str) -> str:
     return f"{column} {category}" if category == MISSING else f"{column}{category}"
 
 
-def _absent(name: str, frame: pl.DataFrame) -> DataValidationError:
+def _absent(name: str, known: list[str]) -> DataValidationError:
     return DataValidationError(
-        f"the input {name!r} is missing{did_you_mean(name, frame.columns)}; the model needs every input of its training"
+        f"the input {name!r} is missing{did_you_mean(name, known)}; the model needs every input of its training"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,13 @@ from trainer.run.results import FeaturesResult, IngestResult, TuneResult, TuneWo
 from trainer.run.steps import PER_WORKER, parts_of_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     import optuna
     import polars as pl
 
+    from trainer.data.chosen_rows import ChosenRows
     from trainer.models.search import Search
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
@@ -25,19 +30,23 @@ READABLE = {"auc_roc": "AUC"}
 
 def run(pipeline: Pipeline, run: RunFolder) -> TuneResult:
     """Give the best parameters found; with tuning off, the pipeline's own and their cross-validated figure."""
-    search = search_of(pipeline, run)
-    result = _searched(search, run) if search.is_searched else _as_given(search)
+    with search_of(pipeline, run) as search:
+        result = _searched(search, run) if search.is_searched else _as_given(search)
     name = READABLE.get(result.metric, result.metric)
     logger.info("%s: CV %s: %.4f (+/- %.4f)", run.algorithm, name, result.cv_mean, 2 * result.cv_std)
     return result
 
 
-def search_of(pipeline: Pipeline, run: RunFolder) -> Search:
-    """The search of a folder's algorithm, by the worker that the folder is of."""
+@contextlib.contextmanager
+def search_of(pipeline: Pipeline, run: RunFolder) -> Iterator[Search]:
+    """The search of a folder's algorithm, by the worker that the folder is of; its rows can be read in the block."""
     from trainer.models.cross_validation import make_folds
     from trainer.models.search import Search
+    from trainer.steps.engineer_features import FEATURES
 
-    return Search(pipeline, run.algorithm, make_folds(pipeline, *training_rows(pipeline, run)), run.worker)
+    with run.at("engineer_features").local(FEATURES) as file:
+        folds = make_folds(pipeline, *_training_rows(pipeline, run, file))
+        yield Search(pipeline, run.algorithm, folds, run.worker)
 
 
 def study_of(search: Search, run: RunFolder) -> optuna.Study:
@@ -52,18 +61,20 @@ def study_of(search: Search, run: RunFolder) -> optuna.Study:
     return study
 
 
-def training_rows(pipeline: Pipeline, run: RunFolder) -> tuple[pl.DataFrame, pl.Series, pl.Series | None]:
+def _training_rows(pipeline: Pipeline, run: RunFolder, file: Path) -> tuple[ChosenRows, pl.Series, pl.Series | None]:
     """The raw inputs and targets of the training rows, and their times where the split goes by those."""
-    import polars as pl
+    from trainer.data.chosen_rows import ChosenRows, open_table
+    from trainer.steps.engineer_features import PART, TIME
 
-    from trainer.data.tables import read_table
-    from trainer.steps.engineer_features import FEATURES, PART, TIME
+    table = open_table(file)
+    is_training = table.select(PART).collect()[PART] == "train"
+    inputs = run.at("engineer_features").result(FeaturesResult).inputs
 
-    features = run.at("engineer_features").result(FeaturesResult)
-    times = [TIME] if pipeline.split.KIND == "time" else []
-    columns = [PART, *times, *features.inputs, pipeline.columns.target]
-    table = read_table(run.at("engineer_features"), FEATURES, columns).filter(pl.col(PART) == "train")
-    return table.select(features.inputs), table[pipeline.columns.target], table[TIME] if times else None
+    def column(name: str) -> pl.Series:
+        return table.select(name).collect()[name].filter(is_training)
+
+    times = column(TIME) if pipeline.split.KIND == "time" else None
+    return ChosenRows(table.select(inputs), is_training), column(pipeline.columns.target), times
 
 
 def _searched(search: Search, run: RunFolder) -> TuneResult:

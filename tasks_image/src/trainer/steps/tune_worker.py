@@ -20,14 +20,15 @@ def run(pipeline: Pipeline, run: RunFolder) -> TuneWorkerResult:
     """Run trials of the shared study until it has all of its own; `tune` makes up for workers that died."""
     from trainer.models.search import Share, run_trials
 
-    search, share, name = search_of(pipeline, run), Share(), ""
-    if search.is_searched:
-        study = study_of(search, run)
-        name = study.study_name
-        try:
-            run_trials(search, study, share)
-        except StudyTakenOverError as error:
-            logger.warning("%s", error)
+    share, name = Share(), ""
+    with search_of(pipeline, run) as search:
+        if search.is_searched:
+            study = study_of(search, run)
+            name = study.study_name
+            try:
+                run_trials(search, study, share)
+            except StudyTakenOverError as error:
+                logger.warning("%s", error)
     logger.info("%s: %d trials finished, %d of them pruned", search.label, share.trials, share.pruned)
     return TuneWorkerResult(
         algorithm=run.algorithm,
