@@ -13,7 +13,7 @@ from bench.parsing import parse_per_pipeline
 from bench.pods import pod_step_overhead
 from bench.resampling import bootstrap
 from bench.runs import default_run, run_beside_one_process
-from bench.scale import ten_times_the_rows
+from bench.scale import ten_million_rows_training, ten_times_the_rows
 from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean
 
@@ -39,6 +39,7 @@ CATALOGUE = [
     Bench(("feature_store_writes", "feature_store_reads"), feature_store),
     Bench(("pod_step_overhead",), pod_step_overhead),
     Bench(("ten_times_the_rows", "ten_million_rows_memory"), ten_times_the_rows),
+    Bench(("ten_million_rows_training",), ten_million_rows_training),
     Bench(("housing_error",), housing_error),
     Bench(("run_beside_one_process",), run_beside_one_process),
     Bench(("run_seconds", "overhead_share"), default_run),

@@ -23,6 +23,7 @@ NAMES = {
     "csv_snapshot",
     "ten_times_the_rows",
     "ten_million_rows_memory",
+    "ten_million_rows_training",
 }
 
 

@@ -115,8 +115,10 @@ class FittedPipeline:
         best = {"prediction": self._labels(shares.argmax(axis=1)), "probability": shares.max(axis=1)}
         return pl.DataFrame({**best, **columns})
 
-    def _labels(self, codes: np.ndarray) -> list[Any]:
-        return [self.classes[code] for code in codes]
+    def _labels(self, codes: np.ndarray) -> pl.Series:
+        import polars as pl
+
+        return pl.Series("prediction", self.classes).gather(codes)
 
 
 def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from trainer.models.scores import Predictions
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
 PER_CLASS = "probability_"
 
@@ -21,13 +23,24 @@ def predictions_of(problem: str, truth: pl.Series, output: pl.DataFrame, positiv
 
     if problem == "regression":
         return Predictions(truth.cast(pl.Float64).to_numpy(), output["prediction"].cast(pl.Float64).to_numpy(), None)
-    truths = truth.cast(pl.String).to_numpy().astype(str)
-    predicted = output["prediction"].cast(pl.String).to_numpy().astype(str)
+    truths, predicted = _texts(truth), _texts(output["prediction"])
     if problem == "binary_classification":
         return Predictions(truths, predicted, output["probability"].to_numpy(), positive=as_label(positive))
     columns = [name for name in output.columns if name.startswith(PER_CLASS)]
     classes = tuple(name.removeprefix(PER_CLASS) for name in columns)
     return Predictions(truths, predicted, output.select(columns).to_numpy(), classes)
+
+
+def _texts(labels: pl.Series) -> NDArray[np.str_]:
+    """Classes (n,) as texts, of which each is made once."""
+    import numpy as np
+    import polars as pl
+
+    texts = labels.cast(pl.String).fill_null(str(None))
+    known = texts.unique().sort()
+    places = texts.cast(pl.Enum(known)).to_physical().to_numpy()
+    made: NDArray[np.str_] = np.array(known.to_list(), dtype=str)[places]
+    return made
 
 
 def as_label(value: Any) -> str:
