@@ -11,9 +11,11 @@ from bench.housing import housing_error
 from bench.ingestion import csv_snapshot
 from bench.parsing import parse_per_pipeline
 from bench.pods import pod_step_overhead
+from bench.prediction import prediction
 from bench.resampling import bootstrap
 from bench.runs import default_run, run_beside_one_process
 from bench.scale import ten_million_rows_training, ten_times_the_rows
+from bench.validation import validation
 from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean
 
@@ -35,7 +37,9 @@ CATALOGUE = [
     Bench(("parse_per_pipeline",), parse_per_pipeline),
     Bench(("bootstrap",), bootstrap),
     Bench(("drift_statistics",), drift_statistics),
+    Bench(("validation",), validation),
     Bench(("csv_snapshot",), csv_snapshot),
+    Bench(("predict_one_row", "predict_ten_thousand_rows"), prediction),
     Bench(("feature_store_writes", "feature_store_reads"), feature_store),
     Bench(("pod_step_overhead",), pod_step_overhead),
     Bench(("ten_times_the_rows", "ten_million_rows_memory"), ten_times_the_rows),

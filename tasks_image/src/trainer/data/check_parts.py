@@ -18,6 +18,12 @@ ABOUT_COLUMNS = ("expect_table_", "expect_column_to_exist")
 TYPE_CHECKS = ("expect_column_values_to_be_in_type_list", "expect_column_values_to_be_of_type")
 
 
+MOST_TEXTS = 2_000_000
+"""So many different ones may be held as categories: that takes more room than they take by themselves."""
+MOST_CELLS = 30_000_000
+"""Values that are held as Pandas has them, at 8 to 60 bytes each."""
+
+
 @dataclass(frozen=True)
 class Part:
     """What some of the checks look at."""
@@ -29,13 +35,33 @@ class Part:
     """`values`; `types`, for which missing values are filled; `table`, for which all columns are there, by name."""
 
 
-def numbers_by_part(checks: list[Check], absent: dict[int, list[str]]) -> dict[Part, list[int]]:
-    """The checks, by their numbers, that look at the same; those of columns that are absent are left out."""
+def numbers_by_part(
+    checks: list[Check], absent: dict[int, list[str]], heights: dict[str, int]
+) -> dict[Part, list[int]]:
+    """The checks, by their numbers, that are run together; those of columns that are absent are left out.
+
+    `heights` are the rows of the tables: as many columns come together as have no more than `MOST_CELLS` values.
+    """
     by_part: dict[Part, list[int]] = {}
     for number, check in enumerate(checks):
         if not absent[number]:
             by_part.setdefault(_part(check), []).append(number)
-    return by_part
+    merged: list[tuple[Part, list[int]]] = []
+    for part, numbers in sorted(by_part.items(), key=lambda item: (item[0].table, item[0].about, item[0].columns)):
+        whole = _merged(merged[-1][0], part, heights[part.table]) if merged else None
+        if whole is None:
+            merged.append((part, numbers))
+        else:
+            merged[-1] = whole, [*merged[-1][1], *numbers]
+    return dict(merged)
+
+
+def _merged(one: Part, other: Part, rows: int) -> Part | None:
+    """The part that two parts make, or None where it would be too large or they are of different kinds."""
+    columns = tuple(sorted({*one.columns, *other.columns}))
+    if (one.table, one.about) != (other.table, other.about) or len(columns) * rows > MOST_CELLS:
+        return None
+    return Part(one.table, columns, one.about)
 
 
 def _part(check: Check) -> Part:
@@ -75,11 +101,46 @@ def as_pandas(rows: pl.LazyFrame, part: Part) -> pd.DataFrame:
         cs.date().cast(pl.Datetime("us")),
         cs.datetime().dt.cast_time_unit("us"),
     )
-    # To find equal texts takes more room than it saves where most differ, as those of an id do.
-    texts = values.select(cs.string().approx_n_unique())
-    few = all(number.item() < values.height / 2 for number in texts)
-    found = values.to_pandas(deduplicate_objects=few)
+    found = _pandas(values, with_categories=part.about == "values")
     return _among_all(found, rows) if part.about == "table" else found
+
+
+def _pandas(values: pl.DataFrame, *, with_categories: bool) -> pd.DataFrame:
+    """The columns as Pandas has them, but for texts as its categories where that is wanted."""
+    import pandas as pd
+    import polars as pl
+
+    columns: dict[str, Any] = {}
+    for column in values:
+        made: Any = _categories(column) if with_categories and column.dtype == pl.String else None
+        if made is None:
+            # To find equal texts takes more room than it saves where most differ, as those of an id do.
+            made = column.to_frame().to_pandas(deduplicate_objects=not with_categories)[column.name]
+        columns[column.name] = made
+    return pd.DataFrame(columns, copy=False)
+
+
+def _categories(column: pl.Series) -> pd.Categorical | None:
+    """Texts as categories, where most are repeated, or where none is and there are not too many."""
+    import numpy as np
+    import pandas as pd
+    import polars as pl
+
+    if _differing(column) < len(column) / 2:
+        texts = column.unique().drop_nulls()
+        codes = column.cast(pl.Enum(texts)).to_physical().cast(pl.Int32).fill_null(-1).to_numpy()
+    elif len(column) <= MOST_TEXTS and column.n_unique() == len(column) and not column.has_nulls():
+        texts, codes = column, np.arange(len(column), dtype=np.int32)
+    else:
+        return None
+    return pd.Categorical.from_codes(codes, pd.Index(texts.to_list(), dtype=object))
+
+
+def _differing(column: pl.Series) -> int:
+    """About how many different values there are."""
+    import polars as pl
+
+    return int(column.to_frame().select(pl.all().approx_n_unique()).item())
 
 
 def _among_all(values: pd.DataFrame, rows: pl.LazyFrame) -> pd.DataFrame:

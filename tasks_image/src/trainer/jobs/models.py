@@ -27,6 +27,8 @@ WITHOUT_JOBS = {"LogisticRegression"}
 class Model(Spec, ABC):
     """An algorithm with its parameters. `fit` gives a fitted estimator with scikit-learn's `predict`."""
 
+    params: dict[str, Any]
+
     @abstractmethod
     def build(self, problem: str, seed: int, threads: int) -> Any:
         """An estimator that is not fitted yet. Raises ConfigurationError where a parameter is not accepted."""
@@ -80,7 +82,12 @@ class Model(Spec, ABC):
         raise NotImplementedError
 
     def _served(self, estimator: Any) -> Any:
-        """A fitted estimator as it is saved: set up for the place where it serves."""
+        """A fitted estimator as it is saved: set up for the place where it serves.
+
+        Threads of its own only delay the answer to a single row, and those of a server's other requests.
+        """
+        if "n_jobs" in estimator.get_params() and "n_jobs" not in self.params:
+            estimator.set_params(n_jobs=1)
         return estimator
 
     def _fit_followed(self, estimator: Any, rows: TrainingRows, curve: TrainingCurve) -> Any:
@@ -108,7 +115,7 @@ class XGBoostModel(XGBoost, Model):
         return _construct(kind, {**known, **self.params})
 
     def _served(self, estimator: Any) -> Any:
-        return estimator.set_params(device="cpu")  # there may be no GPU
+        return super()._served(estimator.set_params(device="cpu"))  # there may be no GPU
 
     @property
     def device(self) -> str:
@@ -205,11 +212,6 @@ class SklearnModel(Sklearn, Model):
             del known["n_jobs"]
         accepted = {key: value for key, value in known.items() if key in _construct(kind, {}).get_params()}
         return _construct(kind, {**accepted, **self.params})
-
-    def _served(self, estimator: Any) -> Any:
-        if "n_jobs" in estimator.get_params() and "n_jobs" not in self.params:
-            estimator.set_params(n_jobs=None)  # threads of its own only delay the answer to a single row
-        return estimator
 
 
 MODELS: dict[str, type[XGBoostModel | LightGBMModel | SklearnModel]] = {

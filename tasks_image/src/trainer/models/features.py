@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeAlias
 
 from trainer.errors import ConfigurationError, DataValidationError
@@ -49,18 +50,48 @@ class FittedFeatures:
     def _derived(self, frame: pl.DataFrame, *, zero_counts_as_one: bool = False) -> list[pl.Series]:
         import polars as pl
 
-        work = _typed(frame, self.columns).with_columns(_literal(name, value) for name, value in self.constants.items())
-        for name, text in self.derive.items():
+        typed = _typed(frame, self.columns)
+        steps = (
+            [build(text, zero_counts_as_one=True) for text in self.derive.values()]
+            if zero_counts_as_one
+            else self._steps
+        )
+        # One query for all: each of its own costs as much as this does for one row. There is nothing to optimize.
+        plan = _planned(typed, self.constants, dict(zip(self.derive, steps, strict=True)))
+        try:
+            return plan.select(list(self.derive)).collect(optimizations=pl.QueryOptFlags.none()).get_columns()
+        except pl.exceptions.PolarsError as error:
+            raise self._refusal(typed, steps, error) from error
+
+    @functools.cached_property
+    def _steps(self) -> list[pl.Expr]:
+        """The expressions in their order; what is infinite or no number becomes missing."""
+        import polars as pl
+
+        plain = {name: build(text) for name, text in self.derive.items()}
+        kinds = _planned(pl.LazyFrame(schema=self.columns), self.constants, plain).collect_schema()
+        return [
+            pl.when(step.is_finite()).then(step) if kinds[name].is_float() else step for name, step in plain.items()
+        ]
+
+    def _refusal(self, typed: pl.LazyFrame, steps: list[pl.Expr], error: Exception) -> DataValidationError:
+        """What to say of a query that failed: which expression it was."""
+        import polars as pl
+
+        known: dict[str, pl.Expr] = {}
+        for (name, text), step in zip(self.derive.items(), steps, strict=True):
+            known[name] = step
             try:
-                work = work.with_columns(build(text, zero_counts_as_one=zero_counts_as_one).alias(name))
-            except pl.exceptions.PolarsError as error:
-                raise DataValidationError(
-                    f"features.derive.{name}: {text!r} cannot be computed on these rows: {error}; "
+                _planned(typed, self.constants, known).select(name).collect()
+            except pl.exceptions.PolarsError as found:
+                return DataValidationError(
+                    f"features.derive.{name}: {text!r} cannot be computed on these rows: {found}; "
                     f"TRY_CAST instead of CAST makes missing what cannot be converted"
-                ) from error
-            if not zero_counts_as_one:
-                work = _finite(work, name)
-        return [work[name] for name in self.derive]
+                )
+        return DataValidationError(f"features.derive cannot be computed on these rows: {error}")
+
+    def __getstate__(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def fit_features(spec: Features, training: pl.DataFrame) -> FittedFeatures:
@@ -73,7 +104,7 @@ def fit_features(spec: Features, training: pl.DataFrame) -> FittedFeatures:
         if name not in training.columns:
             raise ConfigurationError(f"features: there is no column {name!r}{did_you_mean(name, training.columns)}")
     rows = training.with_columns(
-        _typed(training, {name: wide_type(training.schema[name]) for name in columns_used(spec)})
+        _typed(training, {name: wide_type(training.schema[name]) for name in columns_used(spec)}).collect()
     )
     constants = {name: _constant(rows, name, text) for name, text in spec.fit.items()}
     columns = {name: wide_type(training.schema[name]) for name in _raw_columns(spec.derive, spec)}
@@ -180,12 +211,12 @@ def _literal(name: str, value: Scalar) -> pl.Expr:
     return pl.lit(value, dtype=wide).alias(name)
 
 
-def _finite(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    import polars as pl
-
-    if not frame.schema[name].is_float() or frame[name].is_finite().all():
-        return frame
-    return frame.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name))
+def _planned(rows: pl.LazyFrame, constants: dict[str, Scalar], steps: dict[str, pl.Expr]) -> pl.LazyFrame:
+    """The rows with constants and derived columns, one after the other."""
+    rows = rows.with_columns(_literal(name, value) for name, value in constants.items())
+    for name, step in steps.items():
+        rows = rows.with_columns(step.alias(name))
+    return rows
 
 
 def wide_type(kind: pl.DataType) -> pl.DataType:
@@ -199,30 +230,31 @@ def wide_type(kind: pl.DataType) -> pl.DataType:
     return pl.String() if kind in (pl.Categorical, pl.Enum) else kind
 
 
-def _typed(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
-    import polars as pl
-
+def _typed(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.LazyFrame:
+    schema = frame.schema
     for name in columns:
-        if name not in frame.columns:
+        if name not in schema:
             raise DataValidationError(
                 f"the column {name!r} is missing{did_you_mean(name, frame.columns)}; features are computed from it"
             )
-    return pl.DataFrame([_as_in_training(frame[name], kind) for name, kind in columns.items()])
+    return frame.lazy().select(_as_in_training(frame, name, schema[name], kind) for name, kind in columns.items())
 
 
-def _as_in_training(values: pl.Series, kind: pl.DataType) -> pl.Series:
-    """Values in the type that the column had in training; no number is a missing value."""
+def _as_in_training(frame: pl.DataFrame, name: str, given: pl.DataType, kind: pl.DataType) -> pl.Expr:
+    """A column in the type that it had in training; no number is a missing value."""
     import polars as pl
 
-    if values.dtype.is_float():
-        values = values.fill_nan(None)
-    if values.dtype == kind:
+    values = pl.col(name).fill_nan(None) if given.is_float() else pl.col(name)
+    if given == kind:
         return values
-    wide = wide_type(values.dtype)
+    wide = wide_type(given)
     fits = wide == kind or wide.base_type() == kind.base_type() or (kind == pl.Float64 and wide == pl.Int64)
-    whole = kind == pl.Int64 and wide == pl.Float64 and bool((values == values.round(0)).all())
-    if not (fits or whole or values.dtype == pl.Null):
+    if not (fits or given == pl.Null or (kind == pl.Int64 and wide == pl.Float64 and _is_whole(frame, values))):
         raise DataValidationError(
-            f"the column {values.name!r} was {kind} in training and is {values.dtype} here; give it in the same type"
+            f"the column {name!r} was {kind} in training and is {given} here; give it in the same type"
         )
     return values.cast(kind)
+
+
+def _is_whole(frame: pl.DataFrame, numbers: pl.Expr) -> bool:
+    return bool(frame.select((numbers == numbers.round(0)).all()).item())

@@ -77,16 +77,20 @@ class FittedPipeline:
     """Probability from which a row counts as positive (binary classification)."""
 
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Predictions for raw rows: `prediction` and, for classifiers, `probability` (see `probabilities`).
+        """Predictions for raw rows: `prediction` and, for classifiers, `probability`.
 
-        With three classes and more, `probability` is that of the predicted class, and `probability_<class>` columns
-        hold all of them.
+        Of two classes that is the probability of the positive one. With three and more it is that of the predicted
+        class, and `probability_<class>` columns hold all of them.
         """
         import polars as pl
 
+        return pl.DataFrame(self.answers(frame))
+
+    def answers(self, frame: pl.DataFrame) -> dict[str, np.ndarray]:
+        """The columns that `predict` gives, each (n,): labels as they are in the target, texts as objects."""
         numbers = self.preparation.transform(frame)
         if not self.classes:
-            return pl.DataFrame({"prediction": self.estimator.predict(numbers).astype(float)})
+            return {"prediction": self.estimator.predict(numbers).astype(float)}
         shares = self.estimator.predict_proba(numbers).astype(float)
         return self._two_classes(shares) if self.positive is not None else self._many_classes(shares)
 
@@ -98,27 +102,25 @@ class FittedPipeline:
             raise DataValidationError("there are no rows to predict")
         return pl.concat(self.predict(batch) for batch in rows.batches())
 
-    def _two_classes(self, shares: np.ndarray) -> pl.DataFrame:
+    def _two_classes(self, shares: np.ndarray) -> dict[str, np.ndarray]:
         import numpy as np
-        import polars as pl
 
         code = self.classes.index(self.positive)
         probability = shares[:, code]
         cut_off = DEFAULT_CUT_OFF if self.cut_off is None else self.cut_off
         codes = np.where(probability >= cut_off, code, 1 - code)
-        return pl.DataFrame({"prediction": self._labels(codes), "probability": probability})
+        return {"prediction": self._labels[codes], "probability": probability}
 
-    def _many_classes(self, shares: np.ndarray) -> pl.DataFrame:
-        import polars as pl
-
+    def _many_classes(self, shares: np.ndarray) -> dict[str, np.ndarray]:
         columns = {f"probability_{label}": shares[:, code] for code, label in enumerate(self.classes)}
-        best = {"prediction": self._labels(shares.argmax(axis=1)), "probability": shares.max(axis=1)}
-        return pl.DataFrame({**best, **columns})
+        best = {"prediction": self._labels[shares.argmax(axis=1)], "probability": shares.max(axis=1)}
+        return {**best, **columns}
 
-    def _labels(self, codes: np.ndarray) -> pl.Series:
-        import polars as pl
+    @property
+    def _labels(self) -> np.ndarray:
+        import numpy as np
 
-        return pl.Series("prediction", self.classes).gather(codes)
+        return np.array(self.classes, dtype=object if isinstance(self.classes[0], str) else None)
 
 
 def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:
@@ -132,6 +134,9 @@ def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:
     if absent:
         raise DataValidationError(f"columns missing from the rows to predict: {', '.join(absent)}")
     wanted = [(name, dtype_named(text)) for name, text in types.items()]
+    given = frame.schema
+    if list(given.items()) == wanted:
+        return frame
     try:
         return frame.select(pl.col(name).cast(kind) for name, kind in wanted)
     except pl.exceptions.PolarsError as error:

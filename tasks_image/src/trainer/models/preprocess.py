@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
 from trainer.pipeline import Preprocess, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     import numpy.typing as npt
     import polars as pl
@@ -22,6 +20,7 @@ MISSING = "is missing"
 """The category of missing values. Every other one starts with `=`, so no text in the data can be mistaken for it."""
 UNKNOWN = -1
 """The code of a category that training did not see."""
+FEW_ROWS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Preprocessor:
     one_hot: bool
     """A column per category, else one column with the category's place in the order."""
 
-    @property
+    @functools.cached_property
     def names(self) -> list[str]:
         """One per column of the matrix: numeric inputs first, then those of categories, such as `contract=One year`."""
         if not self.one_hot:
@@ -56,30 +55,63 @@ class Preprocessor:
         import numpy as np
 
         self._check(frame)
-        # One query for all columns: each eager call on a Series costs as much as this does for one row.
-        values = frame.select([*self._numbers(), *self._codes()])
-        widths = [len(kind.categories) if self.one_hot else 1 for kind in self.categorical.values()]
-        matrix = np.zeros((frame.height, len(self.numeric) + sum(widths)), dtype=np.float64)
-        for place, name in enumerate(self.numeric):
-            matrix[:, place] = values[name].to_numpy()
-        place = len(self.numeric)
-        for name, width in zip(self.categorical, widths, strict=True):
-            self._encode(values[name], matrix[:, place : place + width])
-            place += width
+        if frame.height <= FEW_ROWS:
+            matrix = self._row_by_row(frame)
+        else:  # one query for all columns: each eager call on a Series costs as much as this does for a row
+            matrix = np.ascontiguousarray(frame.select(self._query).to_numpy())
+            self._impute(matrix[:, : len(self.numeric)])
         _refuse_infinite(matrix, list(self.numeric))
         return matrix
 
-    def _encode(self, codes: pl.Series, matrix: Matrix) -> None:
-        """Fill the matrix's columns of one input."""
+    def _impute(self, numbers: Matrix) -> None:
         import numpy as np
 
-        places = codes.to_numpy()  # floats with NaN, if any is missing
-        seen = np.flatnonzero(~np.isnan(places))
-        if self.one_hot:
-            matrix[seen, places[seen].astype(np.intp)] = 1.0
-        else:
-            matrix[:, 0] = UNKNOWN
-            matrix[seen, 0] = places[seen]
+        missing = np.isnan(numbers)
+        if missing.any():
+            numbers[missing] = np.broadcast_to([*self.numeric.values()], numbers.shape)[missing]
+
+    def _row_by_row(self, frame: pl.DataFrame) -> Matrix:
+        """The matrix of a few rows, filled by Python before a query has begun."""
+        import numpy as np
+
+        matrix = np.zeros((frame.height, len(self.names)))
+        for numbers, row in zip(matrix, frame.iter_rows(named=True), strict=True):
+            for at, (name, stand_in) in enumerate(self.numeric.items()):
+                value = row[name]
+                numbers[at] = stand_in if value is None or value != value else value  # noqa: PLR0124  (NaN alone)
+            for at, (name, places) in enumerate(zip(self.categorical, self._places, strict=True), len(self.numeric)):
+                place = places.get(row[name], UNKNOWN)
+                if not self.one_hot:
+                    numbers[at] = place
+                elif place != UNKNOWN:
+                    numbers[place] = 1.0
+        return matrix
+
+    @functools.cached_property
+    def _places(self) -> list[dict[str | None, int]]:
+        """By input of text and by its text, the number that stands for it or the column of the matrix that is 1."""
+        places, begin = [], len(self.numeric) if self.one_hot else 0
+        for kind in self.categorical.values():
+            texts = [None if text == MISSING else text.removeprefix("=") for text in kind.categories]
+            places.append({text: begin + at for at, text in enumerate(texts)})
+            begin += len(texts) if self.one_hot else 0
+        return places
+
+    @functools.cached_property
+    def _query(self) -> list[pl.Expr]:
+        """A column of floats for each of the matrix; of missing numbers NumPy makes NaN."""
+        import polars as pl
+
+        query = [pl.col(name).cast(pl.Float64) for name in self.numeric]
+        for name, places in zip(self.categorical, self._places, strict=True):
+            if self.one_hot:
+                query += [_is(name, text) for text in places]
+            else:
+                query.append(_place(name, places))
+        return [column.alias(str(at)) for at, column in enumerate(query)]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _check(self, frame: pl.DataFrame) -> None:
         import polars as pl
@@ -94,14 +126,6 @@ class Preprocessor:
                 raise DataValidationError(
                     f"the input {name!r} was {expected} in training and is {kind} here; give it in the same type"
                 )
-
-    def _numbers(self) -> Iterator[pl.Expr]:
-        return (_float(name).fill_null(stand_in) for name, stand_in in self.numeric.items())
-
-    def _codes(self) -> Iterator[pl.Expr]:
-        """The place of each value among its column's categories; missing where it is none of them."""
-        for name, kind in self.categorical.items():
-            yield _text(name).cast(kind, strict=False).to_physical()
 
 
 def fit_preprocessor(spec: Preprocess, rows: pl.DataFrame | pl.LazyFrame, inputs: list[str]) -> Preprocessor:
@@ -182,7 +206,6 @@ def _is_text(kind: pl.DataType) -> bool:
     return kind in (pl.String, pl.Categorical, pl.Enum)
 
 
-@functools.lru_cache(maxsize=4096)
 def _float(name: str) -> pl.Expr:
     """As floats, true as 1; no number is a missing one."""
     import polars as pl
@@ -190,12 +213,30 @@ def _float(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.Float64).fill_nan(None)
 
 
-@functools.lru_cache(maxsize=4096)
 def _text(name: str) -> pl.Expr:
     """As `=text`, and missing ones as a text that has no `=` in front."""
     import polars as pl
 
     return (pl.lit("=") + pl.col(name).cast(pl.String)).fill_null(MISSING).alias(name)
+
+
+def _place(name: str, places: dict[str | None, int]) -> pl.Expr:
+    """The place of each text in their order; UNKNOWN where it has none."""
+    import polars as pl
+
+    value = pl.col(name).cast(pl.String)
+    kind = pl.Enum([text for text in places if text is not None])
+    place = value.cast(kind, strict=False).to_physical().cast(pl.Float64).fill_null(UNKNOWN)
+    return pl.when(value.is_null()).then(places.get(None, UNKNOWN)).otherwise(place).cast(pl.Float64)
+
+
+def _is(name: str, text: str | None) -> pl.Expr:
+    """1 where a value is this text, else 0; without a text where it is missing."""
+    import polars as pl
+
+    value = pl.col(name).cast(pl.String)
+    found = value.is_null() if text is None else (value == text).fill_null(value=False)
+    return found.cast(pl.Float64)
 
 
 def _refuse_infinite(matrix: Matrix, names: list[str]) -> None:
