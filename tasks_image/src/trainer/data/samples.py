@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from trainer.data import housing, telco
+from trainer.data import bikes, housing, telco
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,12 +16,13 @@ class Sample(NamedTuple):
     """A generator, and as many rows as the published file has."""
 
     published_rows: int
-    generate: Callable[[int, int, float], telco.TelcoSample | housing.HousingSample]
+    generate: Callable[[int, int, float], telco.TelcoSample | housing.HousingSample | bikes.BikesSample]
 
 
 SAMPLES = {
     "telco": Sample(telco.PUBLISHED_ROWS, telco.generate_telco),
     "housing": Sample(housing.PUBLISHED_ROWS, housing.generate_housing),
+    "bikes": Sample(bikes.PUBLISHED_ROWS, bikes.generate_bikes),
 }
 
 

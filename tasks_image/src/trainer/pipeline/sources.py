@@ -17,7 +17,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 """An Airflow connection; a step finds it in the variable `TRAINER_CONNECTION_` and the name in capitals."""
 FileFormat = Literal["csv", "parquet"]
-SampleName = Literal["telco", "housing"]
+SampleName = Literal["telco", "housing", "bikes"]
 FORMATS: dict[str, FileFormat] = {
     ".csv": "csv", ".csv.gz": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
