@@ -241,6 +241,13 @@ def test_memory_that_runs_out_while_fitting() -> None:
         fit(GreedyModel(estimator="any.Greedy"))
 
 
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "forest"])
+def test_a_model_serves_with_one_thread_unless_it_was_given_more(name: str) -> None:
+    assert fit(MODELS[name], threads=2).get_params()["n_jobs"] == 1
+    own = MODELS[name].model_copy(update={"params": {**TREES, "n_jobs": 2}})
+    assert fit(own, threads=1).get_params()["n_jobs"] == 2
+
+
 def test_a_device_can_be_named() -> None:
     assert XGBoostModel(params={"device": "cuda:1"}).device == "cuda:1"
     assert LightGBMModel(params={"device_type": "gpu"}).device == "gpu"

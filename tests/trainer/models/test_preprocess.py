@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from trainer.errors import DataValidationError
-from trainer.models.preprocess import Preprocessor, fit_preprocessor
+from trainer.models.preprocess import FEW_ROWS, Preprocessor, fit_preprocessor
 from trainer.pipeline import Preprocess
 
 TRAINING = pl.DataFrame({
@@ -83,8 +83,21 @@ def test_an_ordinal_name_is_the_column_and_missing_is_a_category() -> None:
 @pytest.mark.parametrize("encoding", ["one_hot", "ordinal"])
 def test_one_row_gets_the_numbers_that_it_gets_among_many(encoding: str) -> None:
     fitted = pickle.loads(pickle.dumps(_fit(categorical=encoding)))
-    alone = [fitted.transform(TRAINING[row]) for row in range(TRAINING.height)]
-    np.testing.assert_array_equal(np.vstack(alone), fitted.transform(TRAINING))
+    unseen = pl.DataFrame({"contract": ["Three years", "=One year"], "tenure": [7, None], "charge": [0.5, None],
+                           "senior": [None, True]})  # fmt: skip
+    many = pl.concat([TRAINING, unseen, TRAINING.reverse()])
+    assert many.height > FEW_ROWS
+    alone = [fitted.transform(many[row]) for row in range(many.height)]
+    np.testing.assert_array_equal(np.vstack(alone), fitted.transform(many))
+    assert fitted.transform(many).flags.c_contiguous
+
+
+def test_infinite_numbers_are_refused_however_many_rows_there_are() -> None:
+    fitted = _fit()
+    for count in (1, FEW_ROWS + 1):
+        rows = pl.concat([TRAINING.head(1).with_columns(charge=pl.lit(float("inf")))] * count)
+        with pytest.raises(DataValidationError, match=f"'charge' is infinite in {count} of {count} rows"):
+            fitted.transform(rows)
 
 
 def test_rows_without_any_value_and_no_rows() -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 FITTED = "fitted"
 """The artifact that holds the fitted pipeline."""
-PLAIN_NUMBERS = "biuf"
-"""Kinds of NumPy's types that Polars takes as they are."""
+PLAIN_NUMBERS, OBJECTS = {*"biuf"}, "O"
+"""Kinds of NumPy's types: those that Polars takes as they are, and that of texts."""
 
 
 class _FromRows:
@@ -49,11 +49,13 @@ def _frame(rows: pd.DataFrame) -> pl.DataFrame:
 
 
 def _series(name: str, values: pd.Series) -> pl.Series:
+    import numpy as np
     import polars as pl
 
-    if values.dtype.kind in PLAIN_NUMBERS:
+    kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else "one of Pandas' own"
+    if kind in PLAIN_NUMBERS:
         return pl.Series(name, values.to_numpy(), nan_to_null=True)
-    if values.dtype == object:
+    if kind == OBJECTS:
         with contextlib.suppress(TypeError, ValueError):  # not texts alone
             return pl.Series(name, values.to_list(), dtype=pl.String)
     return pl.from_pandas(values).alias(name)
