@@ -44,8 +44,10 @@ def search_of(pipeline: Pipeline, run: RunFolder) -> Iterator[Search]:
     from trainer.models.search import Search
     from trainer.steps.engineer_features import FEATURES
 
-    with run.at("engineer_features").local(FEATURES) as file:
-        folds = make_folds(pipeline, *_training_rows(pipeline, run, file))
+    engineered = run.at("engineer_features")
+    inputs = engineered.result(FeaturesResult).inputs
+    with engineered.local(FEATURES) as file:
+        folds = make_folds(pipeline, *_training_rows(pipeline, file, inputs))
         yield Search(pipeline, run.algorithm, folds, run.worker)
 
 
@@ -61,14 +63,13 @@ def study_of(search: Search, run: RunFolder) -> optuna.Study:
     return study
 
 
-def _training_rows(pipeline: Pipeline, run: RunFolder, file: Path) -> tuple[ChosenRows, pl.Series, pl.Series | None]:
+def _training_rows(pipeline: Pipeline, file: Path, inputs: list[str]) -> tuple[ChosenRows, pl.Series, pl.Series | None]:
     """The raw inputs and targets of the training rows, and their times where the split goes by those."""
     from trainer.data.chosen_rows import ChosenRows, open_table
     from trainer.steps.engineer_features import PART, TIME
 
     table = open_table(file)
     is_training = table.select(PART).collect()[PART] == "train"
-    inputs = run.at("engineer_features").result(FeaturesResult).inputs
 
     def column(name: str) -> pl.Series:
         return table.select(name).collect()[name].filter(is_training)
