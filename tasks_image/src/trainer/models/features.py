@@ -36,7 +36,7 @@ class FittedFeatures:
         Raises DataValidationError if a column is absent, not of the type that it had in training, or holds a value
         that an expression cannot convert.
         """
-        return frame.with_columns(self._derived(frame)) if self.derive else frame
+        return frame.hstack(self._derived(frame)) if self.derive else frame
 
     def became_missing(self, frame: pl.DataFrame) -> dict[str, int]:
         """For each derived column, how many of its values are missing only because of a division by zero."""

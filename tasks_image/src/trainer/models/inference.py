@@ -30,7 +30,7 @@ class _FromRows:
         """Rows (n, raw inputs) to rows (n, `prediction` and, for classifiers, `probability` columns)."""
         import pandas as pd
 
-        return pd.DataFrame(self.fitted.answers(_frame(model_input)))
+        return pd.DataFrame(self.fitted.answers(_frame(model_input)), copy=False)
 
 
 class InferencePipeline(_FromRows, mlflow.pyfunc.PythonModel):  # type: ignore[misc]

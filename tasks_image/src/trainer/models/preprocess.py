@@ -55,26 +55,23 @@ class Preprocessor:
         import numpy as np
 
         self._check(frame)
-        if frame.height <= FEW_ROWS:
-            matrix = self._row_by_row(frame)
-        else:  # one query for all columns: each eager call on a Series costs as much as this does for a row
-            matrix = np.ascontiguousarray(frame.select(self._query).to_numpy())
-            self._impute(matrix[:, : len(self.numeric)])
+        matrix = np.empty((frame.height, len(self.names)))
+        fill = self._fill_row_by_row if frame.height <= FEW_ROWS else self._fill_by_query
+        fill(matrix, frame)
         _refuse_infinite(matrix, list(self.numeric))
         return matrix
 
-    def _impute(self, numbers: Matrix) -> None:
-        import numpy as np
+    def _fill_by_query(self, matrix: Matrix, frame: pl.DataFrame) -> None:
+        """One query for all columns: each eager call on a Series costs as much as this does for a row."""
+        columns = frame.select(self._query)
+        begin = len(self.numeric)
+        for part in (slice(begin), slice(begin, None)):  # places and marks are small integers until they are copied
+            if matrix[:, part].shape[1]:
+                matrix[:, part] = columns[:, part].to_numpy()
 
-        missing = np.isnan(numbers)
-        if missing.any():
-            numbers[missing] = np.broadcast_to([*self.numeric.values()], numbers.shape)[missing]
-
-    def _row_by_row(self, frame: pl.DataFrame) -> Matrix:
-        """The matrix of a few rows, filled by Python before a query has begun."""
-        import numpy as np
-
-        matrix = np.zeros((frame.height, len(self.names)))
+    def _fill_row_by_row(self, matrix: Matrix, frame: pl.DataFrame) -> None:
+        """A few rows are written by Python before a query has begun."""
+        matrix[:] = 0.0
         for numbers, row in zip(matrix, frame.iter_rows(named=True), strict=True):
             for at, (name, stand_in) in enumerate(self.numeric.items()):
                 value = row[name]
@@ -85,7 +82,6 @@ class Preprocessor:
                     numbers[at] = place
                 elif place != UNKNOWN:
                     numbers[place] = 1.0
-        return matrix
 
     @functools.cached_property
     def _places(self) -> list[dict[str | None, int]]:
@@ -99,10 +95,8 @@ class Preprocessor:
 
     @functools.cached_property
     def _query(self) -> list[pl.Expr]:
-        """A column of floats for each of the matrix; of missing numbers NumPy makes NaN."""
-        import polars as pl
-
-        query = [pl.col(name).cast(pl.Float64) for name in self.numeric]
+        """A column for each of the matrix: first the numeric inputs as floats, then small integers."""
+        query = [_float(name).fill_null(stand_in) for name, stand_in in self.numeric.items()]
         for name, places in zip(self.categorical, self._places, strict=True):
             if self.one_hot:
                 query += [_is(name, text) for text in places]
@@ -226,8 +220,8 @@ def _place(name: str, places: dict[str | None, int]) -> pl.Expr:
 
     value = pl.col(name).cast(pl.String)
     kind = pl.Enum([text for text in places if text is not None])
-    place = value.cast(kind, strict=False).to_physical().cast(pl.Float64).fill_null(UNKNOWN)
-    return pl.when(value.is_null()).then(places.get(None, UNKNOWN)).otherwise(place).cast(pl.Float64)
+    place = value.cast(kind, strict=False).to_physical().cast(pl.Int64).fill_null(UNKNOWN)
+    return pl.when(value.is_null()).then(places.get(None, UNKNOWN)).otherwise(place).cast(pl.Int64)
 
 
 def _is(name: str, text: str | None) -> pl.Expr:
@@ -235,8 +229,7 @@ def _is(name: str, text: str | None) -> pl.Expr:
     import polars as pl
 
     value = pl.col(name).cast(pl.String)
-    found = value.is_null() if text is None else (value == text).fill_null(value=False)
-    return found.cast(pl.Float64)
+    return (value.is_null() if text is None else value.eq_missing(text)).cast(pl.UInt8)
 
 
 def _refuse_infinite(matrix: Matrix, names: list[str]) -> None:
