@@ -65,7 +65,7 @@ class Preprocessor:
         """One query for all columns: each eager call on a Series costs as much as this does for a row."""
         columns = frame.select(self._query)
         begin = len(self.numeric)
-        for part in (slice(begin), slice(begin, None)):  # places and marks are small integers until they are copied
+        for part in (slice(begin), slice(begin, None)):  # what stands for texts is integers until it is copied
             if matrix[:, part].shape[1]:
                 matrix[:, part] = columns[:, part].to_numpy()
 
@@ -95,7 +95,7 @@ class Preprocessor:
 
     @functools.cached_property
     def _query(self) -> list[pl.Expr]:
-        """A column for each of the matrix: first the numeric inputs as floats, then small integers."""
+        """A column for each of the matrix: first the numeric inputs as floats, then integers for texts."""
         query = [_float(name).fill_null(stand_in) for name, stand_in in self.numeric.items()]
         for name, places in zip(self.categorical, self._places, strict=True):
             if self.one_hot:
