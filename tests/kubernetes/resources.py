@@ -178,7 +178,7 @@ class Resources:
             since = time.time_ns() - seconds * 10**9
         if "sinceTime" in request.query:
             try:
-                since = int(parsed(request.query["sinceTime"]).timestamp() * 10**9)
+                since = parsed(request.query["sinceTime"])
             except ValueError:
                 raise ApiError(400, f"parsing time {request.query['sinceTime']!r}") from None
         return Reading(

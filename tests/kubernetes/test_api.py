@@ -15,6 +15,7 @@ import pytest
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.fixtures import api_of, ended, is_gone, log_of, pod_of, run, wait_for
 from tests.kubernetes.spec import Namespace, Spec
+from tests.kubernetes.times import nano, parsed
 
 NAMESPACE = "training"
 
@@ -197,6 +198,11 @@ def test_parts_of_a_log(core: Any) -> None:
     url = f"{core.api_client.configuration.host}/api/v1/namespaces/training/pods/step/log?sinceTime={moment}"
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"3\n"
+
+
+@pytest.mark.parametrize("nanoseconds", [0, 1, 1_700_000_000_123_456_789, 1_764_252_792_999_999_999])
+def test_a_time_is_exact(nanoseconds: int) -> None:
+    assert parsed(nano(nanoseconds)) == nanoseconds
 
 
 def test_logs_that_cannot_be_had(core: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 
@@ -22,6 +23,8 @@ def nano(nanoseconds: int | None = None) -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
-def parsed(text: str) -> datetime:
-    """The time that a text of any of these forms stands for. Raises ValueError."""
-    return datetime.fromisoformat(text)
+def parsed(text: str) -> int:
+    """Nanoseconds since the epoch, exact, of a text of any of these forms. Raises ValueError."""
+    whole = datetime.fromisoformat(text).replace(microsecond=0)
+    fraction = re.search(r"\.(\d{1,9})", text)
+    return int(whole.timestamp()) * 10**9 + int((fraction[1] if fraction else "").ljust(9, "0"))

@@ -58,7 +58,8 @@ def started(folder: RunFolder, *workers: int, algorithm: str = "forest") -> Iter
     finally:
         for process in processes:
             process.kill()
-            process.communicate()
+            with process:  # which waits for it, also where its output has been read
+                pass
 
 
 def ended_well(processes: list[subprocess.Popen[str]]) -> None:
@@ -67,13 +68,18 @@ def ended_well(processes: list[subprocess.Popen[str]]) -> None:
         assert process.returncode == 0, said
 
 
-def trials_of(folder: RunFolder, storage: str, algorithm: str = "forest") -> list[FrozenTrial]:
-    """All trials of a study as another process sees them."""
+def study_of(folder: RunFolder, storage: str, algorithm: str = "forest") -> optuna.Study | None:
+    """A study as another process sees it; None where it has not begun."""
     name = study_name(folder.key, algorithm, folder.pipeline(), folder.at("ingest").result(IngestResult).digest)
     try:
-        return list(optuna.load_study(study_name=name, storage=open_storage(storage, name)).trials)
+        return optuna.load_study(study_name=name, storage=open_storage(storage, name))
     except KeyError:
-        return []
+        return None
+
+
+def trials_of(folder: RunFolder, storage: str, algorithm: str = "forest") -> list[FrozenTrial]:
+    study = study_of(folder, storage, algorithm)
+    return study.trials if study else []
 
 
 def finished(trials: list[FrozenTrial]) -> list[FrozenTrial]:
@@ -138,9 +144,12 @@ def test_workers_run_exactly_the_studys_trials(trained: Any, storage: str, caplo
 
 def stop_in_mid_trial(process: subprocess.Popen[str], folder: RunFolder, storage: str) -> None:
     """Halt a worker where it has scored some of a trial's folds."""
+    wait_for(lambda: study_of(folder, storage), [process])
+    study = study_of(folder, storage)  # kept: to open a storage can take longer than a trial
+    assert study is not None
 
     def is_at_one() -> bool:
-        running = [trial for trial in trials_of(folder, storage) if trial.state == TrialState.RUNNING]
+        running = study.get_trials(states=(TrialState.RUNNING,))
         return bool(running and running[0].intermediate_values)
 
     def is_held_at_one() -> bool:
