@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import time
@@ -73,10 +74,12 @@ class StepPodManager(PodManager):
         """The lines of a container that have not been read before.
 
         Where the reading goes on, the provider asks for the last seconds by its own clock, which the node's need not
-        agree with: all is asked for instead.
+        agree with: all is asked for instead. It also leaves the connection open where the pod is gone meanwhile.
         """
         kwargs.update(since_seconds=None, _request_timeout=(SECONDS_TO_CONNECT, QUIET_SECONDS))
-        return self.read_lines[container_name].unread(super().read_pod_logs(pod, container_name, **kwargs))
+        lines = super().read_pod_logs(pod, container_name, **kwargs)
+        with contextlib.closing(lines.response):
+            yield from self.read_lines[container_name].unread(lines)
 
     def tell_rest(self, pod: V1Pod, container_name: str) -> None:
         """Log what a container that has ended had said, as far as it has not been read before."""
