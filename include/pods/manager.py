@@ -74,7 +74,7 @@ class StepPodManager(PodManager):
         """The lines of a container that have not been read before.
 
         Where the reading goes on, the provider asks for the last seconds by its own clock, which the node's need not
-        agree with: all is asked for instead. It also leaves the connection open where the pod is gone meanwhile.
+        agree with: all is asked for instead. Where the pod is gone meanwhile, it leaves the connection open.
         """
         kwargs.update(since_seconds=None, _request_timeout=(SECONDS_TO_CONNECT, QUIET_SECONDS))
         lines = super().read_pod_logs(pod, container_name, **kwargs)
