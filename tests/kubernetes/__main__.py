@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -28,14 +28,26 @@ def main() -> None:
     )
     asked = parser.parse_args()
     spec = TypeAdapter(Spec).validate_json(asked.spec.read_bytes()) if asked.spec else Spec()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    end = _told_to_end()
     with Cluster(spec, asked.port) as cluster:
         said = {"address": cluster.address, "kubeconfig": cluster.kubeconfig(), "connection": cluster.connection_json()}
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
-        stop.wait()
+        os.read(end, 1)
+
+
+def _told_to_end() -> int:
+    """Where a byte can be read once SIGTERM or Ctrl-C has come.
+
+    A lock would not do: a signal that comes just before the main thread waits for one, or comes to another thread, is
+    not heard of until the lock is had.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return reading
 
 
 if __name__ == "__main__":

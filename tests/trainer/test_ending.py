@@ -17,6 +17,7 @@ import pytest
 from tests.trainer.test_parent import is_alive, wait_for
 from trainer.ending import ENDED, SECONDS_TO_END, ends_on_sigterm, last_words
 
+ANNOUNCED = "SIGTERM: ending within 3 seconds; what is finished stays, and the next try goes on"
 BEGIN = """
     import hashlib, os, pathlib, subprocess, sys, time
     from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,10 @@ FORK = """
         time.sleep(0.5)
         say("goes on")
         time.sleep(60)
+"""
+NO_THREAD = """
+    import trainer.ending
+    trainer.ending._speak_for_main = lambda: None  # as where the block has ended before the thread has begun
 """
 DEAF_WORDS = """
     say_before = say
@@ -139,7 +144,14 @@ def test_the_block_ends_as_by_an_error(tmp_path: Path) -> None:
         assert begun.process.returncode == ENDED == 143
         assert begun.said == ["cleaned", "last words"]
         assert begun.process.stderr is not None
-        assert begun.process.stderr.read().startswith("SIGTERM: ending within 3 seconds; what is finished stays")
+        assert begun.process.stderr.read().splitlines() == [ANNOUNCED]
+
+
+def test_a_block_that_ends_before_the_thread_has_begun_announces_its_end_itself(tmp_path: Path) -> None:
+    with Begun(tmp_path, NO_THREAD) as begun:
+        begun.ended()
+        assert begun.process.stderr is not None
+        assert begun.process.stderr.read().splitlines() == [ANNOUNCED]
 
 
 def test_an_error_that_the_signal_has_caused_is_an_end_too(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ RESOURCE_TRACKER = b"resource_tracker"
 
 _last_words: list[Callable[[], None]] = []
 _speaking = threading.RLock()
-_state = {"ended": False, "wakeup": -1}
+_announcing = threading.Lock()
+_state = {"ended": False, "announced": False, "wakeup": -1}
 
 
 @contextlib.contextmanager
@@ -54,6 +55,7 @@ def ends_on_sigterm() -> Iterator[None]:
         yield
     finally:
         if _state["ended"]:
+            _announce()  # a block that ends at once is faster than the thread
             _end_children()  # the handler stays: a second signal must not change how this ends
         else:
             signal.set_wakeup_fd(wakeup)
@@ -119,10 +121,17 @@ def _end_in_time() -> NoReturn:
     os._exit(ENDED)
 
 
+def _announce() -> None:
+    with _announcing:
+        if not _state["announced"]:
+            _state["announced"] = True
+            logger.warning(
+                "SIGTERM: ending within %g seconds; what is finished stays, and the next try goes on", SECONDS_TO_END
+            )
+
+
 def _speak_for_main() -> None:
-    logger.warning(
-        "SIGTERM: ending within %g seconds; what is finished stays, and the next try goes on", SECONDS_TO_END
-    )
+    _announce()
     time.sleep(SECONDS_TO_COME_BACK)
     for speak in [*reversed(_last_words)]:
         _speak(speak)
