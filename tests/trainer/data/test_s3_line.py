@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.bad_line import Line, line_to
-from trainer.connections import Connection
 from trainer.data import s3_objects
 from trainer.data.s3_objects import fetch_object, find_objects, s3_client
 from trainer.errors import ConfigurationError, TrainerError
@@ -107,9 +106,3 @@ def test_an_object_that_was_uploaded_in_unequal_parts(
 def test_an_address_that_is_none(s3_bucket: str) -> None:
     with pytest.raises(ConfigurationError, match=r"the store's address \(`source.endpoint`, .* none such as https"):
         s3_client(None, "not an address")
-
-
-def test_a_role_is_refused() -> None:
-    connection = Connection("lake", "", None, "", "key", "secret", {"role_arn": "arn:aws:iam::1:role/reader"})
-    with pytest.raises(ConfigurationError, match=r"'lake': its role_arn is of no use here.*AWS_ROLE_ARN"):
-        s3_client(connection, None)

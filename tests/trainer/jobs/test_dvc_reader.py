@@ -112,6 +112,12 @@ def test_a_connection_is_for_s3(lake: DvcRepository, monkeypatch: pytest.MonkeyP
         reader_for(source_of(lake, connection="lake")).read()
 
 
+def test_a_profile_in_the_connection_is_refused(in_s3: DvcRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINER_CONNECTION_LAKE", "aws://?profile_name=research")
+    with pytest.raises(ConfigurationError, match=r"connection 'lake': its profile_name is of no use here.*AWS_PROFILE"):
+        reader_for(source_of(in_s3, connection="lake")).read()
+
+
 @pytest.mark.parametrize(
     ("content", "settings", "message"),
     [

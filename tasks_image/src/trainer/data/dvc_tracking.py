@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from trainer.data.s3_login import login_of
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import did_you_mean
 from trainer.redaction import without_secrets
@@ -152,12 +153,12 @@ def _settings_of(connection: Connection | None, address: str) -> dict[str, str]:
         raise ConfigurationError(
             f"source.connection: it is a login for S3, and the remote is {without_secrets(address)}; leave it out"
         )
-    options = connection.options
+    login = login_of(connection)
     found = {
-        "access_key_id": connection.user or options.get("aws_access_key_id"),
-        "secret_access_key": connection.password or options.get("aws_secret_access_key"),
-        "session_token": options.get("aws_session_token"),
-        "region": options.get("region_name"),
-        "endpointurl": options.get("endpoint_url"),
+        "access_key_id": login.access_key_id,
+        "secret_access_key": login.secret_access_key,
+        "session_token": login.session_token,
+        "region": login.region,
+        "endpointurl": login.endpoint,
     }
     return {name: value for name, value in found.items() if value}

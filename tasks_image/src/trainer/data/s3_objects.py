@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.data.s3_checks import check_object
 from trainer.data.s3_errors import explained
+from trainer.data.s3_login import login_of
 from trainer.data.source_files import is_hidden
 from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 
@@ -54,36 +55,26 @@ class StoredObject:
 def s3_client(connection: Connection | None, endpoint: str | None) -> Any:
     """A client with a connection's credentials, else with those that the environment gives; `endpoint` goes first.
 
-    Raises ConfigurationError where the connection wants a role, or the store's address is none.
+    Raises ConfigurationError where the connection says more than a step takes of it, or the store's address is none.
     """
     import boto3
     from botocore.config import Config
 
-    options = connection.options if connection else {}
-    _refuse_role(connection)
+    login = login_of(connection)
     session = boto3.session.Session(
-        aws_access_key_id=(connection.user or options.get("aws_access_key_id")) if connection else None,
-        aws_secret_access_key=(connection.password or options.get("aws_secret_access_key")) if connection else None,
-        aws_session_token=options.get("aws_session_token"),
-        region_name=options.get("region_name"),
+        aws_access_key_id=login.access_key_id,
+        aws_secret_access_key=login.secret_access_key,
+        aws_session_token=login.session_token,
+        region_name=login.region,
     )
     config = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard"})
     try:
-        return session.client("s3", endpoint_url=endpoint or options.get("endpoint_url"), config=config)
+        return session.client("s3", endpoint_url=endpoint or login.endpoint, config=config)
     except ValueError:  # its text holds the address, and a connection's may hold a login
         raise ConfigurationError(
             "the store's address (`source.endpoint`, else the connection's endpoint_url, else AWS_ENDPOINT_URL) is "
             "none such as https://host:9000"
         ) from None
-
-
-def _refuse_role(connection: Connection | None) -> None:
-    if connection and connection.options.get("role_arn"):
-        raise ConfigurationError(
-            f"connection {connection.name!r}: its role_arn is of no use here, for steps assume no role; leave out "
-            "`source.connection` and give the environment the role: a pod's workload identity, or AWS_ROLE_ARN with "
-            "AWS_WEB_IDENTITY_TOKEN_FILE"
-        )
 
 
 def find_objects(client: Any, uri: str, endings: tuple[str, ...]) -> list[StoredObject]:
