@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trainer.data import chosen_rows
 from trainer.data.tables import read_table, write_table
 from trainer.errors import DataValidationError, ModelRefusedError, StepNotDoneError
 from trainer.models.comparison import Rival
@@ -24,6 +25,7 @@ from trainer.run.results import EvaluateResult, FeaturesResult, RegisterResult, 
 from trainer.steps.engineer_features import KEYS, PART
 from trainer.steps.evaluate import PREDICTIONS as ANSWERS
 from trainer.steps.evaluate import _compare, _never_seen, _winner, rows_of
+from trainer.steps.ingest import SNAPSHOT
 from trainer.steps.train import PREDICTIONS
 
 TEST_ROWS = 200
@@ -73,6 +75,21 @@ def test_the_figures_are_those_of_the_test_rows(accepted: Any) -> None:
     assert score(pipeline.problem, predictions) == pytest.approx(evaluation(accepted.folder).metrics)
     parts = read_table(accepted.folder.at("engineer_features"), KEYS)
     assert keys.to_list() == parts.filter(parts[PART] == "test")["__key__"].to_list()
+
+
+def test_rows_of_a_part_are_the_same_however_many_are_read_at_once(
+    trained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read_table(trained.folder.at("ingest"), SNAPSHOT)
+    parts = read_table(trained.folder.at("engineer_features"), KEYS)
+    monkeypatch.setattr(chosen_rows, "BATCH_ROWS", 37)
+    for part in ("validation", "test"):
+        rows, truth, keys = rows_of(trained.frozen, trained.folder, part)
+        expected = whole.filter(parts[PART] == part)
+        assert expected.height > 37
+        assert rows.equals(expected.drop("churn"))
+        assert truth.equals(expected["churn"])
+        assert keys.equals(parts["__key__"].filter(parts[PART] == part))
 
 
 SLICES: list[dict[str, Any]] = [

@@ -90,16 +90,20 @@ def _candidate(pipeline: Pipeline, run: RunFolder, name: str, trained: TrainResu
 
 
 def rows_of(pipeline: Pipeline, run: RunFolder, part: str) -> tuple[pl.DataFrame, pl.Series, pl.Series]:
-    """A part's rows with all raw columns but the target, its targets and its row keys."""
+    """A part's rows with all raw columns but the target, its targets and its row keys; no other rows are held."""
+    import polars as pl
+
+    from trainer.data.chosen_rows import ChosenRows
     from trainer.data.tables import read_table
     from trainer.steps.engineer_features import KEY, KEYS, PART
     from trainer.steps.ingest import SNAPSHOT
 
     keys = read_table(run.at("engineer_features"), KEYS)
     chosen = keys[PART] == part
-    snapshot = read_table(run.at("ingest"), SNAPSHOT).filter(chosen)
+    with run.at("ingest").local(SNAPSHOT) as file:
+        rows = ChosenRows(pl.scan_parquet(file), chosen).collect()
     target = pipeline.columns.target
-    return snapshot.drop(target), snapshot[target], keys[KEY].filter(chosen)
+    return rows.drop(target), rows[target], keys[KEY].filter(chosen)
 
 
 @dataclass(frozen=True)
