@@ -10,11 +10,14 @@ from trainer.errors import ConfigurationError
 if TYPE_CHECKING:
     from trainer.connections import Connection
 
-_ROLE = "a pod gets a role by its workload identity, another step by AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE"
+_ROLE = (
+    "without `source.connection` a pod has the role of its workload identity, another step that of AWS_ROLE_ARN with "
+    "AWS_WEB_IDENTITY_TOKEN_FILE"
+)
 ELSEWHERE = {
     "role_arn": _ROLE,
     "assume_role_method": _ROLE,
-    "profile_name": "a profile is named by AWS_PROFILE",
+    "profile_name": "without `source.connection` a step takes the profile that AWS_PROFILE names",
     "session_kwargs": "credentials are the login and the password of a connection",
     "verify": "certificates are named by AWS_CA_BUNDLE",
     "config_kwargs": "settings of the client are read from the file that AWS_CONFIG_FILE names",
