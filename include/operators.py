@@ -15,16 +15,20 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from include.connections import login_of
 from include.settings import credentials, inherited_environment, load_settings, step_environment
+from include.step_servers import step_servers
 from include.steps import INTERRUPTED, AnyResult, StepOperator, log_line
 from trainer.connections import is_connection
 from trainer.environment import secrets
 from trainer.errors import ConfigurationError
+from trainer.process.forked import ForkServerEndedError
 from trainer.redaction import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow.sdk import Context
+
+    from trainer.process.forked import ForkedProcess
 
 STOP_WITH_PARENT = "TRAINER_STOP_WITH_PARENT"
 SECONDS_TO_END = 5
@@ -37,7 +41,7 @@ class LocalStepOperator(StepOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | ForkedProcess | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the step; returns its result. A failure that no retry can change is final."""
@@ -94,17 +98,7 @@ class LocalStepOperator(StepOperator):
         return {**inherited_environment(), **step_environment(settings), **logins, **own}
 
     def _run_to_end(self, command: list[str], environment: dict[str, str]) -> int:
-        # stdin stays open for as long as this process lives: its end tells the child that nobody waits for it any more.
-        self._process = subprocess.Popen(  # noqa: S603  (our own command)
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        self._process = self._start(command, environment)
         threading.Thread(target=self._end_group_after_step, name="end-group-after-step", daemon=True).start()
         with self._process as process:
             hidden = secrets(environment)
@@ -114,6 +108,29 @@ class LocalStepOperator(StepOperator):
                 return process.wait()
             finally:
                 self._end_group()
+
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str] | ForkedProcess:
+        """Start a command in a process group of its own.
+
+        Its stdin stays open for as long as this process lives: its end tells the child that nobody waits any more.
+        A fork server's libraries would win over those of a pipeline's own code, so that has an interpreter of its own.
+        """
+        servers = step_servers() if self.code_path is None else None
+        if servers is not None and command[:1] == [self.python]:
+            try:
+                return servers.start(command[1:], environment)
+            except ForkServerEndedError as error:
+                self.log.warning("%s: this step starts an interpreter of its own", error)
+        return subprocess.Popen(  # noqa: S603  (our own command)
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
 
     def _end_group_after_step(self) -> None:
         """What a killed step had started would keep its output open, and the task waiting."""

@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.settings import load_settings
+from include.settings import load_settings, run_environment, step_environment
 from trainer.colour import painted
 from trainer.errors import ConfigurationError
+from trainer.process.servers import launch_step_server
 from trainer.run import RunFolder
 from trainer.run.latest import LATEST
 from trainer.run.rendering import render
@@ -41,7 +42,7 @@ def main() -> int:
         _say(str(error))
         return error.exit_code
     began = time.monotonic()
-    run = _Run([*_command(arguments.pipeline, arguments.parameters)])
+    run = _Run(_command(arguments.pipeline, arguments.parameters))
     exit_code = run.wait()
     folder = next(iter(_runs(arguments.pipeline) - before), None)
     if run.interrupted:
@@ -69,7 +70,11 @@ class _Run:
         self._group = 0
         for sign in (signal.SIGINT, signal.SIGTERM):  # before the start: what a shell lets us ignore, the run must not
             signal.signal(sign, self._interrupt)
-        self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603  (our own command)
+        server = launch_step_server(step_environment(load_settings()))  # it warms up while Airflow is imported
+        self._process = subprocess.Popen(  # noqa: S603  (our own command)
+            command, env=run_environment(server.fileno()), pass_fds=[server.fileno()], start_new_session=True
+        )
+        server.close()
         self._group = self._process.pid
         if self.interrupted:
             self._signal(signal.SIGINT)

@@ -28,6 +28,8 @@ PIPELINES = PROJECT / "include" / "pipelines"
 SAMPLES_ALLOWED_IN = ("default", "development", "trial")
 MLFLOW_UI = "PIPELINES_MLFLOW_UI"
 """By this variable `make ui` tells Airflow where its MLflow UI is."""
+STEP_SERVER = "PIPELINES_STEP_SERVER"
+"""By this variable `make run` tells Airflow the descriptor of the fork server for steps that it has launched."""
 DAG_ID = re.compile(r"([a-z][a-z0-9_]*)_training")
 LOOPBACK = "127.0.0.1"
 SIMPLE_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
@@ -251,8 +253,21 @@ def _connection(name: str) -> Any:
 def inherited_environment() -> dict[str, str]:
     """This process's environment without Airflow's own configuration, and without connections: a step has its own."""
     return {
-        name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW") and not is_connection(name)
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AIRFLOW") and not is_connection(name) and name != STEP_SERVER
     }
+
+
+def run_environment(step_server: int) -> dict[str, str]:
+    """This process's environment, for the Airflow command of a run whose fork server for steps is a descriptor."""
+    return {**os.environ, STEP_SERVER: str(step_server)}
+
+
+def given_step_server() -> int | None:
+    """The descriptor of the fork server that `make run` has launched, or None."""
+    number = os.environ.get(STEP_SERVER, "")
+    return int(number) if number else None
 
 
 def ui_environment(port: int, mlflow_ui: str) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,9 +26,14 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, A
 from airflow.sdk.execution_time.timeout import timeout
 
 from include.operators import LocalStepOperator
+from include.settings import load_settings, step_environment
+from include.step_servers import StepServers
 from include.steps import OUT_OF_TIME, StepFailedError, open_run
+from trainer.environment import python_environment
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline
+from trainer.process.forked import ForkServer
+from trainer.process.servers import ISOLATED, isolated_environment
 from trainer.run import RunFolder
 from trainer.run.results import Failure
 from trainer.run.summary import build_summary
@@ -36,26 +43,58 @@ SECONDS_TO_END = 20
 CONTEXT: Any = {"run_id": "manual__1"}
 ROWS = b"customer_id,churn\n1,Yes\n2,No\n"
 
-# Python runs a module of this name at its start: it notes a step's process and starts a child that would never end.
+# Python runs a module of this name at its start, and a fork server's processes begin with `run_module`: either notes a
+# step's process and environment, and starts a child that would never end.
 SITECUSTOMIZE = """
-import os, pathlib, subprocess
-if os.environ.get("TRAINER_STOP_WITH_PARENT"):
-    child = subprocess.Popen(["sleep", "600"])
-    pathlib.Path(os.environ["NOTE_PROCESSES_IN"]).write_text(f"{os.getpid()} {child.pid}")
+import json, os, pathlib, runpy, subprocess, sys
+def note():
+    if os.environ.get("TRAINER_STOP_WITH_PARENT"):
+        child = subprocess.Popen(["sleep", "600"])
+        note = {"processes": [os.getpid(), child.pid], "environment": {**os.environ}}
+        pathlib.Path(os.environ["NOTE_PROCESSES_IN"]).write_text(json.dumps(note))
+def run_module(*arguments, **options):
+    note()
+    return original(*arguments, **options)
+original, runpy.run_module = runpy.run_module, run_module
+if "fork_server" not in " ".join(sys.orig_argv): note()
 """
 
-# An Airflow process of its own that runs one step and says how that ended.
+# An Airflow process of its own that runs one step and says how that ended; with the arguments of `airflow dags test`,
+# from a fork server of its own.
 PARENT = """
 import sys
+from trainer.process import servers
+servers.STEPS = servers.SCORING = ("trainer.commands",)
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from include.operators import LocalStepOperator
 ExecutorSafeguard.test_mode = True
-operator = LocalStepOperator(task_id="ingest", step="ingest", run=sys.argv[1])
+operator = LocalStepOperator(task_id="ingest", step="ingest", run=sys.argv[3])
 try:
     operator.execute({"run_id": "manual__1"})
 except BaseException as error:
     print(f"{type(error).__name__}: {error}")
 """
+
+
+@pytest.fixture(params=["interpreter", "forked"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """How a step's process comes about: an interpreter of its own, or a fork of a server with what it imports."""
+    servers: list[StepServers] = []
+
+    @functools.cache
+    def step_servers() -> StepServers:  # when a step asks, so that a test's environment is the server's
+        addresses = step_environment(load_settings())
+        scoring = ForkServer.launch([], isolated_environment(tempfile.gettempdir()), ISOLATED)
+        steps = ForkServer.launch(["trainer.commands", "trainer.steps"], {**python_environment(), **addresses})
+        servers.append(StepServers(steps, scoring))
+        return servers[0]
+
+    if request.param == "forked":
+        monkeypatch.setattr("include.operators.step_servers", step_servers)
+    yield request.param
+    for server in [one for pair in servers for one in (pair.steps, pair.scoring)]:
+        server.close()
+        server.wait(SECONDS_TO_END)
 
 
 @pytest.fixture(autouse=True)
@@ -94,12 +133,12 @@ def test_the_output_of_a_step_is_in_the_tasks_log(evaluated: RunFolder, capfd: p
 
 
 def test_a_json_record_keeps_its_level_and_an_others_secret_is_hidden(
-    run: RunFolder, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     records = [{"level": level, "message": "line\nline"} for level in ("ERROR", "WARNING", "INFO")]
     lines = [*map(json.dumps, records), "{not JSON", '{"level": "no level"}', "said by printf: planted-secret"]
-    program = f"print(*{lines!r}, sep=chr(10))"
-    command = [sys.executable, "-c", program]
+    (tmp_path / "program.py").write_text(f"print(*{lines!r}, sep=chr(10))")
+    command = [sys.executable, str(tmp_path / "program.py")]
     assert operator("decide", run)._run_to_end(command, {"AWS_SECRET_ACCESS_KEY": "planted-secret"}) == 0
     shown = capfd.readouterr().out
     for level, line in zip(("error", "warning", "info", "info", "info"), lines, strict=False):
@@ -281,7 +320,18 @@ class Blocked:
     def wait(self) -> list[psutil.Process]:
         """Wait until the step waits for its data; returns its process and that one's child."""
         assert self._server.asked.wait(SECONDS_TO_START), "the step did not get to its data"
-        return [psutil.Process(int(pid)) for pid in self._note.read_text().split()]
+        return [psutil.Process(pid) for pid in self._noted["processes"]]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the step's process."""
+        environment: dict[str, str] = self._noted["environment"]
+        return environment
+
+    @property
+    def _noted(self) -> dict[str, Any]:
+        noted: dict[str, Any] = json.loads(self._note.read_text())
+        return noted
 
     def release(self) -> None:
         """Let the step have its data."""
@@ -334,9 +384,9 @@ def blocked(
     """A run whose step `ingest` waits for its data, and so does not end by itself."""
     begin(run, with_source(small_churn, server.address))
     yield Blocked(run, server, watched)
-    for pid in watched.read_text().split() if watched.exists() else []:
+    for pid in json.loads(watched.read_text())["processes"] if watched.exists() else []:
         with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(int(pid)).kill()
+            psutil.Process(pid).kill()
 
 
 class InThread(threading.Thread):
@@ -412,9 +462,10 @@ def test_on_kill_before_anything_was_started_does_nothing(run: RunFolder) -> Non
 
 
 @pytest.fixture
-def parent(blocked: Blocked) -> Iterator[subprocess.Popen[str]]:
+def parent(blocked: Blocked, way: str) -> Iterator[subprocess.Popen[str]]:
     """A process that runs the operator."""
-    command = [sys.executable, "-c", PARENT, blocked.run.uri]
+    like = ["dags", "test"] if way == "forked" else ["tasks", "run"]
+    command = [sys.executable, "-c", PARENT, *like, blocked.run.uri]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
@@ -478,6 +529,7 @@ def test_secrets_reach_the_step_and_nothing_else(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
+    way: str,
 ) -> None:
     folder = RunFolder.open("s3://ml-production/runs/churn/manual__1-a1b2c3", production)
     begin(folder, with_source(small_churn, server.address))
@@ -485,7 +537,8 @@ def test_secrets_reach_the_step_and_nothing_else(
     caplog.set_level("DEBUG")
     at_work = InThread(ingest)
     process, _ = blocked.wait()
-    environment = process.environ()
+    environment = blocked.environment
+    shown = process.environ()
     assert environment["AWS_SECRET_ACCESS_KEY"] == SECRET
     assert environment["AWS_ACCESS_KEY_ID"] == "key-1"
     assert [name for name in environment if name.startswith("AIRFLOW")] == []
@@ -500,6 +553,8 @@ def test_secrets_reach_the_step_and_nothing_else(
     assert "snapshot.parquet" in files
     logged = caplog.text + "".join(capfd.readouterr())
     assert "trainer.steps.ingest" in logged
+    if way == "forked":
+        assert SECRET not in repr(shown)
     for seen in (arguments, rendered, str(at_work.result), files, logged, repr(vars(ingest))):
         assert SECRET not in seen
     assert list(tmp_path.rglob("*ml-production*")) == []

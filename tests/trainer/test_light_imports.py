@@ -19,7 +19,7 @@ HEAVY = {
 }  # fmt: skip
 LIGHT = (
     "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.connections",
-    "trainer.environment", "trainer.redaction", "trainer.colour", "trainer.ending", "trainer.figures",
+    "trainer.environment", "trainer.redaction", "trainer.colour", "trainer.ending", "trainer.figures", "trainer.process",
 )  # fmt: skip
 LIGHT_LIBRARIES = {"pydantic", "yaml", "fsspec"}
 ABOVE = {"airflow", "include", "dags", "plugins"}

@@ -24,6 +24,12 @@ _FOR_GIT = frozenset({
     "PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO",
     "GIT_SSL_CAPATH", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 })  # fmt: skip
+_FOR_PYTHON = re.compile(
+    r"PATH|HOME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|XDG_CACHE_HOME|PYTHON\w*|(OMP|KMP|OPENBLAS|MKL|GOTO)_\w+"
+    r"|POLARS_\w*THREADS|LOKY_MAX_CPU_COUNT|MALLOC_\w+|MPLCONFIGDIR|MPLBACKEND"
+)
+"""Variables that an interpreter and numerical libraries read at their start; none of them holds a secret."""
+SCORING_SERVER = "TRAINER_SCORING_SERVER"
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "LOKY_MAX_CPU_COUNT")
 """What OpenMP (LightGBM, scikit-learn, XGBoost, PyArrow), OpenBLAS (NumPy, SciPy), Polars and joblib read."""
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY")
@@ -119,6 +125,17 @@ def variable(field: str) -> str:
 def git_environment() -> dict[str, str]:
     """What git may see of this process's environment: how to reach servers and whom to trust."""
     return {name: value for name, value in os.environ.items() if name in _FOR_GIT}
+
+
+def python_environment() -> dict[str, str]:
+    """What a Python process without credentials may see of this process's environment."""
+    return {name: value for name, value in os.environ.items() if _FOR_PYTHON.fullmatch(name)}
+
+
+def scoring_server() -> int | None:
+    """The descriptor of the fork server for isolated scoring, if this run has one: `TRAINER_SCORING_SERVER`."""
+    number = os.environ.get(SCORING_SERVER, "")
+    return int(number) if number else None
 
 
 def authorities_file() -> str:

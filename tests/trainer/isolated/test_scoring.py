@@ -16,7 +16,7 @@ import yaml
 import trainer
 from trainer.data.chosen_rows import all_of
 from trainer.errors import ModelRefusedError, TrainerError
-from trainer.isolated import score_model
+from trainer.isolated import score_model, scoring
 from trainer.isolated.scoring import score_in_isolation, try_in_isolation
 from trainer.jobs.models import SklearnModel
 from trainer.jobs.savers import PyFuncSaver
@@ -25,6 +25,8 @@ from trainer.jobs.signers import SchemaSigner
 from trainer.models.fitted import FittedPipeline
 from trainer.models.fitting import fit_pipeline
 from trainer.pipeline import Features, Preprocess
+from trainer.process.forked import ForkServer
+from trainer.process.servers import launch_scoring_server
 
 ROWS = pl.DataFrame({
     "n": [1.0, 2.0, None, 4.0, 7.0] * 8,
@@ -32,6 +34,25 @@ ROWS = pl.DataFrame({
     "t": ["a", "b", "a", "c", None] * 8,
 })
 TARGETS = pl.Series("y", ["no", "yes", "no", "yes", "yes"] * 8)
+
+
+@pytest.fixture(scope="module")
+def scoring_server() -> Iterator[ForkServer]:
+    server = launch_scoring_server()
+    yield server
+    server.close()
+    server.wait(60)
+
+
+@pytest.fixture(autouse=True)
+def way(request: pytest.FixtureRequest, scoring_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the isolated process comes about: a fork of a server with the libraries, or an interpreter of its own."""
+    chosen = str(getattr(request, "param", "forked"))
+    monkeypatch.setattr(scoring, "_server", lambda: scoring_server if chosen == "forked" else None)
+    return chosen
+
+
+both_ways = pytest.mark.parametrize("way", ["forked", "interpreter"], indirect=True)
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,7 @@ def altered(logged: Logged, tmp_path: Path) -> Callable[[str, str, str], str]:
     return alter
 
 
+@both_ways
 def test_a_model_answers_in_batches_as_it_does_here(logged: Logged) -> None:
     scored = score_in_isolation(logged.uri, ROWS.with_columns(more=pl.lit("ignored")), batch_size=7)
     expected = logged.fitted.predict(ROWS)
@@ -175,6 +197,7 @@ def test_the_99th_percentile_is_a_time_that_was_measured(monkeypatch: pytest.Mon
     assert timed == {"median_ms": pytest.approx(2), "p99_ms": pytest.approx(2), "calls": 200}
 
 
+@both_ways
 def test_memory_that_runs_out_is_not_the_models_fault(altered: Callable[..., str]) -> None:
     uri = altered("models/fitted.py", "probability = shares[:, code]", "raise MemoryError")
     with pytest.raises(
@@ -184,11 +207,13 @@ def test_memory_that_runs_out_is_not_the_models_fault(altered: Callable[..., str
     assert raised.value.retry_can_help
 
 
+@both_ways
 def test_the_models_own_code_answers_and_not_the_code_that_is_installed(altered: Callable[..., str]) -> None:
     uri = altered("models/fitted.py", "probability = shares[:, code]", "probability = shares[:, code] * 0 + 0.125")
     assert score_in_isolation(uri, ROWS).output["probability"].to_list() == [0.125] * ROWS.height
 
 
+@both_ways
 def test_without_its_code_a_model_cannot_be_loaded(logged: Logged, tmp_path: Path) -> None:
     """The package that is installed here does not stand in: it cannot be imported there."""
     shutil.copytree(logged.folder, tmp_path / "model")
@@ -197,6 +222,7 @@ def test_without_its_code_a_model_cannot_be_loaded(logged: Logged, tmp_path: Pat
         score_in_isolation((tmp_path / "model").as_uri(), ROWS)
 
 
+@both_ways
 def test_code_from_elsewhere_is_refused(logged: Logged, tmp_path: Path) -> None:
     """Were the package importable after all, the model would be refused, and not answer with other code."""
     shutil.copytree(logged.folder, tmp_path / "model")
@@ -244,7 +270,22 @@ def test_a_model_without_a_signature_is_not_asked() -> None:
 
 
 def test_a_model_that_is_not_there_can_be_asked_for_again(logged: Logged) -> None:
-    with pytest.raises(TrainerError, match=r"models:/churn-predictor/7 could not be scored") as raised:
+    with pytest.raises(TrainerError, match=r"models:/churn-predictor/7 cannot be fetched: MlflowException") as raised:
         score_in_isolation("models:/churn-predictor/7", ROWS)
     assert not isinstance(raised.value, ModelRefusedError)
     assert raised.value.retry_can_help
+
+
+@both_ways
+def test_a_model_sees_no_credentials(logged: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(logged.folder, tmp_path / "model")
+    serving = tmp_path / "model" / "serving.py"
+    tell = "import os\nraise RuntimeError(sorted(os.environ))\n"
+    serving.write_text(tell + serving.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    monkeypatch.setenv("TRAINER_STUDY_STORAGE", "postgresql://user:planted@host/studies")
+    monkeypatch.setenv("GIT_PASSWORD", "planted")
+    with pytest.raises(ModelRefusedError) as raised:
+        score_in_isolation((tmp_path / "model").as_uri(), ROWS)
+    assert "'PYTHONPATH'" in str(raised.value)
+    assert not [name for name in ("AWS", "TRAINER", "GIT", "MLFLOW_TRACKING") if name in str(raised.value)]

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CANNOT_FETCH = 10
 CANNOT_SCORE = 11
 OUT_OF_MEMORY = 12
 BYTES_PER_MB = 1_000_000
@@ -29,16 +28,10 @@ TIMED_CALLS = (5, 300)
 
 
 def main(request_file: str) -> int:
-    """Score as a request file says: `model_uri`, `rows`, `output`, `stats`, `batch_size`, `scratch`, `try_batch`."""
-    import mlflow
-
+    """Score as a request file says: `model` (a folder), `rows`, `output`, `stats`, `batch_size`, `try_batch`."""
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     try:
-        folder = mlflow.artifacts.download_artifacts(request["model_uri"], dst_path=request["scratch"])
-    except Exception as error:  # noqa: BLE001  (whatever the store answers, the caller has to know)
-        return _tell(CANNOT_FETCH, error)
-    try:
-        _score(request, folder)
+        _score(request, request["model"])
     except MemoryError as error:
         return _tell(OUT_OF_MEMORY, error)
     except Exception as error:  # noqa: BLE001  (whatever the model raises, it is refused)

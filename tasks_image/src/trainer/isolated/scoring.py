@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 import signal
 import subprocess
-import sys
-import sysconfig
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.environment import scoring_server
 from trainer.errors import LESS_MEMORY, ModelRefusedError, OutageError, TrainerError
 from trainer.isolated import score_model
+from trainer.process.forked import ForkServer
+from trainer.process.servers import ISOLATED, isolated_environment
 from trainer.run.outages import RETRY, mlflow_outage
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from trainer.process.forked import ForkedProcess
 
 LAST_LINES = 15
 
@@ -92,15 +95,13 @@ def _ask(
         folder = Path(scratch)
         rows.write_parquet(folder / "rows.parquet")
         request = {
-            "model_uri": model_uri,
+            "model": _fetch(model_uri, folder / "model"),
             "rows": str(folder / "rows.parquet"),
             "output": str(folder / "output.parquet"),
             "stats": str(folder / "stats.json"),
             "batch_size": batch_size,
-            "scratch": str(folder / "model"),
             "try_batch": try_batch,
         }
-        (folder / "model").mkdir()
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         _run(model_uri, folder)
         stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
@@ -110,24 +111,54 @@ def _ask(
     return output, stats
 
 
+def _fetch(model_uri: str, folder: Path) -> str:
+    """Download the model, here, where the credentials are; returns where it lies."""
+    import mlflow
+
+    from trainer.tracking import connect
+
+    folder.mkdir()
+    connect()
+    try:
+        return str(mlflow.artifacts.download_artifacts(model_uri, dst_path=str(folder)))
+    except Exception as error:
+        if outage := mlflow_outage(str(error)):
+            raise OutageError(f"{model_uri} cannot be fetched: {outage}. {RETRY}") from error
+        raise TrainerError(f"{model_uri} cannot be fetched: {type(error).__name__}: {error}") from error
+
+
 def _run(model_uri: str, folder: Path) -> None:
-    # -S leaves out site-packages, and so an editable install of this package; PYTHONPATH brings the libraries back.
-    command = [sys.executable, "-S", "-P", str(score_model.__file__), str(folder / "request.json")]
-    done = subprocess.run(  # noqa: S603  (our own script)
-        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
-    )
-    if done.returncode == 0:
+    with _start([str(score_model.__file__), str(folder / "request.json")], folder) as process:
+        said = "\n".join((process.stdout.read() if process.stdout else "").strip().splitlines()[-LAST_LINES:])
+        exit_code = process.wait()
+    if exit_code == 0:
         return
-    said = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
-    if done.returncode == score_model.CANNOT_SCORE:
+    if exit_code == score_model.CANNOT_SCORE:
         raise ModelRefusedError(f"{model_uri} cannot be loaded or does not predict: {said}")
-    if done.returncode in (score_model.OUT_OF_MEMORY, -signal.SIGKILL):
+    if exit_code in (score_model.OUT_OF_MEMORY, -signal.SIGKILL):
         raise TrainerError(f"{model_uri} could not be scored: memory ran out; {LESS_MEMORY}")
-    if outage := mlflow_outage(said):
-        raise OutageError(f"{model_uri} cannot be fetched: {outage}. {RETRY}")
-    raise TrainerError(f"{model_uri} could not be scored (exit code {done.returncode}): {said}")
+    raise TrainerError(f"{model_uri} could not be scored (exit code {exit_code}): {said}")
 
 
-def _environment() -> dict[str, str]:
-    libraries = dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(libraries)}
+@functools.cache
+def _server() -> ForkServer | None:
+    """This run's fork server for scoring, if there is one."""
+    number = scoring_server()
+    return None if number is None else ForkServer.inherited(number)
+
+
+def _start(command: list[str], folder: Path) -> ForkedProcess | subprocess.Popen[str]:
+    """Start the script from this run's scoring server, else as an interpreter of its own."""
+    environment = isolated_environment(str(folder))
+    if (server := _server()) is not None:
+        return server.start(command, environment, folder)
+    return subprocess.Popen(  # noqa: S603  (our own script)
+        [*ISOLATED, *command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
