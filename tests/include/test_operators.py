@@ -64,7 +64,7 @@ if "fork_server" not in " ".join(sys.orig_argv): note()
 PARENT = """
 import sys
 from trainer.process import servers
-servers.STEPS = servers.SCORING = ("trainer.commands",)
+servers.STEPS = servers.SCORING = ("trainer.commands.step",)
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from include.operators import LocalStepOperator
 ExecutorSafeguard.test_mode = True
@@ -85,7 +85,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     def step_servers() -> StepServers:  # when a step asks, so that a test's environment is the server's
         addresses = step_environment(load_settings())
         scoring = ForkServer.launch([], isolated_environment(tempfile.gettempdir()), ISOLATED)
-        steps = ForkServer.launch(["trainer.commands", "trainer.steps"], {**python_environment(), **addresses})
+        steps = ForkServer.launch(["trainer.commands.step"], {**python_environment(), **addresses})
         servers.append(StepServers(steps, scoring))
         return servers[0]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from typing import TYPE_CHECKING
 
 from trainer import __version__
@@ -28,6 +27,7 @@ from trainer.commands import (
 from trainer.ending import end_outranks_errors, ends_on_sigterm
 from trainer.environment import limit_threads
 from trainer.errors import TrainerError
+from trainer.process.fork_server import exit_process
 from trainer.run import about
 
 if TYPE_CHECKING:
@@ -89,4 +89,4 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_process(main())

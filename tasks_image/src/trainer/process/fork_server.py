@@ -148,7 +148,7 @@ class Server:
         except BaseException:  # noqa: BLE001  (whatever it is, this process must not go on as the server)
             traceback.print_exc()
         finally:
-            _exit(code)
+            exit_process(code)
 
     def _close(self) -> None:
         """Close what belongs to the server: a client hears of an end by its socket having no other holder."""
@@ -203,8 +203,8 @@ def _code_of(said: object) -> int:
     return 1
 
 
-def _exit(code: int) -> NoReturn:
-    """Exit as the interpreter does, but for taking it down module by module, which takes a second."""
+def exit_process(code: int) -> NoReturn:
+    """Exit as the interpreter does, but without taking modules down one by one, which takes about a second."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  (joins threads, as `multiprocessing` does)
         atexit._run_exitfuncs()  # noqa: SLF001

@@ -6,13 +6,23 @@ a thread of Python's or run a query while it is imported.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_RUN_BY_OTHERS = {"__main__", "serving", "score_model", "fork_server"}
+"""Scripts, and the file that MLflow runs to load a model."""
+_OWN = [
+    ".".join(["trainer", *file.relative_to(_PACKAGE).with_suffix("").parts])
+    for file in sorted(_PACKAGE.rglob("*.py"))
+    if file.stem not in {"__init__", *_RUN_BY_OTHERS}
+]
+
 STEPS = (
-    "trainer.commands",
+    "trainer.commands.step",
     "mlflow",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
     "polars",
-    "trainer.steps",
     "great_expectations",
     "evidently",
     "evidently.presets",
@@ -20,14 +30,19 @@ STEPS = (
     "sklearn.linear_model",
     "sklearn.metrics",
     "sklearn.model_selection",
+    "optuna",
     "xgboost",
     "lightgbm",
-    "optuna",
     "mlflow.pyfunc",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
     "shap",
     "jinja2",
+    "alembic.command",
+    "fsspec.implementations.local",
+    "git",
+    "pyarrow.pandas_compat",
+    *_OWN,
 )
 """For steps of tabular pipelines."""
 SCORING = (
@@ -39,4 +54,4 @@ SCORING = (
     "xgboost",
     "lightgbm",
 )
-"""For models that are scored in isolation: only libraries, or a model's own code would not answer."""
+"""For models that are scored in isolation: libraries only, or a model's own code would not answer."""
