@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui data test check format lock schema images images-check bench simulate chaos screenshots clean
+.PHONY: help run ui data test check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -86,6 +86,9 @@ screenshots: .airflow/ready .venv/ready-dev  ## take the README's pictures from 
 
 chaos: .airflow/ready .venv/ready-dev  ## kill the steps of whole runs at random instants: RUNS=3 SEED=7
 	@source .airflow/env && $(BIN)/python -m tests.faults.chaos --runs "$(or $(RUNS),3)" $(if $(SEED),--seed "$(SEED)")
+
+mutants: .airflow/ready .venv/ready-dev  ## break the product in 40 places, for each of which a test must fail: MUTANTS="id ..."
+	@source .airflow/env && $(BIN)/python -m tests.mutants $(MUTANTS)
 
 clean:  ## remove what the above made
 	rm -rf .venv $(STATE) .mypy_cache .pytest_cache .ruff_cache bench/results.json tasks_image/*.egg-info

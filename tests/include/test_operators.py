@@ -560,6 +560,22 @@ def test_secrets_reach_the_step_and_nothing_else(
     assert list(tmp_path.rglob("*ml-production*")) == []
 
 
+def test_the_checkout_of_code_does_not_get_the_sources_connection(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, dict[str, str]] = {}
+
+    def note(_operator: LocalStepOperator, command: list[str], environment: dict[str, str]) -> int:
+        given[command[3]] = environment
+        return 0
+
+    monkeypatch.setattr(LocalStepOperator, "_run_to_end", note)
+    environment = {"TRAINER_CONNECTION_WAREHOUSE": f"postgresql://anna:{SECRET}@db/shop", "GIT_PASSWORD": "token-1"}
+    assert operator("ingest", run, code_path="src")._run_commands(environment) == 0
+    assert sorted(given["checkout"]) == ["GIT_PASSWORD", "TRAINER_CODE"]
+    assert given["step"]["TRAINER_CONNECTION_WAREHOUSE"] == environment["TRAINER_CONNECTION_WAREHOUSE"]
+
+
 def test_a_run_on_s3_is_reached_by_the_airflow_connection(
     production: Any, small_churn: Pipeline, begin: Callable[..., RunFolder]
 ) -> None:

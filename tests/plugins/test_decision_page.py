@@ -61,6 +61,18 @@ def test_nothing_is_markup_but_our_own(page: str) -> None:
     assert "<script" not in page
 
 
+def test_text_from_data_is_escaped_everywhere() -> None:
+    text = "contract=<script>"
+    gate = {**GATE, "name": text, "reason": text}
+    failure = {"step": text, "algorithm": text, "error": text, "message": text, "exit_code": 1}
+    model = {"name": text, "version": text, "aliases": {text: text}}
+    record = summary(reason=text, gates=[gate], failures=[failure], model=model)
+    page = decision_page(record, {**DECISION, "gates": [gate]}, [text])
+    assert "<script" not in page
+    shown = 1 + 2 + 4 + 4 + 2  # the reason, the gate's fields, the failure's, the model's, and the link's
+    assert page.count("contract=&lt;script&gt;") == shown
+
+
 def test_every_outcome_has_its_words() -> None:
     from typing import get_args
 

@@ -34,3 +34,7 @@ def test_secrets_of_a_child_process_can_be_named() -> None:
     child = {"MLFLOW_TRACKING_PASSWORD": "hunter22", "SHORT_TOKEN": "true", "WEB_IDENTITY_TOKEN_FILE": "/var/run/token"}
     assert secrets(child) == {"hunter22"}
     assert without_secrets("login hunter22", secrets(child)) == "login ***"
+
+
+def test_a_secret_that_begins_like_a_shorter_one_is_hidden_whole() -> None:
+    assert without_secrets("login hunter22-production", ["hunter22", "hunter22-production"]) == "login ***"

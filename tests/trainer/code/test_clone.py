@@ -260,6 +260,25 @@ def test_what_a_killed_try_has_left_goes(repository: Repository, target: Path, l
     assert commit_in(target) == repository.head
 
 
+def test_a_clone_that_is_killed_while_it_is_moved_does_not_count(
+    repository: Repository, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+    moved: list[str] = []
+
+    def killed_at_the_second(source: Path, destination: Path) -> Path:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(source.name)
+        return replace(source, destination)
+
+    monkeypatch.setattr(Path, "replace", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        checked_out(Code(repository=repository.address), target)
+    assert [one.name for one in target.iterdir()] == moved
+    assert commit_in(target) == ""
+
+
 def test_a_clone_without_its_git_folder_does_not_count(repository: Repository, target: Path) -> None:
     checked_out(Code(repository=repository.address), target)
     (target / ".git" / MARK).unlink()

@@ -31,7 +31,7 @@ def test_equal_rows_have_equal_keys_whatever_the_order_of_columns() -> None:
 
 
 def test_separators_and_missing_marks_are_not_confused_with_data() -> None:
-    texts = [None, "", "-", "1:a", "a", "null", "0:", "a1:b", "b", "2:"]
+    texts = [None, "", ":", "-", "1:a", "a", "null", "0:", "a1:b", "b", "2:"]
     frame = pl.DataFrame([(p, q) for p in texts for q in texts], schema={"p": pl.String, "q": pl.String}, orient="row")
     assert row_keys(frame, None).n_unique() == len(texts) ** 2
 

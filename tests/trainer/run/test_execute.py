@@ -131,6 +131,21 @@ def test_a_failure_says_which_model_goes_on(version: str, said: str, step: RunFo
     assert failure.message == f"did not converge\n{said}"
 
 
+def test_a_failure_is_kept_without_secrets(step: RunFolder, churn: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "planted-secret")
+
+    def work(_pipeline: Pipeline, run: RunFolder) -> RegisterResult:
+        error = ModelTrainingError("login planted-secret refused by http://anna:pa55word@host/")
+        error.add_note("sent planted-secret twice")
+        raise error
+
+    with pytest.raises(ModelTrainingError):
+        execute(work, churn, step)
+    failure = step.failure()
+    assert failure is not None
+    assert failure.message.startswith("login *** refused by http://anna:***@host/\nsent *** twice\n")
+
+
 def test_a_failure_while_promoting_does_not_claim_that_nothing_moved(step: RunFolder, churn: Pipeline) -> None:
     step.at("detect_drift").finish(DriftResult(status="stable", reference_version="7"))
 

@@ -22,7 +22,7 @@ from trainer.models.scores import Predictions, score
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.results import EvaluateResult, FeaturesResult, RegisterResult, TrainResult, TuneResult
-from trainer.steps.engineer_features import KEYS, PART
+from trainer.steps.engineer_features import KEY, KEYS, PART
 from trainer.steps.evaluate import PREDICTIONS as ANSWERS
 from trainer.steps.evaluate import _compare, _never_seen, _winner, rows_of
 from trainer.steps.ingest import SNAPSHOT
@@ -185,6 +185,13 @@ def test_production_without_a_record_of_its_rows_is_no_reason_to_skip_the_compar
         DataValidationError, match=r"production version 3 was trained on cannot be read from .*keys.parquet"
     ):
         _never_seen(pl.Series(["a"]), Reference("3", "", "", file.as_uri()))
+
+
+def test_only_test_rows_and_new_rows_are_unseen_by_production(tmp_path: Path) -> None:
+    file = tmp_path / "keys.parquet"
+    pl.DataFrame({KEY: ["a", "b", "c"], PART: ["train", "validation", "test"]}).write_parquet(file)
+    unseen = _never_seen(pl.Series(["a", "b", "c", "new"]), Reference("3", "", "", file.as_uri()))
+    assert unseen.to_list() == [False, False, True, True]
 
 
 def test_production_whose_version_names_no_rows_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from trainer.errors import PromotionConflictError, StepNotDoneError
 from trainer.models.registry import PREVIOUS, PRODUCTION, STAGING, aliases_of
@@ -48,6 +49,19 @@ def test_the_first_promotion(accepted: Any) -> None:
 def test_the_second_promotion_keeps_the_way_back(second: Any) -> None:
     second.step("promote", key="run-2")
     assert aliases(second) == SECOND
+
+
+def test_the_way_back_is_written_before_production_moves(second: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = []
+    set_alias = MlflowClient.set_registered_model_alias
+
+    def note(client: MlflowClient, name: str, alias: str, version: str) -> None:
+        moved.append(alias)
+        set_alias(client, name, alias, version)
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", note)
+    second.step("promote", key="run-2")
+    assert moved == [STAGING, PREVIOUS, PRODUCTION]
 
 
 def test_promoted_again_nothing_changes(second: Any) -> None:
