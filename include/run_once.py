@@ -23,10 +23,15 @@ from trainer.run.rendering import render
 from trainer.run.summary import build_summary, write_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
+
+    from trainer.process.forked import ForkServer
 
 SECONDS_TO_END = 60
 """Airflow marks what will not run level by level, one a second, and the report comes last: a quarter of it in all."""
+SECONDS_FOR_SERVER = 10
+"""The import that it is at comes to its end first."""
 INTERRUPTED = 130
 
 
@@ -42,8 +47,10 @@ def main() -> int:
         _say(str(error))
         return error.exit_code
     began = time.monotonic()
-    run = _Run(_command(arguments.pipeline, arguments.parameters))
-    exit_code = run.wait()
+    with _step_server() as server:
+        run = _Run(_command(arguments.pipeline, arguments.parameters), server)
+        server.close()  # it ends with Airflow
+        exit_code = run.wait()
     folder = next(iter(_runs(arguments.pipeline) - before), None)
     if run.interrupted:
         how = "was cut off, its records are as they were" if run.cut_off else "has ended, its records are closed"
@@ -63,18 +70,18 @@ def main() -> int:
 class _Run:
     """The Airflow command as a process group of its own, ended as a whole by an interruption."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], server: ForkServer | None = None) -> None:
         self.interrupted = False
         self.cut_off = False
         self._end_by = math.inf
         self._group = 0
         for sign in (signal.SIGINT, signal.SIGTERM):  # before the start: what a shell lets us ignore, the run must not
             signal.signal(sign, self._interrupt)
-        server = launch_step_server(step_environment(load_settings()))  # it warms up while Airflow is imported
+        given = [] if server is None else [server.fileno()]
+        environment = run_environment(*given)
         self._process = subprocess.Popen(  # noqa: S603  (our own command)
-            command, env=run_environment(server.fileno()), pass_fds=[server.fileno()], start_new_session=True
+            command, env=environment, pass_fds=given, start_new_session=True
         )
-        server.close()
         self._group = self._process.pid
         if self.interrupted:
             self._signal(signal.SIGINT)
@@ -108,10 +115,21 @@ class _Run:
             os.killpg(self._group, number)
 
 
+@contextlib.contextmanager
+def _step_server() -> Iterator[ForkServer]:
+    """A fork server for the run's steps, which imports libraries while Airflow starts."""
+    server = launch_step_server(step_environment(load_settings()))
+    try:
+        yield server
+    finally:
+        server.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(SECONDS_FOR_SERVER)
+
+
 def _command(pipeline: str, parameters: str) -> list[str]:
-    airflow = str(Path(sys.executable).with_name("airflow"))
     conf = ["--conf", parameters] if parameters else []
-    return [airflow, "dags", "test", f"{pipeline}_training", *conf]
+    return [sys.executable, "-m", "include.airflow_command", "dags", "test", f"{pipeline}_training", *conf]
 
 
 def _runs(pipeline: str) -> set[str]:

@@ -259,9 +259,10 @@ def inherited_environment() -> dict[str, str]:
     }
 
 
-def run_environment(step_server: int) -> dict[str, str]:
-    """This process's environment, for the Airflow command of a run whose fork server for steps is a descriptor."""
-    return {**os.environ, STEP_SERVER: str(step_server)}
+def run_environment(step_server: int | None = None) -> dict[str, str]:
+    """This process's environment for a run's Airflow command, with the descriptor of a fork server for its steps."""
+    inherited = {name: value for name, value in os.environ.items() if name != STEP_SERVER}
+    return inherited if step_server is None else {**inherited, STEP_SERVER: str(step_server)}
 
 
 def given_step_server() -> int | None:

@@ -9,11 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from include import run_once
+from trainer.environment import python_environment
+from trainer.process.forked import ForkServer
 from trainer.run import RunFolder
 from trainer.run.latest import mark_latest
 
@@ -31,14 +34,14 @@ def signals() -> Iterator[None]:
 
 
 def test_the_command_is_airflows_own_from_this_environment() -> None:
-    airflow, *arguments = run_once._command("churn", "")
-    assert Path(airflow).parent == Path(sys.executable).parent
-    assert os.access(airflow, os.X_OK)
-    assert arguments == ["dags", "test", "churn_training"]
+    command = run_once._command("churn", "")
+    assert command == [sys.executable, "-m", "include.airflow_command", "dags", "test", "churn_training"]
+    done = subprocess.run([*command[:3], "version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == version("apache-airflow")
 
 
 def test_parameters_become_the_runs_configuration() -> None:
-    assert run_once._command("bikes", '{"trials": 5}')[2:] == ["test", "bikes_training", "--conf", '{"trials": 5}']
+    assert run_once._command("bikes", '{"trials": 5}')[4:] == ["test", "bikes_training", "--conf", '{"trials": 5}']
 
 
 def test_there_is_no_latest_run_before_the_first(home: Path) -> None:
@@ -133,6 +136,7 @@ def airflow_does(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def does(program: str, *arguments: str) -> None:
         monkeypatch.setattr(sys, "argv", ["run_once", "churn", "--parameters", "{}"])
         monkeypatch.setattr(run_once, "_command", lambda *_: [sys.executable, "-c", program, *arguments])
+        monkeypatch.setattr(run_once, "launch_step_server", lambda _: ForkServer.launch([], python_environment()))
 
     return does
 
@@ -155,6 +159,23 @@ def test_the_summary_of_an_earlier_run_is_not_shown_for_this_one(
     said = capsys.readouterr().out
     assert "did not get through its first step" in said
     assert "KEPT" not in said
+
+
+RUN_A_STEP = """
+from include.settings import given_step_server, inherited_environment
+from trainer.process.forked import ForkServer
+server = ForkServer.inherited(given_step_server())
+with server.start(["-m", "trainer", "--version"], inherited_environment(), ".") as process:
+    print(process.stdout.read(), flush=True)
+"""
+
+
+def test_airflow_has_the_fork_server_of_the_run(
+    airflow_does: Callable[..., None], capfd: pytest.CaptureFixture[str], home: Path
+) -> None:
+    airflow_does(RUN_A_STEP)
+    assert run_once.main() == 1  # no run folder came of it
+    assert "trainer 0.1.0" in capfd.readouterr().out
 
 
 MARK_LATEST = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ COMMANDS = (
     step, checkout, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune,
     describe,
 )  # fmt: skip
+
+FEW_COLLECTIONS = (50_000, 20, 20)
+"""A step imports libraries for seconds, and its arrays need no garbage collector; the default is 700, 10, 10."""
 
 EPILOG = """\
 exit codes:
@@ -89,4 +93,5 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(*FEW_COLLECTIONS)
     exit_process(main())
