@@ -13,7 +13,7 @@ from bench.parsing import parse_per_pipeline
 from bench.pods import pod_step_overhead
 from bench.prediction import prediction
 from bench.resampling import bootstrap
-from bench.runs import default_run, run_beside_one_process
+from bench.runs import default_run, run_beside_one_process, step_start
 from bench.scale import ten_million_rows_training, ten_times_the_rows
 from bench.validation import validation
 from trainer.errors import ConfigurationError
@@ -45,6 +45,7 @@ CATALOGUE = [
     Bench(("ten_times_the_rows", "ten_million_rows_memory"), ten_times_the_rows),
     Bench(("ten_million_rows_training",), ten_million_rows_training),
     Bench(("housing_error",), housing_error),
+    Bench(("step_start",), step_start),
     Bench(("run_beside_one_process",), run_beside_one_process),
     Bench(("run_seconds", "overhead_share"), default_run),
 ]

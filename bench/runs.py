@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,15 +15,17 @@ from bench.timing import alternate
 if TYPE_CHECKING:
     from pathlib import Path
 
-FEW_TRIALS = '{"trials": 5}'
+FEW_TRIALS = '{"trials": 3}'
 REPEATS = 3
-GOAL = 3.0
+GOAL = 1.5
 LONGEST_RUN_SECONDS = 240.0
-LARGEST_OVERHEAD = 0.30
+LARGEST_OVERHEAD = 0.10
+STARTS = 7
+LONGEST_START = 1.5
 
 
 def run_beside_one_process() -> list[Figure]:
-    """The run through Airflow, a process per step, against `trainer train`, both with few trials."""
+    """The run through Airflow, a forked process per step, against `trainer train`, both with few trials."""
     with airflow_homes() as root:
         pair = alternate(partial(_through_airflow, root), partial(_in_one_process, root), REPEATS)
     how = (
@@ -43,6 +46,18 @@ def default_run() -> list[Figure]:
         Figure("run_seconds", seconds, LONGEST_RUN_SECONDS, 1.0, "lower", "s", first),
         Figure("overhead_share", overhead, LARGEST_OVERHEAD, 1.0, "lower", "share", second),
     ]
+
+
+def step_start() -> list[Figure]:
+    """How long the process of a step takes that has almost nothing to do: its start, and its end."""
+    with airflow_homes() as root, fresh_home(root) as home:
+        timed(_run_once(FEW_TRIALS), home)
+        (run,) = (home / ".runs" / "churn").glob("*/decide")
+        decide = [sys.executable, "-m", "trainer", "step", "decide", "--run", run.parent.as_uri()]
+        timed(decide, home)
+        seconds = statistics.median(timed(decide, home) for _ in range(STARTS))
+    how = f"`trainer step decide` as a process of its own, as in a pod; median of {STARTS}, against {LONGEST_START:g} s"
+    return [Figure("step_start", seconds, LONGEST_START, 1.0, "lower", "s", how)]
 
 
 def _through_airflow(root: Path) -> float:

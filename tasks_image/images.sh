@@ -58,7 +58,7 @@ check() {
   local image where=/tmp/runs/churn/images-check
   image=$(name_of tabular)
   echo "Running $image: read-only, without network or rights …"
-  run_restricted "$image" trainer describe --extra tabular --extra cluster
+  run_restricted "$image" trainer describe --bytecode --extra tabular --extra cluster
   run_restricted "$image" bash -c '! command -v cc gcc g++ make uv && git --version && test "$(id -u)" = 10001 && ! touch /opt/trainer/mark 2>/dev/null'
   run_restricted --env TRAINER_PIPELINE="$(cat include/pipelines/churn.yaml)" --env TRAINER_SAMPLES=true --env TRAINER_DATA_STORE=file:///tmp/data \
     --env MLFLOW_TRACKING_URI=sqlite:////tmp/mlflow.db --env TRAINER_ARTIFACT_LOCATION=file:///tmp/artifacts \

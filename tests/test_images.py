@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_the_check_runs_without_rights(tools: Path) -> None:
     assert len(runs) == 3
     for flag in ("--read-only", "--network none", "--cap-drop all", "no-new-privileges", "--ulimit nofile=1024:1024"):
         assert all(flag in run for run in runs)
-    assert "trainer describe --extra tabular --extra cluster" in runs[0]
+    assert "trainer describe --bytecode --extra tabular --extra cluster" in runs[0]
     assert any("trainer step ingest" in call for call in calls)
 
 
@@ -124,7 +125,7 @@ def test_every_target_runs_as_a_number_and_checks_itself() -> None:
     for target in ("tabular", "vision", "language", "mlflow"):
         assert "\nUSER 10001:10001\n" in stages[target]
         checks = stages[target].split("USER 10001:10001", 1)[1]
-        assert re.search(r"^RUN (trainer describe --extra|mlflow --version)", checks, re.MULTILINE)
+        assert re.search(r"^RUN (trainer describe --bytecode --extra|mlflow --version)", checks, re.MULTILINE)
 
 
 @pytest.mark.parametrize("folder", [PROJECT, PROJECT / "tasks_image"], ids=["root", "tasks_image"])
@@ -138,3 +139,17 @@ def test_a_build_takes_only_what_is_named(folder: Path) -> None:
     named = [place for place in allowed if "*" not in place]
     assert [place for place in named if not (folder / place).exists()] == []
     assert os.access(SCRIPT, os.X_OK)
+
+
+def test_the_standard_librarys_bytecode_lies_beside_it(tmp_path: Path) -> None:
+    """The script that the Dockerfile calls, with a Python whose library is a copy."""
+    library = tmp_path / "lib"
+    for name in ("json/decoder.py", "test/bad.py", "site-packages/other.py"):
+        (library / name).parent.mkdir(parents=True, exist_ok=True)
+        (library / name).write_text("answer = 42" if "bad" not in name else "def (")
+    python = tmp_path / "python3"
+    python.write_text(f'#!/bin/sh\nif [ "$1" = -c ]; then echo {library}; else exec {sys.executable} "$@"; fi\n')
+    python.chmod(0o755)
+    subprocess.run([PROJECT / "tasks_image/compile-standard-library.sh", python], check=True)
+    compiled = [file.relative_to(library).as_posix() for file in library.rglob("*.pyc")]
+    assert compiled == [f"json/__pycache__/decoder.{sys.implementation.cache_tag}.pyc"]

@@ -11,6 +11,7 @@ from trainer.errors import ConfigurationError, TrainerError
 
 NAMES = {
     "parse_per_pipeline",
+    "step_start",
     "run_beside_one_process",
     "run_seconds",
     "overhead_share",

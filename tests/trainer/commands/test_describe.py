@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
@@ -103,3 +104,16 @@ def test_xgboost_stands_in_for_its_smaller_sister(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(metadata, "version", version)
     assert describe.version_of("xgboost-cpu") == "3.2.0"
     assert describe.version_of("torch") == "unknown"
+
+
+def test_a_module_without_bytecode_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, promises: Any) -> None:
+    promises("fsspec")
+    (tmp_path / "compiled_at_each_start.py").write_text("answer = 42")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    importlib.import_module("compiled_at_each_start")
+    assert "compiled_at_each_start" in describe.uncompiled_modules()
+    assert "json.decoder" not in describe.uncompiled_modules()
+    assert main(["describe", "--bytecode"]) == 2
+    monkeypatch.setattr(describe, "uncompiled_modules", list)
+    assert main(["describe", "--bytecode"]) == 0

@@ -11,6 +11,7 @@ import re
 import sys
 import warnings
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer import __version__
@@ -39,6 +40,9 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--extra", action="append", default=[], metavar="NAME", help="exit with 2 unless it is complete; repeatable"
     )
+    command.add_argument(
+        "--bytecode", action="store_true", help="exit with 2 unless every module that was imported has its bytecode"
+    )
     command.set_defaults(command=run)
 
 
@@ -49,9 +53,19 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--extra {', '.join(unknown)}: no such extra; there are {', '.join(promised)}")
     found = described(promised)
     sys.stdout.write((json.dumps(found, indent=2) if arguments.json else as_text(found)) + "\n")
-    if missing := [_complaint(name, faults) for name in arguments.extra if (faults := found["extras"][name])]:
+    missing = [_complaint(name, faults) for name in arguments.extra if (faults := found["extras"][name])]
+    if arguments.bytecode and (slow := uncompiled_modules()):
+        missing.append(f"{len(slow)} modules have no bytecode and are compiled at each start: {', '.join(slow[:3])}, …")
+    if missing:
         raise ConfigurationError("; ".join(missing))
     return 0
+
+
+def uncompiled_modules() -> list[str]:
+    """The imported modules whose bytecode is not on disk."""
+    specs = {name: getattr(module, "__spec__", None) for name, module in [*sys.modules.items()]}
+    cached = {name: spec.cached for name, spec in specs.items() if spec is not None and spec.has_location}
+    return sorted(name for name, file in cached.items() if file is not None and not Path(file).exists())
 
 
 def extras() -> dict[str, list[str]]:
