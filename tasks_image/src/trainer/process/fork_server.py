@@ -146,7 +146,7 @@ class Server:
             os.chdir(request["folder"])
             _name_process(request["command"])
             _reseed()
-            code = _run(request["command"])
+            code = run_command(request["command"])
         except BaseException:  # noqa: BLE001  (whatever it is, this process must not go on as the server)
             traceback.print_exc()
         finally:
@@ -184,8 +184,8 @@ def _reseed() -> None:
         numpy.random.seed()
 
 
-def _run(command: list[str]) -> int:
-    """Run a module or a script as the interpreter would; returns the exit code."""
+def run_command(command: list[str]) -> int:
+    """Run a module (`-m`, name, arguments) or a script as the interpreter would; returns the exit code."""
     try:
         if command[0] == "-m":
             sys.argv = command[1:]
@@ -224,4 +224,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_process(main(sys.argv[1:]))
