@@ -18,17 +18,9 @@ import pytest
 import yaml
 
 from tests.end_to_end.deployment import deployment  # noqa: F401  (a fixture)
+from tests.shared import copy_airflow
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-
-
-@pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty Airflow database; migrating takes seconds, copying does not."""
-    home = tmp_path_factory.mktemp("airflow-template")
-    environment = {**os.environ, **airflow_variables(home)}
-    subprocess.run([executable("airflow"), "db", "migrate"], env=environment, check=True, capture_output=True)
-    return home / "airflow.db"
 
 
 def executable(name: str) -> str:
@@ -146,10 +138,9 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, migrated_database: Path) -> Iterator[Checkout]:
+def checkout(tmp_path: Path, migrated_airflow: Path) -> Iterator[Checkout]:
     """A fresh checkout's state; what still runs afterwards is ended."""
-    (tmp_path / ".airflow").mkdir()
-    shutil.copy(migrated_database, tmp_path / ".airflow" / "airflow.db")
+    copy_airflow(migrated_airflow, tmp_path / ".airflow")
     made = Checkout(tmp_path)
     yield made
     for process in made.processes():
