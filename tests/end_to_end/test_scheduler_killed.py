@@ -49,6 +49,7 @@ def phases(deployment: Deployment, step: str) -> list[str]:
     return [pod["status"]["phase"] for pod in found if pod["metadata"]["labels"]["step"] == step]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_scheduler_killed_during_training_loses_nothing(deployment: Deployment) -> None:
     checkout = deployment.checkout
