@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,8 +189,8 @@ def test_a_second_interruption_cuts_the_run_off(checkout: Checkout) -> None:
     run = checkout.start("cut")
     checkout.wait_for(lambda: "trial 2/500" in checkout.log.read_text())
     run.send_signal(signal.SIGINT)
-    time.sleep(0.2)
+    checkout.wait_for(lambda: "Interrupted: ending the run" in checkout.log.read_text())
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=5) == 130
+    assert run.wait(timeout=60) == 130
     assert "the run was cut off" in checkout.log.read_text()
     checkout.wait_for(lambda: not checkout.processes(), seconds=5)
