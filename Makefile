@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui data test check format lock schema images images-check bench simulate chaos mutants screenshots clean
+.PHONY: help run ui data test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -14,8 +14,12 @@ UNPAUSE ?=
 UI_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 
+WORKERS ?= 2
+
 ROOT := $(CURDIR)
 BIN := $(ROOT)/.venv/bin
+# A module's tests share a worker, and start in their order: the longest, end to end, come early.
+PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 STATE := .airflow .data .mlflow .outbox .runs .studies
 # What Airflow says of its own bookkeeping; a step's log stays as it is.
 QUIET := airflow.api_fastapi=WARNING airflow.dag_processing=WARNING airflow.models=WARNING airflow.serialization=WARNING task=WARNING
@@ -41,8 +45,11 @@ ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=c
 data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
 	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"
 
-test: .airflow/ready .venv/ready-dev  ## the whole test suite
-	@source .airflow/env && $(BIN)/pytest
+test: .airflow/ready .venv/ready-dev  ## the test suite without its longest tests: WORKERS=2
+	@source .airflow/env && $(PYTEST) -m "not slow and not alone" && $(BIN)/pytest -m "alone and not slow"
+
+test-all: .airflow/ready .venv/ready-dev  ## the whole test suite
+	@source .airflow/env && $(PYTEST) -m "not alone" && $(BIN)/pytest -m alone
 
 check: .airflow/ready .venv/ready-dev  ## lint, format, types, pipeline files
 	$(BIN)/ruff check .

@@ -5,10 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +18,22 @@ import pytest
 from tests.postgres import postgres, postgres_database, warehouse  # noqa: F401  (fixtures)
 from tests.redis_server import redis_server, running_redis  # noqa: F401  (fixtures)
 from tests.server import free_port
+from tests.shared import built_once, copy_airflow, empty_mlflow_store, migrated_airflow  # noqa: F401  (fixtures)
 from tests.web_server import web_file  # noqa: F401  (a fixture)
-from trainer.environment import Environment, variable_name
+from trainer.environment import THREAD_LIMITS, Environment, variable_name
 from trainer.pipeline import Pipeline, load_pipeline
 
 PROJECT = Path(__file__).resolve().parent.parent
 CHURN = PROJECT / "include" / "pipelines" / "churn.yaml"
 
 
-def _airflow_of_this_session() -> Path:
-    """A home for Airflow in a temporary folder; Airflow reads these variables when it is first imported."""
+def _set_environment() -> Path:
+    """Give this process one thread per library and a temporary AIRFLOW_HOME, before anything reads the variables."""
     home = Path(tempfile.mkdtemp(prefix="airflow-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     for name in [name for name in os.environ if name.startswith(("AIRFLOW", "PIPELINES_", "TRAINER_"))]:
         del os.environ[name]
+    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))  # the libraries read them when they are imported
     os.environ.update({
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
@@ -45,15 +46,25 @@ def _airflow_of_this_session() -> Path:
     return home
 
 
-AIRFLOW_HOME = _airflow_of_this_session()
+def _keep_to_one_core() -> None:
+    """Keep a worker, and all that it starts, to a core of its own.
+
+    Two workers whose libraries each start a thread per core would spend most of their time waiting for each other.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if worker and hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[int(worker) % len(allowed)]})
+
+
+_keep_to_one_core()
+AIRFLOW_HOME = _set_environment()
 
 
 @pytest.fixture(scope="session")
-def airflow_home() -> Path:
-    """This session's AIRFLOW_HOME, its database (`airflow.db`) migrated; copy it for an Airflow of a test's own."""
-    airflow = Path(sys.executable).with_name("airflow")
-    done = subprocess.run([airflow, "db", "migrate"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def airflow_home(migrated_airflow: Path) -> Path:  # noqa: F811  (the fixture)
+    """This process's AIRFLOW_HOME, its database (`airflow.db`) migrated."""
+    copy_airflow(migrated_airflow, AIRFLOW_HOME)
     return AIRFLOW_HOME
 
 
@@ -61,18 +72,6 @@ def airflow_home() -> Path:
 def project() -> Path:
     """The root of this checkout."""
     return PROJECT
-
-
-@pytest.fixture(scope="session")
-def empty_mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated MLflow database without a run; migrating takes seconds, copying does not."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    folder = tmp_path_factory.mktemp("mlflow-store")
-    file = folder / "mlflow.db"
-    store = SqlAlchemyStore(f"sqlite:///{file}", f"file://{folder}/artifacts")
-    store.engine.dispose()
-    return file
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,11 @@ class Surroundings:
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path, empty_mlflow_store: Path, monkeypatch: pytest.MonkeyPatch) -> Surroundings:
+def surroundings(
+    tmp_path: Path,
+    empty_mlflow_store: Path,  # noqa: F811  (the fixture)
+    monkeypatch: pytest.MonkeyPatch,
+) -> Surroundings:
     """A step's environment in a folder of the test's own, with an MLflow store on SQLite; samples are allowed."""
     shutil.copy(empty_mlflow_store, tmp_path / "mlflow.db")
     tracking_uri = f"sqlite:///{tmp_path}/mlflow.db"
@@ -155,7 +158,7 @@ def fresh_stores() -> Iterator[None]:
 
 
 @pytest.fixture
-def s3_bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+def s3_bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A fresh bucket, and the credentials to reach it in the environment."""
     import boto3
     import fsspec
@@ -168,7 +171,7 @@ def s3_bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest
     }.items():
         monkeypatch.setenv(name, value)
     fsspec.filesystem("s3").clear_instance_cache()
-    bucket = f"runs-{abs(hash(request.node.nodeid))}"
+    bucket = f"runs-{uuid.uuid4().hex}"
     boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=bucket)
     return bucket
 

@@ -129,6 +129,9 @@ BREAKING = [
     ("include", "from airflow.models import DagRun"),
     ("include", "import polars as pl"),
     ("include", "import airflow.utils.session"),
+    ("include", "try:\n    import pandas\nexcept ImportError:\n    import json"),
+    ("include", "class A:\n    import mlflow"),
+    ("include", "from trainer import tracking"),
     ("plugins", "from include.operators import open_run"),
 ]
 
@@ -141,7 +144,24 @@ def test_the_rules_notice_what_breaks_them(room: str, text: str) -> None:
 def test_the_rules_look_at_something() -> None:
     rooms = [room for room, _ in ALL]
     assert set(rooms) == set(FOLDERS)
+    found = {"trainer." + file.relative_to(TRAINER).with_suffix("").parts[0] for file in LIGHT}
+    assert found == set(LIGHT_OF_TRAINER)
     assert {file.parent.name for file in LIGHT} == {"trainer", "pipeline", "run", "decision", "process"}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "trainer.pipeline", "trainer.run", "trainer.run.summary", "trainer.run.rendering", "trainer.run.execute",
+        "trainer.decision", "trainer.errors", "trainer.environment", "trainer.__main__",
+    ],
+)  # fmt: skip
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(name for name in sys.modules if '.' not in name))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {*done.stdout.split()}
+    assert "trainer" in loaded
+    assert loaded & {*HEAVY, "airflow", "include", "dags", "plugins"} == set()
 
 
 PARSE = """

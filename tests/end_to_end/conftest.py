@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,17 +19,9 @@ import pytest
 import yaml
 
 from tests.end_to_end.deployment import deployment  # noqa: F401  (a fixture)
+from tests.shared import copy_airflow
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-
-
-@pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty Airflow database; migrating takes seconds, copying does not."""
-    home = tmp_path_factory.mktemp("airflow-template")
-    environment = {**os.environ, **airflow_variables(home)}
-    subprocess.run([executable("airflow"), "db", "migrate"], env=environment, check=True, capture_output=True)
-    return home / "airflow.db"
 
 
 def executable(name: str) -> str:
@@ -96,6 +89,26 @@ class Checkout:
         """Run a pipeline to its end; returns the exit code."""
         return self.start(pipeline, parameters).wait(timeout=600)
 
+    def trainer(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `trainer`, with the variables that this checkout's environment gives to steps."""
+        settings = [sys.executable, "-m", "include.settings"]
+        exports = subprocess.run(
+            settings, env=self.environment, cwd=PROJECT, check=True, capture_output=True, text=True
+        )
+        return subprocess.run(
+            ["bash", "-c", f'{exports.stdout}\nexec "$0" "$@"', executable("trainer"), *arguments],
+            env=self.environment, cwd=PROJECT, capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+
+    def train(self, pipeline: str, parameters: dict[str, Any], *options: str) -> Path:
+        """Run all steps of a pipeline in one process, without Airflow; returns the run's folder."""
+        pipelines = Path(self.variables.get("PIPELINES_FOLDER", PROJECT / "include" / "pipelines"))
+        run = self.home / "by-hand" / uuid.uuid4().hex
+        command = ["train", "--config", str(pipelines / f"{pipeline}.yaml"), "--run", str(run)]
+        done = self.trainer(*command, "--parameters", json.dumps(parameters), *options)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return run
+
     @property
     def log(self) -> Path:
         return self.home / "run.log"
@@ -104,8 +117,9 @@ class Checkout:
     def latest(self) -> Path:
         return self.home / ".runs" / "latest"
 
-    def summary(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.latest / "summary.json").read_text())
+    def summary(self, run: Path | None = None) -> dict[str, Any]:
+        """The summary of a run, by default of the latest."""
+        content: dict[str, Any] = json.loads(((run or self.latest) / "summary.json").read_text())
         return content
 
     def mails(self) -> list[Any]:
@@ -146,10 +160,9 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, migrated_database: Path) -> Iterator[Checkout]:
+def checkout(tmp_path: Path, migrated_airflow: Path) -> Iterator[Checkout]:
     """A fresh checkout's state; what still runs afterwards is ended."""
-    (tmp_path / ".airflow").mkdir()
-    shutil.copy(migrated_database, tmp_path / ".airflow" / "airflow.db")
+    copy_airflow(migrated_airflow, tmp_path / ".airflow")
     made = Checkout(tmp_path)
     yield made
     for process in made.processes():

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-
-from tests.end_to_end.conftest import PROJECT, executable
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Checkout
@@ -26,6 +22,7 @@ LARGEST_MSE = 3_900
 TEST_BEGINS, VALIDATION_BEGINS = date(2012, 11, 2), date(2012, 10, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.telco
 def test_the_last_sixty_days_are_foretold_from_the_days_before(checkout: Checkout) -> None:
     checkout.take_published(FILE)
@@ -45,25 +42,18 @@ def test_the_last_sixty_days_are_foretold_from_the_days_before(checkout: Checkou
 
 
 def test_a_run_needs_no_network_and_no_file(checkout: Checkout) -> None:
-    assert checkout.run("bikes", AS_GIVEN) == 0, checkout.log.read_text()[-3000:]
-    summary = checkout.summary()
+    summary = checkout.summary(checkout.train("bikes", AS_GIVEN, "--promote-to-production"))
     assert summary["outcome"] == "promoted"
     assert (summary["data"]["sample"], summary["data"]["rows"]) == (True, 17379)
     assert summary["model"]["name"] == "bike-demand-predictor-sample"
     assert summary["model"]["aliases"] == {"production": "1", "staging": "1"}
 
 
+@pytest.mark.slow
 @pytest.mark.telco
 def test_a_job_by_hand_foretells_the_same_days(checkout: Checkout) -> None:
     checkout.take_published(FILE)
-    exports = subprocess.run(
-        [sys.executable, "-m", "include.settings"], env=checkout.environment, cwd=PROJECT, check=True,
-        capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    command = f"{exports}\nexec {executable('trainer')} run include/jobs/bikes.yaml"
-    done = subprocess.run(
-        ["bash", "-c", command], env=checkout.environment, cwd=PROJECT, capture_output=True, text=True, timeout=400
-    )
+    done = checkout.trainer("run", "include/jobs/bikes.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
     client = checkout.mlflow()
     (experiment,) = client.search_experiments(filter_string="name = 'bike-sharing-demand'")

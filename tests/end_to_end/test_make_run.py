@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +70,8 @@ def test_the_sample_is_promoted_and_then_kept(checkout: Checkout) -> None:
     assert f"\nLeft out: publish_features: {why}\n" in told
     assert "BUILT-IN SAMPLE" in told.split("\n")[0]
 
-    assert checkout.run("churn", FEW_TRIALS) == 0, checkout.log.read_text()[-3000:]
+    winner = first["winner"]
+    assert checkout.run("churn", {**FEW_TRIALS, "algorithms": [winner]}) == 0, checkout.log.read_text()[-3000:]
     second = checkout.summary()
     assert second["outcome"] == "kept"
     assert second["run"] != first["run"]
@@ -100,6 +100,7 @@ def _share_of_attainable_auc(checkout: Checkout, summary: dict[str, Any]) -> flo
     return float(summary["metrics"]["auc_roc"] / attainable)
 
 
+@pytest.mark.slow
 @pytest.mark.telco
 def test_the_real_file_is_promoted(checkout: Checkout) -> None:
     checkout.take_published(TELCO)
@@ -188,8 +189,8 @@ def test_a_second_interruption_cuts_the_run_off(checkout: Checkout) -> None:
     run = checkout.start("cut")
     checkout.wait_for(lambda: "trial 2/500" in checkout.log.read_text())
     run.send_signal(signal.SIGINT)
-    time.sleep(0.2)
+    checkout.wait_for(lambda: "Interrupted: ending the run" in checkout.log.read_text())
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=5) == 130
+    assert run.wait(timeout=60) == 130
     assert "the run was cut off" in checkout.log.read_text()
     checkout.wait_for(lambda: not checkout.processes(), seconds=5)

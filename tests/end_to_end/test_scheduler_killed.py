@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from pathlib import Path
 from urllib.request import ProxyHandler, Request, build_opener
 
 import psutil
@@ -50,10 +49,10 @@ def phases(deployment: Deployment, step: str) -> list[str]:
     return [pod["status"]["phase"] for pod in found if pod["metadata"]["labels"]["step"] == step]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_scheduler_killed_during_training_loses_nothing(deployment: Deployment, migrated_database: Path) -> None:
+def test_a_scheduler_killed_during_training_loses_nothing(deployment: Deployment) -> None:
     checkout = deployment.checkout
-    (checkout.home / ".airflow" / "airflow.cfg").write_text(migrated_database.with_name("airflow.cfg").read_text())
     airflow_log = checkout.home / ".airflow" / "ui.log"
     checkout.variables |= SOON
     deployment.cluster.faults.add(Fault(kind="slow_pull", step="train", seconds=5))

@@ -1,4 +1,4 @@
-"""Planted secrets are found in no log, XCom, run folder, mail, MLflow record, study or error text."""
+"""Planted secrets are found in no log, XCom, run folder, mail, MLflow record, study, feature store or error text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from urllib.parse import quote
 import pytest
 import yaml
 
+from tests.redis_server import PASSWORD as REDIS_PASSWORD
+from tests.redis_server import USER as REDIS_USER
+from tests.redis_server import RedisServer
 from tests.server import free_port, wait_for
+from trainer.data.feature_store import FeatureStore
 from trainer.data.telco import generate_telco
 
 if TYPE_CHECKING:
@@ -30,8 +34,11 @@ pytestmark = [
 
 AWS_KEY, AWS_SECRET = "AKIAPLANTEDPLANTED01", "planted/aws+SECRET-0123456789"
 SMTP_PASSWORD, MLFLOW_PASSWORD, DATABASE_PASSWORD = "planted-smtp-pass", "planted-mlflow-p@ss", "planted-db-pass"
-PLANTED = (AWS_KEY, AWS_SECRET, SMTP_PASSWORD, MLFLOW_PASSWORD, "planted-mlflow-p%40ss", DATABASE_PASSWORD)
+PLANTED = (
+    AWS_KEY, AWS_SECRET, SMTP_PASSWORD, MLFLOW_PASSWORD, "planted-mlflow-p%40ss", DATABASE_PASSWORD, REDIS_PASSWORD,
+)  # fmt: skip
 BUCKET = "planted"
+ROWS = 1200
 
 
 @pytest.fixture
@@ -104,12 +111,12 @@ def store(s3_endpoint: str) -> Any:
         region_name="us-east-1",
     )  # fmt: skip
     client.create_bucket(Bucket=BUCKET)
-    rows = generate_telco(rows=1200).frame.write_csv()
+    rows = generate_telco(rows=ROWS).frame.write_csv()
     client.put_object(Bucket=BUCKET, Key="data/telco.csv", Body=rows.encode())
     return client
 
 
-def plant(checkout: Checkout, s3_endpoint: str, mail_server: Any, tracking_uri: str, log_format: str = "text") -> None:
+def plant(checkout: Checkout, s3_endpoint: str, mail_server: Any, tracking_uri: str, redis: RedisServer) -> None:
     """An environment whose every secret is planted, in Airflow's connections alone."""
     folder = checkout.home / "environments"
     folder.mkdir(exist_ok=True)
@@ -118,7 +125,8 @@ def plant(checkout: Checkout, s3_endpoint: str, mail_server: Any, tracking_uri: 
     (folder / "planted.yaml").write_text(yaml.safe_dump({
         "artifact_store": f"s3://{BUCKET}/runs", "data_store": f"s3://{BUCKET}/data", "samples": False, "retries": 0,
         "mlflow": {"tracking_uri": tracking_uri, "artifact_location": "", "connection": "mlflow_default"},
-        "aws_connection": "aws_default", "alerts": {"outbox": None}, "log_format": log_format,
+        "aws_connection": "aws_default", "alerts": {"outbox": None},
+        "feature_store": {"address": redis.address, "connection": "redis_features", "hours": 24},
     }))  # fmt: skip
     plain = {"disable_ssl": True, "disable_tls": True, "retry_limit": 0}
     aws_extra = {"endpoint_url": s3_endpoint, "region_name": "us-east-1"}
@@ -129,6 +137,7 @@ def plant(checkout: Checkout, s3_endpoint: str, mail_server: Any, tracking_uri: 
             "password": SMTP_PASSWORD, "extra": plain,
         },
         "MLFLOW_DEFAULT": {"conn_type": "http", "login": "trainer", "password": MLFLOW_PASSWORD},
+        "REDIS_FEATURES": {"conn_type": "redis", "login": REDIS_USER, "password": REDIS_PASSWORD},
         "STUDIES": {
             "conn_type": "postgres", "host": "127.0.0.1", "port": 1, "login": "trainer", "schema": "studies",
             "password": DATABASE_PASSWORD,
@@ -181,35 +190,42 @@ def xcoms(checkout: Checkout) -> int:
 
 
 def test_planted_secrets_are_found_nowhere(
-    checkout: Checkout, store: Any, s3_endpoint: str, mail_server: Any, mlflow_server: str
+    checkout: Checkout, store: Any, s3_endpoint: str, mail_server: Any, mlflow_server: str, redis_server: RedisServer
 ) -> None:
-    plant(checkout, s3_endpoint, mail_server, mlflow_server)
+    plant(checkout, s3_endpoint, mail_server, mlflow_server, redis_server)
     quick_pipeline(checkout, "good", "telco.csv")
-    quick_pipeline(checkout, "absent", "absent.csv")
     assert checkout.run("good") == 0, checkout.log.read_text()[-4000:]
     log = checkout.log.read_text()
-    assert checkout.run("absent") == 1
-    log += checkout.log.read_text()
-    plant(checkout, s3_endpoint, mail_server, f"http://127.0.0.1:{free_port()}")  # MLflow is away
+    features = FeatureStore.published(redis_server.client(), "good")
+    assert f"features of {ROWS} ids, version {features.version}" in log
+    customers = generate_telco(rows=ROWS).frame
+    found = features.get_many(customers["customerID"])
+    assert (found.unknown, found.rows["tenure"].to_list()) == ([], customers["tenure"].cast(int).to_list())
+
+    plant(checkout, s3_endpoint, mail_server, f"http://127.0.0.1:{free_port()}", redis_server)  # MLflow is away
     assert checkout.run("good") == 1
     log += checkout.log.read_text()
 
-    found = places(checkout, store, mail_server)
+    written = places(checkout, store, mail_server)
     assert [
-        kind for kind in ("pipeline.yaml", "failure.json", "summary.json") if not any(kind in name for name in found)
+        kind for kind in ("pipeline.yaml", "failure.json", "summary.json") if not any(kind in name for name in written)
     ] == []
-    assert len(mail_server.contents) == 3
+    assert len(mail_server.contents) == 2
     assert xcoms(checkout) > 5
-    assert any("server.db" in name for name in found)
-    assert any("/served/" in name for name in found)
-    assert leaks({**found, "output": log.encode()}) == []
+    assert any("server.db" in name for name in written)
+    assert any("/served/" in name for name in written)
+    assert leaks({**written, "output": log.encode()}) == []
 
 
 def test_addresses_that_hold_passwords_are_named_without_them(
     checkout: Checkout, store: Any, s3_endpoint: str, mail_server: Any, mlflow_server: str
 ) -> None:
-    """Those that a person gives to steps by hand: of MLflow, at work and away, and of a database that is away."""
+    """Those that a person gives to steps by hand: of MLflow, at work and away, and of a database that is away.
+
+    So is the address of data that is not there.
+    """
     quick_pipeline(checkout, "byhand", "telco.csv")
+    quick_pipeline(checkout, "absent", "absent.csv")
     login = f"http://trainer:{quote(MLFLOW_PASSWORD)}@"
     variables = {
         "TRAINER_STUDY_STORAGE": f"postgresql://trainer:{DATABASE_PASSWORD}@127.0.0.1:1/studies",
@@ -218,14 +234,17 @@ def test_addresses_that_hold_passwords_are_named_without_them(
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     }  # fmt: skip
     output = ""
-    for address, failed in ((mlflow_server, "tune/logistic"), (f"http://127.0.0.1:{free_port()}", "start")):
-        run = checkout.home / "runs" / "byhand" / failed.partition("/")[0]
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for name, address, failed, code in (
+        ("byhand", mlflow_server, "tune/logistic", 1), ("byhand", nobody, "start", 1), ("absent", mlflow_server, "start", 3),
+    ):  # fmt: skip
+        run = checkout.home / "runs" / name / failed.partition("/")[0]
         done = subprocess.run(
-            [sys.executable, "-m", "trainer", "train", "--config", f"{checkout.home}/pipelines/byhand.yaml", "--run", run],
+            [sys.executable, "-m", "trainer", "train", "--config", f"{checkout.home}/pipelines/{name}.yaml", "--run", run],
             env={**checkout.environment, **variables, "MLFLOW_TRACKING_URI": address.replace("http://", login)},
             cwd=checkout.home, capture_output=True, text=True,
         )  # fmt: skip
-        assert done.returncode == 1
+        assert done.returncode == code
         assert (run / failed / "failure.json").exists(), done.stdout
         assert all(isinstance(json.loads(line), dict) for line in done.stdout.splitlines())
         output += done.stdout + done.stderr

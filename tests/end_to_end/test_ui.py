@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -46,9 +45,8 @@ LOGISTIC = {
 
 
 @pytest.fixture
-def quick(checkout: Checkout, migrated_database: Path) -> Checkout:
-    """A checkout with one quick pipeline of two algorithms, and Airflow's configuration beside its database."""
-    shutil.copy(migrated_database.with_name("airflow.cfg"), checkout.home / ".airflow")
+def quick(checkout: Checkout) -> Checkout:
+    """A checkout with one quick pipeline of two algorithms."""
     source = yaml.safe_load((PROJECT / "include" / "pipelines" / "churn.yaml").read_text())["source"]
     checkout.pipeline(
         "form",

@@ -13,6 +13,7 @@ import yaml
 from include.settings import load_settings
 from tests.conftest import Mailbox
 from tests.faults.harness import ALGORITHM, DATA, NAME, ROWS, World, settle
+from tests.shared import BuiltOnce
 
 ESTIMATOR = "sklearn.linear_model.LogisticRegression"
 
@@ -35,25 +36,25 @@ def churn_text(project: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def intact(
-    tmp_path_factory: pytest.TempPathFactory, airflow_home: Path, empty_mlflow_store: Path, churn_text: str
-) -> Path:
+def intact(built_once: BuiltOnce, airflow_home: Path, empty_mlflow_store: Path, churn_text: str) -> Path:
     """A home in which a whole run has made version 1 `production`."""
-    from trainer.data.telco import generate_telco
 
-    home = tmp_path_factory.mktemp("intact")
-    (home / ".data").mkdir()
-    (home / ".mlflow").mkdir()
-    generate_telco(ROWS, 42, 0.0).frame.write_csv(home / ".data" / DATA)
-    shutil.copy(empty_mlflow_store, home / ".mlflow" / "mlflow.db")
-    with Mailbox() as mailbox, pytest.MonkeyPatch.context() as patch:
-        settle(home, mailbox.port, patch)
-        world = World(home, mailbox, churn_text)
-        ended = world.run(run_id="manual__before")
-        assert ended.failed is None, ended.failure.message
-        assert world.registry == (["churn-predictor/1"], {"production": "1", "staging": "1"})
-    load_settings.cache_clear()
-    return home
+    def fill(home: Path) -> None:
+        from trainer.data.telco import generate_telco
+
+        (home / ".data").mkdir()
+        (home / ".mlflow").mkdir()
+        generate_telco(ROWS, 42, 0.0).frame.write_csv(home / ".data" / DATA)
+        shutil.copy(empty_mlflow_store, home / ".mlflow" / "mlflow.db")
+        with Mailbox() as mailbox, pytest.MonkeyPatch.context() as patch:
+            settle(home, mailbox.port, patch)
+            world = World(home, mailbox, churn_text)
+            ended = world.run(run_id="manual__before")
+            assert ended.failed is None, ended.failure.message
+            assert world.registry == (["churn-predictor/1"], {"production": "1", "staging": "1"})
+        load_settings.cache_clear()
+
+    return built_once("intact", fill)
 
 
 @pytest.fixture

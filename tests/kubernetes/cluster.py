@@ -68,6 +68,7 @@ class Cluster:
         self.faults = Faults()
         self.workers: dict[str, Worker] = {}
         self._lost_nodes: set[str] = set()
+        self._read_disruptions: set[str] = set()
         self._api = ApiServer(self, port)
         self._stopping = threading.Event()
         self._scheduler = Scheduler(self)
@@ -163,12 +164,24 @@ class Cluster:
         """Ask for a pod's end where no kubelet is left to hear it."""
         worker.update(lambda pod: _marked(pod, None))
 
+    def note_read(self, pod: Object) -> None:
+        """Remember that a client has read the disruption of a pod, if the pod shows one."""
+        if states.is_disrupted(pod):
+            self._read_disruptions.add(pod["metadata"]["uid"])
+
+    def wait_until_read(self, worker: Worker) -> None:
+        """Wait until a client has read the pod's disruption, if its fault asks for that."""
+        while worker.stays_until_read and worker.uid not in self._read_disruptions:
+            if not self.sleep(0.02):
+                return
+
     def remove(self, worker: Worker) -> None:
         with contextlib.suppress(ApiError):
             self.store.remove("pods", worker.namespace, worker.name, worker.uid)
 
     def _remove_ended(self, worker: Worker) -> None:
         worker.join()
+        self.wait_until_read(worker)
         self.remove(worker)
 
     def _node_returns(self, name: str) -> None:

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from tests.kubernetes.faults import Fault
     from tests.kubernetes.kubelet import Worker
 
-DISRUPTED = "DisruptionTarget"
-
 
 def befall(fault: Fault, worker: Worker, cluster: Cluster) -> None:
     """Let a fault come true."""
+    worker.stays_until_read = fault.until_read
     match fault.kind:
         case "oom":
             worker.kill(out_of_memory=True)
@@ -43,7 +42,7 @@ def evict(worker: Worker, cluster: Cluster, message: str = "") -> None:
         "The node was low on resource: memory. Threshold quantity: 100Mi, available: 52Mi. Container base was using 3Gi, "
         "request is 2Gi, has larger consumption of memory. "
     )
-    worker.update(lambda pod: states.set_condition(pod, DISRUPTED, "True", "TerminationByKubelet", said))
+    worker.update(lambda pod: states.set_condition(pod, states.DISRUPTED, "True", "TerminationByKubelet", said))
     record(cluster.store, worker.pod, "Evicted", said, "Warning")
     worker.end(Order(0, "Evicted", said))
 
@@ -51,7 +50,7 @@ def evict(worker: Worker, cluster: Cluster, message: str = "") -> None:
 def preempt(worker: Worker, cluster: Cluster, message: str = "") -> None:
     """The scheduler makes room for a pod of higher priority: this one is deleted, with its grace."""
     said = message or "default-scheduler: preempting to accommodate a higher priority pod"
-    worker.update(lambda pod: states.set_condition(pod, DISRUPTED, "True", "PreemptionByScheduler", said))
+    worker.update(lambda pod: states.set_condition(pod, states.DISRUPTED, "True", "PreemptionByScheduler", said))
     record(cluster.store, worker.pod, "Preempted", f"Preempted by a pod on node {worker.pod['spec']['nodeName']}")
     cluster.delete_pod(worker.namespace, worker.name, None)
 
@@ -61,7 +60,7 @@ def shut_down(worker: Worker) -> None:
     from tests.kubernetes.kubelet import Order
 
     said = "Pod was terminated in response to imminent node shutdown."
-    worker.update(lambda pod: states.set_condition(pod, DISRUPTED, "True", "TerminationByKubelet", said))
+    worker.update(lambda pod: states.set_condition(pod, states.DISRUPTED, "True", "TerminationByKubelet", said))
     worker.end(Order(worker.pod["spec"]["terminationGracePeriodSeconds"], "Terminated", said))
 
 
@@ -86,10 +85,11 @@ def _taken_away(worker: Worker, cluster: Cluster) -> None:
     if not cluster.sleep(cluster.spec.unreachable_seconds):
         return
     said = "Taint manager: deleting due to NoExecute taint"
-    worker.update(lambda pod: states.set_condition(pod, DISRUPTED, "True", "DeletionByTaintManager", said))
+    worker.update(lambda pod: states.set_condition(pod, states.DISRUPTED, "True", "DeletionByTaintManager", said))
     record(
         cluster.store, worker.pod, "TaintManagerEviction", f"Marking for deletion Pod {worker.namespace}/{worker.name}"
     )
     cluster.mark_deleted(worker)
     if cluster.sleep(cluster.spec.unreachable_seconds):
+        cluster.wait_until_read(worker)
         cluster.remove(worker)

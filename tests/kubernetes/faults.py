@@ -48,6 +48,8 @@ class Fault(Declared):
     seconds: float | None = None
     """For how long: a slow pull, a pull that fails at first, a pod that cannot be scheduled at first. None: for ever."""
     message: str = ""
+    until_read: bool = False
+    """A disrupted pod stays until a client has read why it is disrupted, however long that takes."""
 
     def matches(self, pod: Any) -> bool:
         labels = pod["metadata"].get("labels") or {}

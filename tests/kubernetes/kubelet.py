@@ -62,6 +62,8 @@ class Worker:
         self.processes: dict[str, Process] = {}
         self.lost = False
         """Whether its node does not answer any more."""
+        self.stays_until_read = False
+        """Whether the pod is removed only after a client has read its disruption."""
         self._cluster = cluster
         self._order: Order | None = None
         self._checked = 0.0

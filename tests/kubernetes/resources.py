@@ -72,7 +72,11 @@ class Resources:
             return Answer(self._store.create("pods", pod), 201)
 
     def _get(self, request: Request) -> Answer:
-        return Answer(self._store.get(request.resource.partition("/")[0], request.namespace, request.name))
+        kind = request.resource.partition("/")[0]
+        found = self._store.get(kind, request.namespace, request.name)
+        if kind == "pods":
+            self._cluster.note_read(found)
+        return Answer(found)
 
     def _list(self, request: Request) -> Answer:
         matches = self._selected(request)

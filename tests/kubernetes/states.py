@@ -7,6 +7,9 @@ from typing import Any
 from tests.kubernetes.store import Object
 from tests.kubernetes.times import now
 
+DISRUPTED = "DisruptionTarget"
+"""The condition that says why a pod has to go."""
+
 
 def set_condition(pod: Object, kind: str, status: str, reason: str = "", message: str = "") -> None:
     """Put a condition in place of the one of its kind."""
@@ -90,6 +93,11 @@ def finished(pod: Object, reason: str = "", message: str = "") -> None:
         pod["status"] |= {"reason": reason, "message": message}
     for kind in ("Ready", "ContainersReady"):
         set_condition(pod, kind, "False", "PodFailed" if failed else "PodCompleted")
+
+
+def is_disrupted(pod: Object) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(one["type"] == DISRUPTED and one["status"] == "True" for one in conditions)
 
 
 def has_ended(pod: Object) -> bool:

@@ -138,6 +138,7 @@ class Begun:
         self.process.communicate()
 
 
+@pytest.mark.alone
 def test_the_block_ends_as_by_an_error(tmp_path: Path) -> None:
     with Begun(tmp_path) as begun:
         assert begun.ended() < SECONDS_TO_END
@@ -154,6 +155,7 @@ def test_a_block_that_ends_before_the_thread_has_begun_announces_its_end_itself(
         assert begun.process.stderr.read().splitlines() == [ANNOUNCED]
 
 
+@pytest.mark.alone
 def test_an_error_that_the_signal_has_caused_is_an_end_too(tmp_path: Path) -> None:
     with Begun(tmp_path, BROKEN) as begun:
         assert begun.ended() < SECONDS_TO_END
@@ -161,6 +163,7 @@ def test_an_error_that_the_signal_has_caused_is_an_end_too(tmp_path: Path) -> No
         assert begun.said == ["cleaned", "last words"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("work", "said"),
     [pytest.param(NATIVE, ["last words"], id="main-thread"), pytest.param(POOL, ["last words"], id="pool")],
@@ -174,6 +177,7 @@ def test_native_code_that_hears_of_nothing_is_ended_after_the_last_words(
         assert begun.said == said
 
 
+@pytest.mark.alone
 def test_last_words_that_do_not_end_are_cut_off(tmp_path: Path) -> None:
     with Begun(tmp_path, NATIVE, DEAF_WORDS) as begun:
         assert begun.ended() < SECONDS_TO_END + 2
@@ -205,6 +209,7 @@ def test_a_signal_to_a_fork_is_the_forks_own(tmp_path: Path) -> None:
         assert begun.process.returncode == ENDED
 
 
+@pytest.mark.alone
 def test_a_second_signal_does_not_disturb_the_end(tmp_path: Path) -> None:
     with Begun(tmp_path, AGAIN) as begun:
         begun.process.send_signal(signal.SIGTERM)

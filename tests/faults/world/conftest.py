@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import html
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,39 +16,39 @@ import pytest
 from include.alerts import on_run_failure
 from tests.faults.world.checks import connect_mail
 from tests.faults.world.worlds import ALGORITHM, RUN_ID, STAGES, Stage, World, standing_in
+from tests.shared import BuiltOnce
 
 CONTEXT: Any = {"dag": SimpleNamespace(dag_id="churn_training"), "run_id": RUN_ID, "reason": "task_failure"}
 
 
 @pytest.fixture(scope="session")
-def stages(tmp_path_factory: pytest.TempPathFactory, empty_mlflow_store: Path) -> Stage:
+def stages(built_once: BuiltOnce, empty_mlflow_store: Path) -> Stage:
     """Gives the world of a run in which one step after the other was done, up to the one named; each is built once.
 
     From `evaluate` on, production is version 1: the same model, registered by an earlier run.
     """
-    built: dict[str, World] = {}
 
     def build(upto: str) -> World:
-        names = [name for name, _ in STAGES]
-        for number, (name, algorithm) in enumerate(STAGES[: names.index(upto) + 1]):
-            if name not in built:
-                home = tmp_path_factory.mktemp(f"until-{name}")
-                world = _next(built[names[number - 1]] if number else None, home, empty_mlflow_store)
-                with standing_in(world):
-                    if name == "evaluate":
-                        _make_production(world)
-                    world.step(name, algorithm)
-                built[name] = world
-        return built[upto]
+        world: World | None = None
+        for name, algorithm in STAGES:
+            fill = functools.partial(_advance, world, name, algorithm, empty_mlflow_store)
+            world = World(built_once(f"until-{name}", fill))
+            if name == upto:
+                return world
+        raise AssertionError(f"no stage is called {upto}")
 
     return build
 
 
-def _next(before: World | None, home: Path, store: Path) -> World:
-    if before is not None:
-        return before.copy_to(home)
-    shutil.copy(store, home / "mlflow.db")
-    return World(home)
+def _advance(before: World | None, name: str, algorithm: str, store: Path, home: Path) -> None:
+    """Fill a home with the world before, and do one step more in it."""
+    if before is None:
+        shutil.copy(store, home / "mlflow.db")
+    world = World(home) if before is None else before.copy_to(home)
+    with standing_in(world):
+        if name == "evaluate":
+            _make_production(world)
+        world.step(name, algorithm)
 
 
 def _make_production(world: World) -> None:

@@ -7,10 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
     from tests.faults.world.worlds import World
 
 BEGIN = ("before", "trainer.run.folder:RunFolder.begin")
@@ -20,6 +25,12 @@ DONE = ("after", "trainer.run.folder:RunFolder.finish")
 OF_TRY = {"seconds", "finished_at"}
 MOVED = {"production": "2", "staging": "2", "previous_production": "1"}
 """The aliases after `promote`, in a world in which version 1 was production."""
+
+
+def kill_points(points: Mapping[str, tuple[Any, ...]], *, slow: Container[str]) -> list[ParameterSet]:
+    """The parameters of a test by their ids; those of `slow` are left to `make test-all`."""
+    marks = {name: [pytest.mark.slow] if name in slow else [] for name in points}
+    return [pytest.param(*values, id=name, marks=marks[name]) for name, values in points.items()]
 
 
 def kill(world: World, kind: tuple[str, ...], step: str, algorithm: str = "") -> None:

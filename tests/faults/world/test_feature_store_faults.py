@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.faults.world.checks import fails
-from tests.faults.world.killing import BEGIN, HALF_A_RESULT, MOVED, RESULT, assert_closed, kill, outputs
+from tests.faults.world.killing import BEGIN, HALF_A_RESULT, MOVED, RESULT, assert_closed, kill, kill_points, outputs
 from tests.faults.world.servers import BROKEN, Proxy
 from tests.redis_server import RedisServer
 from trainer.data.feature_store import FeatureStore, NothingPublishedError
@@ -47,27 +47,19 @@ def published(world: World, server: RedisServer) -> bool:
     return True
 
 
-@pytest.mark.parametrize(
-    ("point", "between"),
-    [
-        (BEGIN, False),
-        (("before", f"{STORE}.store_many"), False),
-        (("after", f"{STORE}.store_many"), False),
-        (("after", f"{STORE}.publish"), True),
-        (("after", TAG), True),
-        (RESULT, True),
-        (HALF_A_RESULT, True),
-    ],
-    ids=[
-        "at its begin",
-        "before rows",
-        "after rows",
-        "after all",
-        "after the tag",
-        "before its result",
-        "in its result",
-    ],
-)
+POINTS = {
+    "at its begin": (BEGIN, False),
+    "before rows": (("before", f"{STORE}.store_many"), False),
+    "after rows": (("after", f"{STORE}.store_many"), False),
+    "after all": (("after", f"{STORE}.publish"), True),
+    "after the tag": (("after", TAG), True),
+    "before its result": (RESULT, True),
+    "in its result": (HALF_A_RESULT, True),
+}
+REPEATED = ("at its begin", "before rows", "after the tag", "before its result")
+
+
+@pytest.mark.parametrize(("point", "between"), kill_points(POINTS, slow=REPEATED))
 def test_killed_and_tried_again_all_features_are_there_once(
     point: tuple[str, ...], between: bool, promoted: World, redis_server: RedisServer
 ) -> None:

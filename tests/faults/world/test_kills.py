@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults.world.killing import BEGIN, DONE, HALF_A_RESULT, MOVED, RESULT, assert_closed, kill, outputs
+from tests.faults.world.killing import (
+    BEGIN,
+    DONE,
+    HALF_A_RESULT,
+    MOVED,
+    RESULT,
+    assert_closed,
+    kill,
+    kill_points,
+    outputs,
+)
 from tests.faults.world.worlds import ALGORITHM, KEY
 from trainer.models.studies import finished_trials
 from trainer.run.results import AcceptResult, EvaluateResult, TrainResult, TuneResult
@@ -22,19 +32,18 @@ ALIAS = "mlflow:MlflowClient.set_registered_model_alias"
 VERSION = "mlflow:MlflowClient.create_model_version"
 
 
-@pytest.mark.parametrize(
-    "point",
-    [
-        BEGIN,
-        ("before", "optuna:Study.ask"),
-        ("before", "optuna:Study.tell", "--count", "2"),
-        ("after", "optuna:Study.tell", "--count", "2"),
-        ("after", "optuna.storages.journal:JournalFileBackend.append_logs", "--count", "5"),
-        ("before", "optuna.storages.journal:JournalFileSymlinkLock.release", "--count", "4"),
-        RESULT,
-    ],
-    ids=["at its begin", "before a trial", "in a trial", "after a trial", "in a record", "holding the lock", "before its result"],
-)  # fmt: skip
+TUNE = {
+    "at its begin": (BEGIN,),
+    "before a trial": (("before", "optuna:Study.ask"),),
+    "in a trial": (("before", "optuna:Study.tell", "--count", "2"),),
+    "after a trial": (("after", "optuna:Study.tell", "--count", "2"),),
+    "in a record": (("after", "optuna.storages.journal:JournalFileBackend.append_logs", "--count", "5"),),
+    "holding the lock": (("before", "optuna.storages.journal:JournalFileSymlinkLock.release", "--count", "4"),),
+    "before its result": (RESULT,),
+}
+
+
+@pytest.mark.parametrize("point", kill_points(TUNE, slow=("at its begin", "before a trial", "after a trial")))
 def test_tune_loses_no_trial_and_repeats_none(
     point: tuple[str, ...], world_after: Stage, stages: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,27 +72,18 @@ def trials(world: World) -> list[Any]:
     return [(trial.params, trial.value, trial.user_attrs) for trial in finished_trials(study)]
 
 
-TRAIN = [
-    (BEGIN, 0),
-    (("after", "mlflow:start_run"), 1),
-    (("before", "mlflow.pyfunc:log_model"), 1),
-    (("after", "mlflow.pyfunc:log_model"), 1),
-    (("before", "trainer.run.folder:_replace_durably", "--marker", "predictions"), 0),
-    (RESULT, 0),
-]
+TRAIN = {
+    "at its begin": (BEGIN, 0),
+    "in its run": (("after", "mlflow:start_run"), 1),
+    "before the model": (("before", "mlflow.pyfunc:log_model"), 1),
+    "after the model": (("after", "mlflow.pyfunc:log_model"), 1),
+    "in its predictions": (("before", "trainer.run.folder:_replace_durably", "--marker", "predictions"), 0),
+    "before its result": (RESULT, 0),
+}
 
 
 @pytest.mark.parametrize(
-    ("point", "killed"),
-    TRAIN,
-    ids=[
-        "at its begin",
-        "in its run",
-        "before the model",
-        "after the model",
-        "in its predictions",
-        "before its result",
-    ],
+    ("point", "killed"), kill_points(TRAIN, slow=("at its begin", "in its run", "before the model"))
 )
 def test_train_leaves_one_candidate_and_no_open_run(
     point: tuple[str, ...], killed: int, world_after: Stage, stages: Stage
@@ -112,11 +112,15 @@ def _bytes(folder: Any) -> bytes:
     return bytes(Path(folder.path("predictions.parquet")).read_bytes())
 
 
-@pytest.mark.parametrize(
-    "point",
-    [BEGIN, ("before", VERSION), ("after", VERSION), RESULT],
-    ids=["at its begin", "before the version", "after the version", "before its result"],
-)
+REGISTER = {
+    "at its begin": (BEGIN,),
+    "before the version": (("before", VERSION),),
+    "after the version": (("after", VERSION),),
+    "before its result": (RESULT,),
+}
+
+
+@pytest.mark.parametrize("point", kill_points(REGISTER, slow=("at its begin", "before the version")))
 def test_register_makes_one_version(point: tuple[str, ...], world_after: Stage, stages: Stage) -> None:
     world = world_after("decide")
     kill(world, point, "register")
@@ -137,11 +141,14 @@ def _version(world: World) -> tuple[Any, ...]:
     return version.description, version.status, tags
 
 
-@pytest.mark.parametrize(
-    "point",
-    [BEGIN, ("after", "trainer.isolated.scoring:_run"), RESULT],
-    ids=["at its begin", "after scoring", "before its result"],
-)
+ACCEPT = {
+    "at its begin": (BEGIN,),
+    "after scoring": (("after", "trainer.isolated.scoring:_run"),),
+    "before its result": (RESULT,),
+}
+
+
+@pytest.mark.parametrize("point", kill_points(ACCEPT, slow=("at its begin", "before its result")))
 def test_accept_moves_nothing(point: tuple[str, ...], world_after: Stage, stages: Stage) -> None:
     world = world_after("register")
     kill(world, point, "accept")
@@ -162,24 +169,21 @@ STAGED = {"production": "1", "staging": "2"}
 WAY_BACK = {"production": "1", "staging": "2", "previous_production": "1"}
 
 
-@pytest.mark.parametrize(
-    ("point", "between"),
-    [
-        (BEGIN, BEFORE),
-        (("before", ALIAS, "--marker", "'staging'"), BEFORE),
-        (("after", ALIAS, "--marker", "'staging'"), STAGED),
-        (("after", ALIAS, "--marker", "'previous_production'"), WAY_BACK),
-        (("before", ALIAS, "--marker", "'production'"), WAY_BACK),
-        (("after", ALIAS, "--marker", "'production'"), MOVED),
-        (RESULT, MOVED),
-        (HALF_A_RESULT, MOVED),
-        (DONE, MOVED),
-    ],
-    ids=[
-        "at its begin", "before staging", "after staging", "after the way back", "before production", "after production",
-        "before its result", "in its result", "after its result",
-    ],
-)  # fmt: skip
+PROMOTE = {
+    "at its begin": (BEGIN, BEFORE),
+    "before staging": (("before", ALIAS, "--marker", "'staging'"), BEFORE),
+    "after staging": (("after", ALIAS, "--marker", "'staging'"), STAGED),
+    "after the way back": (("after", ALIAS, "--marker", "'previous_production'"), WAY_BACK),
+    "before production": (("before", ALIAS, "--marker", "'production'"), WAY_BACK),
+    "after production": (("after", ALIAS, "--marker", "'production'"), MOVED),
+    "before its result": (RESULT, MOVED),
+    "in its result": (HALF_A_RESULT, MOVED),
+    "after its result": (DONE, MOVED),
+}
+REPEATED = ("at its begin", "before staging", "after the way back", "before its result", "after its result")
+
+
+@pytest.mark.parametrize(("point", "between"), kill_points(PROMOTE, slow=REPEATED))
 def test_promote_is_safe_at_every_instant(
     point: tuple[str, ...], between: dict[str, str], world_after: Stage, stages: Stage
 ) -> None:

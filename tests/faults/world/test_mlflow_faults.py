@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -71,10 +72,10 @@ def server(stages: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def served(server: tuple[World, str], request: pytest.FixtureRequest) -> Iterator[tuple[World, RunFolder, Proxy]]:
+def served(server: tuple[World, str]) -> Iterator[tuple[World, RunFolder, Proxy]]:
     """The world, a run of this test's own in it, and a proxy before its MLflow server."""
     world, address = server
-    run = world.at(f"run-{abs(hash(request.node.nodeid))}")
+    run = world.at(f"run-{uuid.uuid4().hex}")
     shutil.copytree(world.folder.root, run.root)
     with Proxy(address) as proxy, standing_in(World(world.home, {"MLFLOW_TRACKING_URI": proxy.address})):
         yield world, run, proxy

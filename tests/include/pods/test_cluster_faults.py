@@ -20,8 +20,6 @@ pytestmark = pytest.mark.usefixtures("mode")
 SOON = 0.5
 """Seconds after its start in which a pod is hit."""
 A_SECOND = 1 / 60
-LINGERS = "trap 'sleep 4; exit 143' TERM; echo begun; sleep 600 & wait"
-"""A line of shell that takes seconds to end: what is announced to its pod can be read meanwhile, before it is gone."""
 
 FAILURES: dict[PodFaultKind, tuple[bool, str]] = {
     "webhook": (True, "PodForbidden: the cluster does not admit the pod: 403 admission webhook"),
@@ -48,8 +46,8 @@ def failed(operator: Operator, step: str = "ingest", **kwargs: Any) -> AirflowEx
 def test_each_fault_is_told_by_its_name_and_tried_again_where_that_can_help(
     kind: PodFaultKind, final: bool, message: str, kubernetes: Cluster, run: RunFolder, operator: Operator, says: Says
 ) -> None:
-    says(LINGERS)
-    kubernetes.faults.add(Fault(kind=kind, after=SOON))
+    says(SLEEPS)
+    kubernetes.faults.add(Fault(kind=kind, after=SOON, until_read=True))
     error = failed(operator)
     assert type(error) is (AirflowFailException if final else StepFailedError), error
     assert f"ingest: {message}" in str(error)

@@ -27,7 +27,9 @@ def written(tmp_path: Path) -> Written:
     return write
 
 
-@pytest.mark.parametrize("content", [b"a,b\n", b"\xef\xbb\xbfa,b\n", gzip.compress(b"\xef\xbb\xbfa,b\n")])
+@pytest.mark.parametrize(
+    "content", [b"a,b\n", b"\xef\xbb\xbfa,b\n", gzip.compress(b"\xef\xbb\xbfa,b\n")], ids=["plain", "BOM", "gzip"]
+)
 def test_what_is_text(written: Written, tmp_path: Path, content: bytes) -> None:
     plain = plain_file(written(content), tmp_path)
     assert plain.name == "rows.csv"

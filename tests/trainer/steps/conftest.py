@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from tests.shared import BuiltOnce
 from trainer.commands.step import run_step
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run import RunFolder
@@ -106,27 +107,29 @@ def session_churn(project: Path) -> Pipeline:
 
 
 @pytest.fixture(scope="session")
-def trained_home(tmp_path_factory: pytest.TempPathFactory, standing_in: Any, session_churn: Pipeline) -> Path:
+def trained_home(built_once: BuiltOnce, standing_in: Any, session_churn: Pipeline) -> Path:
     """A home with a run that has come as far as `train`."""
-    home = tmp_path_factory.mktemp("trained")
-    runs = Runs(home, session_churn)
-    with standing_in(home):
-        run_step("start", runs.folder, session_churn)
-        for name, algorithm in TRAINED[1:]:
-            runs.step(name, algorithm)
-    return home
+
+    def fill(home: Path) -> None:
+        runs = Runs(home, session_churn)
+        with standing_in(home):
+            run_step("start", runs.folder, session_churn)
+            for name, algorithm in TRAINED[1:]:
+                runs.step(name, algorithm)
+
+    return built_once("trained", fill)
 
 
 @pytest.fixture(scope="session")
-def accepted_home(
-    tmp_path_factory: pytest.TempPathFactory, standing_in: Any, session_churn: Pipeline, trained_home: Path
-) -> Path:
+def accepted_home(built_once: BuiltOnce, standing_in: Any, session_churn: Pipeline, trained_home: Path) -> Path:
     """A home with a run that has come as far as `accept`; there was no production."""
-    home = _copied(trained_home, tmp_path_factory.mktemp("accepted"))
-    with standing_in(home):
-        for name, algorithm in ACCEPTED:
-            Runs(home, session_churn).step(name, algorithm)
-    return home
+
+    def fill(home: Path) -> None:
+        with standing_in(_copied(trained_home, home)):
+            for name, algorithm in ACCEPTED:
+                Runs(home, session_churn).step(name, algorithm)
+
+    return built_once("accepted", fill)
 
 
 @pytest.fixture

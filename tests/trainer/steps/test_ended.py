@@ -55,6 +55,7 @@ def assert_kept(folder: RunFolder, log: str) -> None:
     assert [*Path(folder.root).rglob(".tmp-*")] == []
 
 
+@pytest.mark.alone
 def test_a_search_that_is_ended_goes_on_after_its_finished_trials(trained: Any, tmp_path: Path) -> None:
     refrozen(trained, algorithms={"forest": FOREST}, **with_tuning(trained, trials=TRIALS))
     name, storage = name_of(trained.folder, "forest"), tmp_path / "studies"
@@ -70,6 +71,7 @@ def test_a_search_that_is_ended_goes_on_after_its_finished_trials(trained: Any, 
     assert trained.folder.at("tune", "forest").failure() is None
 
 
+@pytest.mark.alone
 def test_a_training_in_native_code_ends_and_the_next_try_succeeds(trained: Any) -> None:
     pipeline = refrozen(trained, algorithms={"trees": ENDLESS}, **with_tuning(trained, enabled=False))
     folder, client = trained.folder, trained.client
