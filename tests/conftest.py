@@ -20,11 +20,9 @@ from tests.redis_server import redis_server, running_redis  # noqa: F401  (fixtu
 from tests.server import free_port
 from tests.shared import built_once, copy_airflow, empty_mlflow_store, migrated_airflow  # noqa: F401  (fixtures)
 from tests.web_server import web_file  # noqa: F401  (a fixture)
+from tests.world import CHURN, PROJECT, QUICK, small_sample
 from trainer.environment import THREAD_LIMITS, Environment, variable_name
 from trainer.pipeline import Pipeline, load_pipeline
-
-PROJECT = Path(__file__).resolve().parent.parent
-CHURN = PROJECT / "include" / "pipelines" / "churn.yaml"
 
 
 def _set_environment() -> Path:
@@ -124,15 +122,8 @@ def changed(pipeline: Pipeline, **sections: Any) -> Pipeline:
 def small_churn(churn: Pipeline) -> Pipeline:
     """The churn pipeline on a small sample, with one quick algorithm and no search."""
     return changed(
-        churn,
-        source={**churn.source.model_dump(exclude={"KIND", "uri", "separator", "sha256"}), "KIND": "sample", "rows": 1500},
-        algorithms={"logistic": {"KIND": "sklearn", "estimator": "sklearn.linear_model.LogisticRegression",
-                                 "params": {"max_iter": 1000}, "search": {"C": {"low": 0.01, "high": 10.0, "log": True}}}},
-        tuning={"enabled": True, "trials": 3, "folds": 3, "metric": "auc_roc", "startup_trials": 2},
-        gates={"auc_roc": 0.6, "against_production": {"metric": "auc_roc", "resamples": 200, "min_rows": 30}},
-        behaviour=[],
-        acceptance={},
-    )  # fmt: skip
+        churn, **{**QUICK, "source": small_sample(), "tuning": {**QUICK["tuning"], "trials": 3}, "behaviour": []}
+    )
 
 
 @pytest.fixture(scope="session")

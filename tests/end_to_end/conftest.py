@@ -13,15 +13,17 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from tests.end_to_end.deployment import deployment  # noqa: F401  (a fixture)
 from tests.shared import copy_airflow
+from tests.world import PROJECT, Home, churn_document
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 def executable(name: str) -> str:
@@ -41,7 +43,7 @@ def airflow_variables(home: Path) -> dict[str, str]:
 
 
 @dataclass
-class Checkout:
+class Checkout(Home):
     """The state of a checkout: Airflow's database, run folders, MLflow store and mails."""
 
     home: Path
@@ -62,8 +64,7 @@ class Checkout:
         folder = self.home / "pipelines"
         folder.mkdir(exist_ok=True)
         self.variables["PIPELINES_FOLDER"] = str(folder)
-        document = yaml.safe_load((PROJECT / "include" / "pipelines" / "churn.yaml").read_text())
-        document |= {"name": name, **sections}
+        document = churn_document(name=name, **sections)
         document["registry"] = {**document["registry"], "model": f"{name}-model"}
         file = folder / f"{name}.yaml"
         file.write_text(yaml.safe_dump(document, sort_keys=False))
@@ -130,7 +131,8 @@ class Checkout:
         files = sorted((self.home / ".outbox").glob("*.eml"))
         return [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
 
-    def mlflow(self) -> Any:
+    @property
+    def client(self) -> MlflowClient:
         """A client of this checkout's MLflow store."""
         from mlflow import MlflowClient
 

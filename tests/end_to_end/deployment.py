@@ -11,22 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.conftest import PROJECT
 from tests.faults.world.servers import serve_mlflow
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.spec import Image, Namespace, Node, Spec
 from tests.postgres import PASSWORD, USER
+from tests.world import PROJECT, QUICK
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Checkout
 
 IMAGE = "trainer-tabular:0.1.0"
-ALGORITHM = {
-    "KIND": "sklearn",
-    "estimator": "sklearn.linear_model.LogisticRegression",
-    "params": {"solver": "newton-cholesky", "C": 1.0},
-    "search": {"C": {"low": 0.01, "high": 10.0, "log": True}},
-}
 STEPS = [
     "start", "ingest", "validate", "detect_drift", "engineer_features", "tune_worker", "tune_worker", "tune", "train",
     "evaluate", "explain", "register", "accept", "promote", "report",
@@ -99,10 +93,7 @@ def deployment(
             checkout.pipeline(
                 "churn",
                 schedule=None,
-                algorithms={"logistic": ALGORITHM},
-                tuning={"trials": 6, "folds": 3, "metric": "auc_roc", "startup_trials": 2, "workers": 2},
-                gates={"auc_roc": 0.6, "against_production": {"metric": "auc_roc", "resamples": 200, "min_rows": 30}},
                 behaviour=[],
-                acceptance={},
+                **{**QUICK, "tuning": {**QUICK["tuning"], "trials": 6, "workers": 2}},
             )
             yield Deployment(checkout, cluster, s3_bucket)

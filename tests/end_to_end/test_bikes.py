@@ -55,7 +55,7 @@ def test_a_job_by_hand_foretells_the_same_days(checkout: Checkout) -> None:
     checkout.take_published(FILE)
     done = checkout.trainer("run", "include/jobs/bikes.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
-    client = checkout.mlflow()
+    client = checkout.client
     (experiment,) = client.search_experiments(filter_string="name = 'bike-sharing-demand'")
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.data.metrics["test_mse"] <= LARGEST_MSE

@@ -54,7 +54,7 @@ def test_the_published_file_is_learned_as_well_as_it_is_known_to_be(checkout: Ch
 
 def runs(checkout: Checkout) -> list[Any]:
     """The candidate's run and that of the whole pipeline."""
-    client = checkout.mlflow()
+    client = checkout.client
     experiment = client.get_experiment_by_name("california_housing_price")
     found = client.search_runs([experiment.experiment_id])
     return sorted(found, key=lambda run: "algorithm" not in run.data.tags)

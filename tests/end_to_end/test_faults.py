@@ -65,7 +65,7 @@ def test_a_fault_fails_one_task_once_and_is_told_once(
     (mail,) = checkout.mails()
     assert mail["Subject"].startswith("Training Pipeline - Failure: faulty")
     assert reason in " ".join(mail.get_body(("plain",)).get_content().split())
-    assert checkout.mlflow().search_model_versions() == []
+    assert checkout.client.search_model_versions() == []
 
 
 def csv_source(project: Path) -> dict[str, Any]:

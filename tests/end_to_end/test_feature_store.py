@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.end_to_end.conftest import PROJECT
 from tests.end_to_end.test_faults import tasks
 from tests.redis_server import PASSWORD, USER, RedisServer
+from tests.world import PROJECT
 from trainer.models.registry import aliases_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_a_redis_that_is_down_fails_that_task_alone_and_the_promotion_stands(
     assert (summary["outcome"], summary["model"]["aliases"]) == ("failed", ALIASES)
     assert summary["reason"].startswith(where)
     assert stands in summary["reason"]
-    assert aliases_of(serving.mlflow(), summary["model"]["name"]) == ALIASES
+    assert aliases_of(serving.client, summary["model"]["name"]) == ALIASES
     log = serving.log.read_text()
     assert where in log
     assert "FAILED: a step after the promotion failed; what was promoted stays so." in log

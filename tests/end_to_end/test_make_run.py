@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from tests.world import QUICK
+
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Checkout
 
@@ -22,23 +24,7 @@ FEW_TRIALS = {"trials": 3}
 
 def quick(checkout: Checkout, name: str, **sections: Any) -> None:
     """A pipeline of one quick algorithm."""
-    algorithms = {
-        "logistic": {
-            "KIND": "sklearn",
-            "estimator": "sklearn.linear_model.LogisticRegression",
-            "params": {"max_iter": 500},
-            "search": {"C": {"low": 0.001, "high": 10.0, "log": True}},
-        }
-    }
-    tuning = {"trials": 2, "folds": 3, "metric": "auc_roc", "startup_trials": 2}
-    checkout.pipeline(name, **{"algorithms": algorithms, "tuning": tuning, **sections})
-
-
-def unfinished(checkout: Checkout) -> list[str]:
-    """Names of MLflow runs that are still RUNNING."""
-    client = checkout.mlflow()
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return [run.info.run_name for run in client.search_runs(experiments, "attributes.status = 'RUNNING'")]
+    checkout.pipeline(name, **{"algorithms": QUICK["algorithms"], "tuning": QUICK["tuning"], **sections})
 
 
 def trials(checkout: Checkout, algorithm: str) -> int:
@@ -80,7 +66,7 @@ def test_the_sample_is_promoted_and_then_kept(checkout: Checkout) -> None:
     assert second["metrics"] == first["metrics"]
     gate = second["gates"][-1]
     assert (gate["name"], gate["verdict"], gate["value"]) == ("against_production", "not_better", 0.0)
-    assert unfinished(checkout) == []
+    assert checkout.running() == []
     assert [mail["Subject"] for mail in checkout.mails()] == [
         "Training Pipeline - Success: churn promoted",
         "Training Pipeline - Success: churn kept",
@@ -110,7 +96,7 @@ def test_the_real_file_is_promoted(checkout: Checkout) -> None:
     assert summary["data"]["sample"] is False
     assert summary["model"]["name"] == "churn-predictor"
     assert max(candidate["cv_auc_roc"] for candidate in summary["candidates"]) >= 0.845
-    assert unfinished(checkout) == []
+    assert checkout.running() == []
 
 
 def test_a_refused_model_fails_the_run_and_moves_nothing(checkout: Checkout) -> None:
@@ -121,8 +107,8 @@ def test_a_refused_model_fails_the_run_and_moves_nothing(checkout: Checkout) -> 
     assert summary["outcome"] == "refused"
     assert "auc_roc" in summary["reason"]
     assert "is below the limit 0.99" in summary["reason"]
-    assert checkout.mlflow().search_model_versions() == []
-    assert unfinished(checkout) == []
+    assert checkout.client.search_model_versions() == []
+    assert checkout.running() == []
     decision = json.loads((checkout.latest / "decide" / "decision.json").read_text())
     assert decision["outcome"] == "refuse"
     (mail,) = checkout.mails()
@@ -142,7 +128,7 @@ def test_a_run_killed_in_tune_resumes_and_loses_no_trial(checkout: Checkout) -> 
     trials = _finished_trials(checkout)
     assert len(trials) == 12
     assert len({json.dumps(trial.params) for trial in trials}) == 12
-    assert unfinished(checkout) == []
+    assert checkout.running() == []
 
 
 def _step(checkout: Checkout, name: str) -> int:
@@ -179,8 +165,8 @@ def test_an_interruption_ends_the_run_and_leaves_no_process(checkout: Checkout) 
     assert last.startswith("Interrupted after")
     assert "the run has ended, its records are closed" in last
     checkout.wait_for(lambda: not checkout.processes(), seconds=5)
-    assert unfinished(checkout) == []
-    assert checkout.mlflow().search_model_versions() == []
+    assert checkout.running() == []
+    assert checkout.client.search_model_versions() == []
 
 
 def test_a_second_interruption_cuts_the_run_off(checkout: Checkout) -> None:

@@ -21,6 +21,7 @@ from tests.redis_server import PASSWORD as REDIS_PASSWORD
 from tests.redis_server import USER as REDIS_USER
 from tests.redis_server import RedisServer
 from tests.server import free_port, wait_for
+from tests.world import QUICK, churn_document
 from trainer.data.feature_store import FeatureStore
 from trainer.data.telco import generate_telco
 
@@ -150,16 +151,8 @@ def plant(checkout: Checkout, s3_endpoint: str, mail_server: Any, tracking_uri: 
 
 
 def quick_pipeline(checkout: Checkout, name: str, uri: str) -> None:
-    document = yaml.safe_load((Path(__file__).resolve().parents[2] / "include/pipelines/churn.yaml").read_text())
-    algorithm = {
-        "KIND": "sklearn", "estimator": "sklearn.linear_model.LogisticRegression", "params": {"max_iter": 500},
-        "search": {"C": {"low": 0.01, "high": 1.0}},
-    }  # fmt: skip
-    checkout.pipeline(
-        name, source={**document["source"], "uri": uri}, algorithms={"logistic": algorithm}, acceptance={},
-        tuning={"trials": 2, "folds": 3, "metric": "auc_roc", "startup_trials": 2},
-        gates={"auc_roc": 0.6, "against_production": {"metric": "auc_roc"}},
-    )  # fmt: skip
+    source = {**churn_document()["source"], "uri": uri}
+    checkout.pipeline(name, **{**QUICK, "source": source})
 
 
 def places(checkout: Checkout, store: Any, mail_server: Any) -> dict[str, bytes]:

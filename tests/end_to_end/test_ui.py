@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from tests import browser
-from tests.conftest import PROJECT
 from tests.server import free_port
+from tests.world import LOGISTIC, PROJECT, QUICK, small_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,31 +36,18 @@ pytestmark = [
 
 DAG = "form_training"
 LEFT_OUT = {"unwanted.tune", "unwanted.train", "publish_features"}
-LOGISTIC = {
-    "KIND": "sklearn",
-    "estimator": "sklearn.linear_model.LogisticRegression",
-    "params": {"max_iter": 500},
-    "search": {"C": {"low": 0.001, "high": 10.0, "log": True}},
-}
 
 
 @pytest.fixture
 def quick(checkout: Checkout) -> Checkout:
     """A checkout with one quick pipeline of two algorithms."""
-    source = yaml.safe_load((PROJECT / "include" / "pipelines" / "churn.yaml").read_text())["source"]
-    checkout.pipeline(
-        "form",
-        schedule=None,
-        source={
-            **{key: source[key] for key in ("rename", "types", "missing") if key in source},
-            "KIND": "sample",
-            "rows": 1500,
-        },
-        algorithms={"logistic": LOGISTIC, "unwanted": LOGISTIC},
-        tuning={"trials": 50, "folds": 3, "metric": "auc_roc", "startup_trials": 2},
-        gates={"auc_roc": 0.6, "against_production": {"metric": "auc_roc", "resamples": 200, "min_rows": 30}},
-        acceptance={},
-    )
+    sections = {
+        **QUICK,
+        "source": small_sample(),
+        "algorithms": {"logistic": LOGISTIC, "unwanted": LOGISTIC},
+        "tuning": {**QUICK["tuning"], "trials": 50},
+    }
+    checkout.pipeline("form", schedule=None, **sections)
     return checkout
 
 

@@ -107,8 +107,8 @@ def _check_predictions(flowers: Checkout) -> None:
     """The registered model answers rows as a client sends them, without the leak, the date and the target."""
     import mlflow
 
-    version = flowers.mlflow().get_model_version_by_alias("flowers", "production")
-    model = mlflow.pyfunc.load_model(flowers.mlflow().get_model_version_download_uri("flowers", version.version))
+    version = flowers.client.get_model_version_by_alias("flowers", "production")
+    model = mlflow.pyfunc.load_model(flowers.client.get_model_version_download_uri("flowers", version.version))
     assert model.metadata.get_input_schema().input_names() == ["petal", "sepal", "colour"]
     rows = pl.DataFrame({
         "petal": [1.0, None, 3.5],

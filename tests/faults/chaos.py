@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.world.worlds import ALGORITHM, World, quick_churn
+from tests.faults.world.worlds import World, quick_churn
 from tests.redis_server import RedisServer, serve_redis
+from tests.world import ALGORITHM
 from trainer.data.feature_store import FeatureStore
 from trainer.data.tables import read_table
 from trainer.decision import DecisionResult
@@ -113,7 +114,7 @@ class Run:
             "versions": self.world.versions(),
             "aliases": (at("promote").result(PromoteResult).aliases, self.world.aliases()),
             "MLflow runs left RUNNING": self.world.running(),
-            "parent runs": len(self.world.mlflow_runs("parent")),
+            "parent runs": len(self.world.of_task("parent")),
             "candidate": [run.info.status for run in ours],
             "features": self._features(),
             "files": self._files(),

@@ -12,26 +12,16 @@ import yaml
 
 from include.settings import load_settings
 from tests.conftest import Mailbox
-from tests.faults.harness import ALGORITHM, DATA, NAME, ROWS, World, settle
+from tests.faults.harness import DATA, ROWS, World, settle
 from tests.shared import BuiltOnce
-
-ESTIMATOR = "sklearn.linear_model.LogisticRegression"
+from tests.world import QUICK, churn_document
 
 
 @pytest.fixture(scope="session")
-def churn_text(project: Path) -> str:
+def churn_text() -> str:
     """The churn pipeline on a file, with one quick algorithm; no sample may stand in."""
-    document: dict[str, Any] = yaml.safe_load((project / "include" / "pipelines" / f"{NAME}.yaml").read_text())
+    document = churn_document(**QUICK)
     document["source"] |= {"uri": str(DATA), "sample": None}
-    document["algorithms"] = {
-        ALGORITHM: {
-            "KIND": "sklearn", "estimator": ESTIMATOR, "params": {"solver": "newton-cholesky"},
-            "search": {"C": {"low": 0.01, "high": 10.0, "log": True}},
-        }
-    }  # fmt: skip
-    document["tuning"] = {"trials": 2, "folds": 3, "metric": "auc_roc", "startup_trials": 2}
-    document["gates"] = {"auc_roc": 0.6, "against_production": {"metric": "auc_roc", "resamples": 200, "min_rows": 30}}
-    document["acceptance"] = {}
     return yaml.safe_dump(document, sort_keys=False)
 
 

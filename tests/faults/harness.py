@@ -21,6 +21,7 @@ import yaml
 
 from include.alerts import on_run_failure, on_run_success
 from include.settings import load_settings, step_environment
+from tests.world import ALGORITHM, Home
 from trainer.__main__ import main
 from trainer.decision import DecisionResult
 from trainer.run import RunFolder, run_key
@@ -31,14 +32,11 @@ from trainer.run.steps import Part, parts_of_run
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-    from mlflow import MlflowClient
-
     from tests.conftest import Mailbox
     from trainer.run.results import Failure
 
 NAME = "churn"
 RUN_ID = "manual__2026-01-04T02:00:00+00:00"
-ALGORITHM = "logistic"
 ROWS = 1500
 DATA = Path("customers.csv")
 STEP_NOT_DONE = 2
@@ -48,7 +46,7 @@ READ_BY_NO_STEP = ("validate", "detect_drift", PUBLISHES)
 
 
 @dataclass(frozen=True)
-class World:
+class World(Home):
     """A checkout's state below `home`, laid out as the environment `development` says, and the pipeline's YAML."""
 
     home: Path
@@ -73,23 +71,12 @@ class World:
         return self.home / ".data" / DATA
 
     @property
-    def client(self) -> MlflowClient:
-        from trainer.tracking import connect
-
-        return connect()
-
-    @property
     def registry(self) -> tuple[list[str], dict[str, str]]:
         """All versions of all models, and production's model's aliases."""
-        versions = sorted(f"{found.name}/{found.version}" for found in self.client.search_model_versions())
+        versions = self.all_versions()
         model = self.document["registry"]["model"] if versions else ""
         aliases = self.client.get_registered_model(model).aliases if versions else {}
         return versions, {alias: str(version) for alias, version in aliases.items()}
-
-    def unfinished(self) -> list[str]:
-        """Names of MLflow runs that are still RUNNING."""
-        experiments = [one.experiment_id for one in self.client.search_experiments()]
-        return [run.info.run_name for run in self.client.search_runs(experiments, "attributes.status = 'RUNNING'")]
 
     def folder(self, run_id: str = RUN_ID) -> RunFolder:
         return RunFolder.open(f"{load_settings().artifact_store}/{NAME}/{run_key(run_id)}")
@@ -198,7 +185,7 @@ def nothing_moves(world: World) -> Iterator[None]:
     before = world.registry
     yield
     assert world.registry == before
-    assert world.unfinished() == []
+    assert world.running() == []
 
 
 def assert_refused(world: World, ended: Ended, step: str, error: str, exit_code: int, *texts: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.world.worlds import ALGORITHM
+from tests.world import ALGORITHM
 
 if TYPE_CHECKING:
     from tests.faults.world.worlds import World

@@ -15,8 +15,9 @@ import pytest
 
 from include.alerts import on_run_failure
 from tests.faults.world.checks import connect_mail
-from tests.faults.world.worlds import ALGORITHM, RUN_ID, STAGES, Stage, World, standing_in
+from tests.faults.world.worlds import RUN_ID, STAGES, Stage, World, standing_in
 from tests.shared import BuiltOnce
+from tests.world import ALGORITHM
 
 CONTEXT: Any = {"dag": SimpleNamespace(dag_id="churn_training"), "run_id": RUN_ID, "reason": "task_failure"}
 

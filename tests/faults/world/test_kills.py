@@ -21,7 +21,8 @@ from tests.faults.world.killing import (
     kill_points,
     outputs,
 )
-from tests.faults.world.worlds import ALGORITHM, KEY
+from tests.faults.world.worlds import KEY
+from tests.world import ALGORITHM
 from trainer.models.studies import finished_trials
 from trainer.run.results import AcceptResult, EvaluateResult, TrainResult, TuneResult
 
@@ -97,7 +98,7 @@ def test_train_leaves_one_candidate_and_no_open_run(
     assert _figures(folder) == _figures(undisturbed)
     assert _bytes(folder) == _bytes(undisturbed)
     result = folder.result(TrainResult)
-    states = {run.info.run_id: run.info.status for run in world.mlflow_runs(f"train {ALGORITHM}")}
+    states = {run.info.run_id: run.info.status for run in world.of_task(f"train {ALGORITHM}")}
     assert states.pop(result.run_id) == "FINISHED"
     assert list(states.values()).count("KILLED") == killed
     assert_closed(world)

@@ -16,7 +16,8 @@ import pytest
 
 from include.settings import load_settings
 from tests.faults.world.servers import DENIED, FULL, Answer, Proxy
-from tests.faults.world.worlds import ALGORITHM, KEY, World
+from tests.faults.world.worlds import KEY, World
+from tests.world import ALGORITHM
 from trainer.errors import OutageError
 from trainer.run import RunFolder
 from trainer.run.results import IngestResult

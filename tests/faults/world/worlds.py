@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
+from tests import world
+from tests.world import ALGORITHM, QUICK, Home
 from trainer.commands.step import run_step
 from trainer.environment import Environment, variable_name
-from trainer.pipeline import Pipeline, load_pipeline
+from trainer.pipeline import Pipeline
 from trainer.run import RunFolder, run_key
 
-PROJECT = Path(__file__).resolve().parent.parent.parent.parent
 RUN_ID = "scheduled__2026-01-04T02:00:00+00:00"
 KEY = run_key(RUN_ID)
-ALGORITHM = "logistic"
 STAGES = (
     ("start", ""),
     ("ingest", ""),
@@ -35,28 +35,16 @@ STAGES = (
 
 
 def quick_churn() -> Pipeline:
-    """The churn pipeline on a small sample, with one quick algorithm, and gates that the challenger passes."""
-    churn = load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml")
-    kept = {name: getattr(churn.source, name) for name in ("rename", "types", "missing")}
-    algorithm = {
-        "KIND": "sklearn",
-        "estimator": "sklearn.linear_model.LogisticRegression",
-        "params": {"solver": "newton-cholesky", "C": 1.0},
-        "search": {"C": {"low": 0.01, "high": 10.0, "log": True}},
-    }
-    better = {"metric": "auc_roc", "min_gain": -0.5, "resamples": 200, "min_rows": 30}
-    return Pipeline.model_validate({
-        **churn.model_dump(mode="json"),
-        "source": {**kept, "KIND": "sample", "rows": 1500},
-        "algorithms": {ALGORITHM: algorithm},
-        "tuning": {"trials": 4, "folds": 2, "metric": "auc_roc", "startup_trials": 2, "parallel_folds": 1},
-        "gates": {"auc_roc": 0.6, "against_production": better},
-        "acceptance": {},
-    })
+    """The quick churn pipeline with a longer search in one thread, and a gate that a second model passes as well."""
+    better = {**QUICK["gates"]["against_production"], "min_gain": -0.5}
+    return world.quick_churn(
+        tuning={**QUICK["tuning"], "trials": 4, "folds": 2, "parallel_folds": 1},
+        gates={**QUICK["gates"], "against_production": better},
+    )
 
 
 @dataclass(frozen=True)
-class World:
+class World(Home):
     """A home with MLflow's store, studies and run folders, and the environment variables of a step in it."""
 
     home: Path
@@ -114,14 +102,9 @@ class World:
     def versions(self) -> list[str]:
         return sorted(str(version.version) for version in self.client.search_model_versions(f"name = '{self.model}'"))
 
-    def mlflow_runs(self, task: str = "") -> list[Any]:
-        """The MLflow runs of all pipeline runs, or those of one task."""
-        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
-        query = f"tags.`trainer.task` = '{task}'" if task else ""
-        return list(self.client.search_runs(experiments, query))
-
-    def running(self) -> list[str]:
-        return [run.info.run_name for run in self.mlflow_runs() if run.info.status == "RUNNING"]
+    def of_task(self, task: str) -> list[Any]:
+        """The MLflow runs of one task of all pipeline runs."""
+        return self.mlflow_runs(f"tags.`trainer.task` = '{task}'")
 
     def litter(self) -> list[str]:
         """What a step in its middle would leave in the run folders."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import PROJECT
+from tests.world import PROJECT
 from trainer.__main__ import main
 from trainer.jobs.training import TrainingJob, load_job
 from trainer.pipeline import parse_yaml

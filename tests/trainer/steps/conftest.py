@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
+from tests.conftest import changed
 from tests.shared import BuiltOnce
+from tests.world import ALGORITHM, LOGISTIC, QUICK, Home
+from tests.world import quick_churn as quick_churn_of
 from trainer.commands.step import run_step
-from trainer.pipeline import Pipeline, parse_pipeline
+from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 
 KEY = "run-1"
@@ -22,7 +24,7 @@ ACCEPTED = (("evaluate", ""), ("decide", ""), ("register", ""), ("accept", ""))
 
 
 @dataclass(frozen=True)
-class Runs:
+class Runs(Home):
     """A home with MLflow's store and run folders, and the pipeline that the runs are of."""
 
     home: Path
@@ -41,12 +43,6 @@ class Runs:
     @property
     def model(self) -> str:
         return self.frozen.registry.model
-
-    @property
-    def client(self) -> MlflowClient:
-        from trainer.tracking import connect
-
-        return connect()
 
     def at(self, key: str) -> RunFolder:
         return RunFolder.open(f"file://{self.home}/runs/{self.pipeline.name}/{key}")
@@ -72,18 +68,8 @@ class Runs:
 
 
 def quick(pipeline: Pipeline, **sections: Any) -> Pipeline:
-    """The pipeline with a solver that needs no scaling, and other sections."""
-    algorithm = {
-        "KIND": "sklearn",
-        "estimator": "sklearn.linear_model.LogisticRegression",
-        "params": {"solver": "newton-cholesky", "C": 1.0},
-        "search": {"C": {"low": 0.01, "high": 10.0, "log": True}},
-    }
-    return Pipeline.model_validate({
-        **pipeline.model_dump(mode="json"),
-        "algorithms": {"logistic": algorithm},
-        **sections,
-    })
+    """The pipeline with one quick algorithm, and other sections."""
+    return changed(pipeline, **{"algorithms": {ALGORITHM: LOGISTIC}, **sections})
 
 
 @pytest.fixture
@@ -93,17 +79,9 @@ def quick_churn(small_churn: Pipeline) -> Pipeline:
 
 
 @pytest.fixture(scope="session")
-def session_churn(project: Path) -> Pipeline:
-    """What `quick_churn` is, for fixtures that outlive a test."""
-    churn = parse_pipeline((project / "include" / "pipelines" / "churn.yaml").read_text(encoding="utf-8"), "churn.yaml")
-    kept = {name: getattr(churn.source, name) for name in ("rename", "types", "missing")}
-    return quick(
-        churn,
-        source={**kept, "KIND": "sample", "rows": 1500},
-        tuning={"trials": 3, "folds": 3, "metric": "auc_roc", "startup_trials": 2},
-        gates={"auc_roc": 0.6, "against_production": {"metric": "auc_roc", "resamples": 200, "min_rows": 30}},
-        acceptance={},
-    )
+def session_churn() -> Pipeline:
+    """The quick churn pipeline with its expectations on behaviour, for fixtures that outlive a test."""
+    return quick_churn_of(tuning={**QUICK["tuning"], "trials": 3})
 
 
 @pytest.fixture(scope="session")
