@@ -116,45 +116,33 @@ def checksum(world: World) -> World:
     return world.having(source={"sha256": "0" * 64})
 
 
-FAULTS = [
-    ("missing file", lambda world: world.data.unlink(), "start", r"customers.csv: there is no such file; put it there"),
-    ("folder", folder, "start", r"customers.csv: this is a folder, and no file in it ends with .csv or .csv.gz"),
-    ("empty", content(lambda _: b""), "ingest", r"customers.csv: the file is empty \(0 bytes\); fetch or write it"),
-    ("header only", content(lambda text: text.split(b"\n")[0] + b"\n"), "ingest",
-     r"customers.csv: the table has a header and no rows"),
-    ("cut off", content(lambda text: text[:-30]), "ingest",
-     r"customers.csv: the header has 21 fields, and 1 of 1500 rows have not: line 1501 has \d+; was the file cut off"),
-    ("cut-off Parquet", parquet(9), "ingest", r"customers.parquet: .*it was cut off after \d.* bytes.* write it again"),
+FAULTS: list[tuple[Any, ...]] = [
+    ("missing file", lambda world: world.data.unlink(), "start"),
+    ("folder", folder, "start"),
+    ("empty", content(lambda _: b""), "ingest"),
+    ("header only", content(lambda text: text.split(b"\n")[0] + b"\n"), "ingest"),
+    ("cut off", content(lambda text: text[:-30]), "ingest"),
+    ("cut-off Parquet", parquet(9), "ingest"),
     ("Parquet called CSV", parquet_as_csv, "ingest", r"this is no CSV but a Parquet file; name it with `KIND: parquet`"),
-    ("cut-off gzip", content(lambda text: gzip.compress(text)[:-99]), "ingest", r"the gzip file is damaged or cut off"),
-    ("rows of mixed width", line(7, lambda text: text + ",x"), "ingest",
-     r"the header has 21 fields, and 1 of 1500 rows have not: line 7 has 22"),
-    ("open quote", line(9, lambda text: '"' + text), "ingest", r"the row that begins on line 9 is no CSV: .*quote left"),
-    ("another separator", content(lambda text: text.replace(b",", b";")), "ingest",
-     r"there is one column, 'customerID;gender.*is it ';'\? Say so under `source.separator`"),
-    ("column twice", line(1, lambda text: text.replace("gender", "tenure")), "ingest",
-     r"1 column names stand in the header more than once: 'tenure'; give each"),
-    ("column without a name", columns(lambda rows: [["", *rows[0]], *(["1", *row] for row in rows[1:])]), "ingest",
-     r"1 of 22 columns have no name: column 1; leave them out"),
-    ("column missing", without("MonthlyCharges"), "ingest",
-     r"columns to rename are missing: MonthlyCharges; .*mend the data or `source.rename`"),
-    ("another type", cells("tenure", "one", "two", "three", "four", "five", "six"), "ingest",
-     r"column 'tenure' is declared integer, and 6 of 1500 values are not: 'one', 'two', 'three', 'four', 'five'; mend"),
+    ("cut-off gzip", content(lambda text: gzip.compress(text)[:-99]), "ingest"),
+    ("rows of mixed width", line(7, lambda text: text + ",x"), "ingest"),
+    ("open quote", line(9, lambda text: '"' + text), "ingest"),
+    ("another separator", content(lambda text: text.replace(b",", b";")), "ingest"),
+    ("column twice", line(1, lambda text: text.replace("gender", "tenure")), "ingest"),
+    ("column without a name", columns(lambda rows: [["", *rows[0]], *(["1", *row] for row in rows[1:])]), "ingest"),
+    ("column missing", without("MonthlyCharges"), "ingest"),
+    ("another type", cells("tenure", "one", "two", "three", "four", "five", "six"), "ingest"),
     ("decimal comma", cells("MonthlyCharges", "29,85", "30,5"), "ingest",
      r"'monthly_charges' is declared float, and 2 of 1500 values are not: '29,85', '30,5'; the decimal sign has to be"),
-    ("Latin-1", content(lambda text: text.replace(b"Mailed check", b"Scheck f\xfcr", 2)), "ingest",
-     r"customers.csv: 2 lines are no UTF-8: line \d+ \(b'.*\\xfcr.*iconv"),
-    ("UTF-16", content(lambda text: text.decode().encode("utf-16")), "ingest", r"no CSV but UTF-16 text; write it as"),
-    ("wrong checksum", checksum, "ingest",
-     r"not the one that `source.sha256` names: its SHA-256 is [0-9a-f]{64} \(.* bytes\), expected is 0{64}; bring"),
+    ("Latin-1", content(lambda text: text.replace(b"Mailed check", b"Scheck f\xfcr", 2)), "ingest"),
+    ("UTF-16", content(lambda text: text.decode().encode("utf-16")), "ingest"),
+    ("wrong checksum", checksum, "ingest"),
     ("target column missing", no_target, "validate", r"customers.csv: columns.target: there is no column 'churn'"),
     ("target missing", cells("Churn", "", ""), "validate",
      r"'churn' is missing in 2 of 1500 rows \(0.13%\), such as row 1, row 2; .*mend or leave out these rows"),
     ("one class", cells("Churn", "No", "…"), "validate", r"needs exactly two values .*, and has 1: 'No'; see `problem`"),
-    ("feature without values", cells("gender", "", "…"), "validate",
-     r"the input 'gender' has no value in any of 1500 rows; mend the source, or list it under columns.exclude"),
-    ("infinite", cells("TotalCharges", "inf", "-inf"), "validate",
-     r"the input 'total_charges' is infinite in 2 of 1500 rows, such as row 1, row 2; mend the source"),
+    ("feature without values", cells("gender", "", "…"), "validate"),
+    ("infinite", cells("TotalCharges", "inf", "-inf"), "validate"),
     ("blanks", cells("MonthlyCharges", "", "", ""), "validate",
      r"not_be_null\(monthly_charges\): 3 values \(0.20 %\) break it; such as row 1, row 2, row 3"),
     ("out of range", cells("tenure", "999", "-5"), "validate",
@@ -168,15 +156,17 @@ FAULTS = [
      "detect_drift", r"1 column is new since production .*: 'Reason'; .*`source.types` .* or list it under `columns.ex"),
     ("undeclared column of another type", cells("gender", *["1", "0"] * (ROWS // 2)), "detect_drift", r"'?gender'?"),
 ]  # fmt: skip
+"""Each with the step that refuses it, and the message where no other test asserts it."""
 
 
 @pytest.mark.parametrize(
-    ("spoil", "step", "message"), [pytest.param(*fault, id=name.replace(" ", "-")) for name, *fault in FAULTS]
+    ("spoil", "step", "messages"),
+    [pytest.param(*fault[:2], fault[2:], id=name.replace(" ", "-")) for name, *fault in FAULTS],
 )
-def test_data_is_refused(world: World, spoil: Spoil, step: str, message: str) -> None:
+def test_data_is_refused(world: World, spoil: Spoil, step: str, messages: list[str]) -> None:
     world = spoil(world) or world
     with nothing_moves(world):
-        assert_refused(world, world.run(), step, "DataValidationError", 3, message)
+        assert_refused(world, world.run(), step, "DataValidationError", 3, *messages)
 
 
 def test_a_file_that_goes_away_after_the_start(world: World) -> None:

@@ -92,7 +92,10 @@ def test_a_value_of_another_type_is_named_with_column_count_and_examples(csv: Pa
 
 def test_columns_to_rename_that_are_missing_are_named(csv: Path) -> None:
     reader = CsvReader(uri=csv.as_uri(), rename={"Tenur": "tenure"})
-    with pytest.raises(DataValidationError, match=r"columns to rename are missing: Tenur; did you mean 'Tenure'\?"):
+    with pytest.raises(
+        DataValidationError,
+        match=r"columns to rename are missing: Tenur; did you mean 'Tenure'\? .*mend the data or `source.rename`",
+    ):
         reader.read()
 
 
@@ -122,10 +125,10 @@ def parquet_bytes() -> bytes:
         (CsvReader, b"", r"rows: the file is empty \(0 bytes\)"),
         (CsvReader, b"\n\n", r"rows: cannot be read as CSV: empty CSV"),
         (CsvReader, b"a,b\n1,M\xfcller\n", r"1 line is no UTF-8: line 2 \(b'1,M\\xfcller\\n'\)"),
-        (CsvReader, b"a;b\n1;2\n", r"one column, 'a;b'; is it ';'\?"),
+        (CsvReader, b"a;b\n1;2\n", r"one column, 'a;b'; is it ';'\? Say so under `source.separator`"),
         (ParquetReader, b"no parquet at all", "cannot be read as Parquet: .*; fetch or write it again"),
         (ParquetReader, b"", r"rows: the file is empty \(0 bytes\)"),
-        (ParquetReader, parquet_bytes()[:-20], r"it was cut off after \d+ bytes, before its footer"),
+        (ParquetReader, parquet_bytes()[:-20], r"it was cut off after \d+ bytes, before its footer.* write it again"),
         (ParquetReader, parquet_bytes()[:20] + b"x" * 80 + parquet_bytes()[100:], "cannot be read as Parquet"),
     ],
     ids=["ragged", "empty", "blank", "latin-1", "separator", "no-parquet", "empty-parquet", "cut-parquet", "damaged-parquet"],
