@@ -9,8 +9,9 @@ The protocol, on sockets of the kind SOCK_SEQPACKET:
   client's end any more, the server kills its children and exits.
 - The request is a JSON object in an anonymous file: `command` (`["-m", "module", …]` or `["script.py", …]`),
   `environment`, `folder` (the working directory), and `shared` (variables that get the numbers of further descriptors).
-- The server answers on the request's own status socket: first the child's process id, and when it has ended its exit
-  code (negative: the signal). When the client closes this socket early, the child's process group is killed.
+- The request's own status socket brings `pid N` from the child, once it has a session of its own, and `exit N` from the
+  server, with its exit code (negative: the signal). When the client closes this socket early, the child's process group
+  is killed.
 """
 
 from __future__ import annotations
@@ -101,7 +102,6 @@ class Server:
         status = socket.socket(fileno=received.status)
         self.children[pid] = status
         self._selector.register(status, selectors.EVENT_READ, lambda: self._kill([pid]))
-        _send(status, pid)
         return True
 
     def _reap(self) -> None:
@@ -111,14 +111,15 @@ class Server:
             if ended:
                 self._unwatch(pid)
                 del self.children[pid]
-                _send(status, os.waitstatus_to_exitcode(how))
+                _send(status, f"exit {os.waitstatus_to_exitcode(how)}")
                 status.close()
 
     def _kill(self, pids: Iterable[int]) -> bool:
         """Kill the process groups of children whose client is gone."""
-        for pid in [*pids]:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+        for pid in {*pids} & {*self.children}:  # another's number once it is reaped
+            for kill in (os.killpg, os.kill):  # a child that has no group yet is killed by itself
+                with contextlib.suppress(ProcessLookupError):
+                    kill(pid, signal.SIGKILL)
             self._unwatch(pid)
         return True
 
@@ -131,6 +132,8 @@ class Server:
         code = 1
         try:
             os.setsid()
+            with socket.socket(fileno=received.status) as status:
+                _send(status, f"pid {os.getpid()}")
             gc.enable()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
@@ -138,7 +141,7 @@ class Server:
             for target, number in ((0, received.stdin), (1, received.output), (2, received.output)):
                 os.dup2(number, target)
             request = _read(received.request)
-            for number in (received.status, received.stdin, received.output):
+            for number in (received.stdin, received.output):
                 os.close(number)
             os.environ.clear()
             os.environ.update(request["environment"])
@@ -159,9 +162,9 @@ class Server:
             end.close()
 
 
-def _send(status: socket.socket, number: int) -> None:
+def _send(status: socket.socket, message: str) -> None:
     with contextlib.suppress(OSError):  # the client has gone, which the loop notices
-        status.send(str(number).encode())
+        status.send(message.encode())
 
 
 def _read(number: int) -> dict[str, Any]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+LONGEST_MESSAGE = 64
+
+
 class ForkServerEndedError(ConnectionError):
     """The fork server does not answer any more."""
 
@@ -134,12 +137,11 @@ class ForkedProcess:
         with contextlib.ExitStack() as unless_started:
             unless_started.callback(self.close)
             unless_started.callback(self._status.close)
-            said = self._status.recv(64)
-            if said:
-                unless_started.pop_all()
-        if not said:
-            raise ForkServerEndedError("the fork server has ended")
-        self.pid = int(said)
+            word, _, number = self._status.recv(LONGEST_MESSAGE).decode().partition(" ")
+            if word != "pid":
+                raise ForkServerEndedError("the fork server has ended")
+            unless_started.pop_all()
+        self.pid = int(number)
         threading.Thread(target=self._wait_for_code, name=f"exit-code-of-{self.pid}", daemon=True).start()
 
     def close(self) -> None:
@@ -157,9 +159,9 @@ class ForkedProcess:
     def _wait_for_code(self) -> None:
         """A server that ends without sending the code was killed: its child is killed too, as its client would be."""
         with self._status:
-            said = self._status.recv(64)
-        if said:
-            self._code = int(said)
+            word, _, number = self._status.recv(LONGEST_MESSAGE).decode().partition(" ")
+        if word == "exit":
+            self._code = int(number)
         else:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
