@@ -49,7 +49,7 @@ def default_run() -> list[Figure]:
 
 
 def step_start() -> list[Figure]:
-    """How long the process of a step takes that has almost nothing to do: its start, and its end."""
+    """Measure the process of a step that has almost nothing to do: its start and its exit."""
     with airflow_homes() as root, fresh_home(root) as home:
         timed(_run_once(FEW_TRIALS), home)
         (run,) = (home / ".runs" / "churn").glob("*/decide")

@@ -78,7 +78,7 @@ except BaseException as error:
 
 @pytest.fixture(params=["interpreter", "forked"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """How a step's process comes about: an interpreter of its own, or a fork of a server with what it imports."""
+    """The way a step is started: as an interpreter of its own, or forked from a server."""
     servers: list[StepServers] = []
 
     @functools.cache

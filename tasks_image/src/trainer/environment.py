@@ -26,7 +26,7 @@ _FOR_GIT = frozenset({
 })  # fmt: skip
 _FOR_PYTHON = re.compile(
     r"PATH|HOME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|XDG_CACHE_HOME|PYTHON\w*|(OMP|KMP|OPENBLAS|MKL|GOTO)_\w+"
-    r"|POLARS_\w*THREADS|LOKY_MAX_CPU_COUNT|MALLOC_\w+|MPLCONFIGDIR|MPLBACKEND"
+    r"|CUDA_\w+|NVIDIA_\w+|POLARS_\w*THREADS|LOKY_MAX_CPU_COUNT|MALLOC_\w+|MPLCONFIGDIR|MPLBACKEND"
 )
 """Variables that an interpreter and numerical libraries read at their start; none of them holds a secret."""
 SCORING_SERVER = "TRAINER_SCORING_SERVER"
@@ -128,7 +128,7 @@ def git_environment() -> dict[str, str]:
 
 
 def python_environment() -> dict[str, str]:
-    """What a Python process without credentials may see of this process's environment."""
+    """Return the variables of this environment that an interpreter and its libraries need; none holds a secret."""
     return {name: value for name, value in os.environ.items() if _FOR_PYTHON.fullmatch(name)}
 
 

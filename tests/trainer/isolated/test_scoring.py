@@ -46,7 +46,7 @@ def scoring_server() -> Iterator[ForkServer]:
 
 @pytest.fixture(autouse=True)
 def way(request: pytest.FixtureRequest, scoring_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How the isolated process comes about: a fork of a server with the libraries, or an interpreter of its own."""
+    """The way the isolated process is started: forked from a server, or as an interpreter of its own."""
     chosen = str(getattr(request, "param", "forked"))
     monkeypatch.setattr(scoring, "_server", lambda: scoring_server if chosen == "forked" else None)
     return chosen

@@ -112,7 +112,7 @@ def _ask(
 
 
 def _fetch(model_uri: str, folder: Path) -> str:
-    """Download the model, here, where the credentials are; returns where it lies."""
+    """Download the model in this process, which has the credentials; return its folder."""
     import mlflow
 
     from trainer.tracking import connect

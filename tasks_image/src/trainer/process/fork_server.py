@@ -43,7 +43,7 @@ ENDS = (signal.SIGCHLD,)
 
 
 class Descriptors(NamedTuple):
-    """What each request brings; descriptors to share follow."""
+    """The descriptors of each request; descriptors to share follow."""
 
     status: int
     request: int
@@ -64,7 +64,7 @@ class Server:
         self._selector.register(self.control, selectors.EVENT_READ, self._take_request)
 
     def serve(self, modules: Iterable[str]) -> None:
-        """Import the modules, and answer requests in between and ever after; returns when there is no client left."""
+        """Import the modules, and answer requests in between and afterwards; return once all clients are gone."""
         signal.signal(signal.SIGCHLD, lambda *_: self._reap())  # during an import too
         gc.disable()  # what is imported stays: looking through it again and again takes a quarter of the time
         for name in modules:
@@ -78,7 +78,7 @@ class Server:
             pass
 
     def _answer(self, timeout: float | None) -> bool:
-        """Handle what has happened; False if there is no client left."""
+        """Handle events; return False once all clients are gone."""
         for key, _ in self._selector.select(timeout):
             signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)  # a child that ends at once must be known before
             goes_on = key.data()
@@ -116,8 +116,8 @@ class Server:
 
     def _kill(self, pids: Iterable[int]) -> bool:
         """Kill the process groups of children whose client is gone."""
-        for pid in {*pids} & {*self.children}:  # another's number once it is reaped
-            for kill in (os.killpg, os.kill):  # a child that has no group yet is killed by itself
+        for pid in {*pids} & {*self.children}:  # a reaped number may belong to another process
+            for kill in (os.killpg, os.kill):  # the child may not have its own group yet
                 with contextlib.suppress(ProcessLookupError):
                     kill(pid, signal.SIGKILL)
             self._unwatch(pid)

@@ -1,4 +1,4 @@
-"""The modules that fork servers import before they fork: what steps, and isolated models, import anyway.
+"""The modules that fork servers import before they fork; steps and isolated models import them anyway.
 
 In the order in which a run needs them: a request that comes meanwhile waits for one import only. None of them may start
 a thread of Python's or run a query while it is imported.

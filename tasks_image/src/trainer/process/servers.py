@@ -30,7 +30,7 @@ def launch_scoring_server() -> ForkServer:
 
 
 def isolated_environment(scratch: str) -> dict[str, str]:
-    """What an isolated process is given: the libraries, and a folder for temporary files."""
+    """Return the environment of an isolated process: the libraries, and a folder for temporary files."""
     libraries = dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))
     own = {"PYTHONPATH": os.pathsep.join(libraries), "HOME": scratch, "TMPDIR": scratch}
     return {**python_environment(), **own}
