@@ -146,9 +146,9 @@ def test_a_descriptor_is_shared_by_name(launch: Launch, tmp_path: Path) -> None:
 
 
 def test_a_process_holds_nothing_of_the_servers_and_has_a_name(launch: Launch, tmp_path: Path) -> None:
-    with start(launch(), tmp_path, "import sys; sys.stdin.read()") as process:
-        seen = psutil.Process(process.pid)
-        wait_for(lambda: seen.name() == "program")
+    with start(launch(), tmp_path, "import sys; print('ready', flush=True); sys.stdin.read()") as process:
+        assert process.stdout.readline() == "ready\n"
+        assert psutil.Process(process.pid).name() == "program"
         assert sorted(file.name for file in Path(f"/proc/{process.pid}/fd").iterdir()) == ["0", "1", "2"]
         assert os.getsid(process.pid) == process.pid
     assert process.wait(0) == 0
