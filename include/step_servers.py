@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.settings import given_step_server, load_settings, step_environment
@@ -33,13 +34,13 @@ class StepServers:
 
     def start(self, command: list[str], environment: Mapping[str, str]) -> ForkedProcess:
         """Start a step; `command` is what follows the interpreter. Raises ForkServerEndedError."""
-        return self.steps.start(command, environment, ".", {SCORING_SERVER: self.scoring.fileno()})
+        return self.steps.start(command, environment, Path.cwd(), {SCORING_SERVER: self.scoring.fileno()})
 
 
 @functools.cache
 def step_servers() -> StepServers | None:
     """This run's servers, launched by the first step that asks unless `make run` has; None under a scheduler."""
-    if sys.argv[1:3] != ONE_PROCESS or sys.platform != "linux":
+    if sys.argv[1:3] != ONE_PROCESS:
         return None
     given = given_step_server()
     steps = launch_step_server(step_environment(load_settings())) if given is None else ForkServer.inherited(given)

@@ -63,7 +63,7 @@ class Worker:
         self.lost = False
         """Whether its node does not answer any more."""
         self.stays_until_read = False
-        """Whether the pod is removed only after a client has read its disruption."""
+        """Return True if the pod is removed only after a client has read its disruption."""
         self._cluster = cluster
         self._order: Order | None = None
         self._checked = 0.0

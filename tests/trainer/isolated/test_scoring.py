@@ -15,6 +15,7 @@ import yaml
 
 import trainer
 from trainer.data.chosen_rows import all_of
+from trainer.environment import python_environment
 from trainer.errors import ModelRefusedError, TrainerError
 from trainer.isolated import score_model, scoring
 from trainer.isolated.scoring import score_in_isolation, try_in_isolation
@@ -289,3 +290,16 @@ def test_a_model_sees_no_credentials(logged: Logged, tmp_path: Path, monkeypatch
         score_in_isolation((tmp_path / "model").as_uri(), ROWS)
     assert "'PYTHONPATH'" in str(raised.value)
     assert not [name for name in ("AWS", "TRAINER", "GIT", "MLFLOW_TRACKING") if name in str(raised.value)]
+
+
+def test_a_model_is_scored_without_a_server_that_was_killed(
+    logged: Logged, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = ForkServer.launch([], python_environment())
+    assert server._process is not None
+    server._process.kill()
+    server.wait(60)
+    monkeypatch.setattr(scoring, "_server", lambda: server)
+    assert score_in_isolation(logged.uri, ROWS).output.height == ROWS.height
+    assert "the fork server has ended: the model is scored by an interpreter of its own" in caplog.text
+    server.close()

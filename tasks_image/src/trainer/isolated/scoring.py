@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import signal
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.environment import scoring_server
 from trainer.errors import LESS_MEMORY, ModelRefusedError, OutageError, TrainerError
 from trainer.isolated import score_model
-from trainer.process.forked import ForkServer
+from trainer.process.forked import ForkServer, ForkServerEndedError
 from trainer.process.servers import ISOLATED, isolated_environment
 from trainer.run.outages import RETRY, mlflow_outage
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trainer.process.forked import ForkedProcess
+
+logger = logging.getLogger(__name__)
 
 LAST_LINES = 15
 
@@ -151,7 +154,10 @@ def _start(command: list[str], folder: Path) -> ForkedProcess | subprocess.Popen
     """Start the script from this run's scoring server, else as an interpreter of its own."""
     environment = isolated_environment(str(folder))
     if (server := _server()) is not None:
-        return server.start(command, environment, folder)
+        try:
+            return server.start(command, environment, folder)
+        except ForkServerEndedError as error:
+            logger.warning("%s: the model is scored by an interpreter of its own", error)
     return subprocess.Popen(  # noqa: S603  (our own script)
         [*ISOLATED, *command],
         cwd=folder,
