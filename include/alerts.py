@@ -22,6 +22,7 @@ from include.settings import load_settings
 from include.steps import open_run
 from trainer.errors import ConfigurationError
 from trainer.run import run_key
+from trainer.run.ownership import refuse_other_run
 from trainer.run.summary import build_summary, unreadable_summary, write_summary
 
 if TYPE_CHECKING:
@@ -58,15 +59,16 @@ def on_run_failure(context: Context) -> None:
     settings = load_settings()
     pipeline = str(context["dag"].dag_id).removesuffix("_training")
     folder = open_run(f"{settings.artifact_store}/{pipeline}/{run_key(str(context['run_id']))}")
-    summary = _summary(folder)
+    summary = _summary(folder, str(context["run_id"]))
     reason = str(context.get("reason") or "")
     logger.info("run %s of %s ended %s: %s", context["run_id"], pipeline, summary.outcome, reason)
     _send(subject_of(summary, FAILURE), summary, folder)
 
 
-def _summary(folder: RunFolder) -> Summary:
+def _summary(folder: RunFolder, run_id: str) -> Summary:
     """The run's summary, kept in its folder; a store that is away or read-only must not keep the mail back."""
     try:
+        refuse_other_run(folder, run_id)
         summary = build_summary(folder)
     except Exception as error:
         logger.exception("the run folder %s cannot be read", folder.uri)

@@ -45,7 +45,7 @@ class LocalStepOperator(StepOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the step; returns its result. A failure that no retry can change is final."""
-        folder = self.opened()
+        folder = self.opened(str(context["run_id"]))
         try:
             exit_code = self._run_commands(self._environment(context))
         except ConfigurationError as error:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from trainer.colour import painted
 from trainer.errors import ConfigurationError
 from trainer.process.servers import launch_step_server
 from trainer.run import RunFolder
-from trainer.run.latest import LATEST
+from trainer.run.folder import PIPELINE_FILE
 from trainer.run.rendering import render
 from trainer.run.summary import build_summary, write_summary
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from include.settings import Settings
     from trainer.process.forked import ForkServer
 
 SECONDS_TO_END = 60
@@ -42,22 +44,23 @@ def main() -> int:
     parser.add_argument("--parameters", default="", metavar="JSON")
     arguments = parser.parse_args()
     try:
-        before = _runs(arguments.pipeline)
+        settings = load_settings()
     except ConfigurationError as error:
         _say(str(error))
         return error.exit_code
     began = time.monotonic()
-    with _step_server() as server:
-        run = _Run(_command(arguments.pipeline, arguments.parameters), server)
+    with tempfile.TemporaryDirectory(prefix="run-") as scratch, _step_server(settings) as server:
+        announced = Path(scratch) / "folder"
+        run = _Run(_command(arguments.pipeline, arguments.parameters), announced, server)
         server.close()  # it ends with Airflow
         exit_code = run.wait()
-    folder = next(iter(_runs(arguments.pipeline) - before), None)
+        folder = announced.read_text(encoding="utf-8").removeprefix("file://") if announced.exists() else None
     if run.interrupted:
         how = "was cut off, its records are as they were" if run.cut_off else "has ended, its records are closed"
         where = f"; its folder: {folder}" if folder else ""
         _say(f"Interrupted after {time.monotonic() - began:.0f} s: the run {how}; nothing is left running{where}")
         return INTERRUPTED
-    if folder is None:
+    if folder is None or not _has_started(folder):
         _say(f"The run did not get through its first step (exit code {exit_code}); the log above says why.")
         return exit_code or 1
     opened = _opened(folder)
@@ -70,7 +73,7 @@ def main() -> int:
 class _Run:
     """The Airflow command as a process group of its own, ended as a whole by an interruption."""
 
-    def __init__(self, command: list[str], server: ForkServer | None = None) -> None:
+    def __init__(self, command: list[str], announced: Path, server: ForkServer | None = None) -> None:
         self.interrupted = False
         self.cut_off = False
         self._end_by = math.inf
@@ -78,7 +81,7 @@ class _Run:
         for sign in (signal.SIGINT, signal.SIGTERM):  # before the start: what a shell lets us ignore, the run must not
             signal.signal(sign, self._interrupt)
         given = [] if server is None else [server.fileno()]
-        environment = run_environment(*given)
+        environment = run_environment(announced, *given)
         self._process = subprocess.Popen(  # noqa: S603  (our own command)
             command, env=environment, pass_fds=given, start_new_session=True
         )
@@ -116,9 +119,9 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _step_server() -> Iterator[ForkServer]:
+def _step_server(settings: Settings) -> Iterator[ForkServer]:
     """A fork server for the run's steps, which imports libraries while Airflow starts."""
-    server = launch_step_server(step_environment(load_settings()))
+    server = launch_step_server(step_environment(settings))
     try:
         yield server
     finally:
@@ -132,17 +135,9 @@ def _command(pipeline: str, parameters: str) -> list[str]:
     return [sys.executable, "-m", "include.airflow_command", "dags", "test", f"{pipeline}_training", *conf]
 
 
-def _runs(pipeline: str) -> set[str]:
-    """The run that is the newest one in a local store; in any other, all runs of the pipeline."""
-    store = load_settings().artifact_store
-    if store.startswith("file://"):
-        link = Path(store.removeprefix("file://")) / LATEST
-        return {str(link.resolve())} if link.is_symlink() else set()
-    folder = _opened(f"{store}/{pipeline}")
-    with contextlib.suppress(FileNotFoundError):
-        found = folder.filesystem.ls(folder.root, detail=False, refresh=True)
-        return {f"{store}/{pipeline}/{str(path).rstrip('/').rsplit('/', 1)[-1]}" for path in found}
-    return set()
+def _has_started(folder: str) -> bool:
+    opened = _opened(folder)
+    return bool(opened.filesystem.exists(opened.path(PIPELINE_FILE)))
 
 
 def _opened(address: str) -> RunFolder:

@@ -29,6 +29,9 @@ SAMPLES_ALLOWED_IN = ("default", "development", "trial")
 MLFLOW_UI = "PIPELINES_MLFLOW_UI"
 """By this variable `make ui` tells Airflow where its MLflow UI is."""
 STEP_SERVER = "PIPELINES_STEP_SERVER"
+RUN_FOLDER_FILE = "PIPELINES_RUN_FOLDER_FILE"
+OF_ONE_RUN = {STEP_SERVER, RUN_FOLDER_FILE}
+"""Variables by which `make run` and its Airflow command find each other."""
 """By this variable `make run` tells Airflow the descriptor of the fork server for steps that it has launched."""
 DAG_ID = re.compile(r"([a-z][a-z0-9_]*)_training")
 LOOPBACK = "127.0.0.1"
@@ -255,20 +258,30 @@ def inherited_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("AIRFLOW") and not is_connection(name) and name != STEP_SERVER
+        if not name.startswith("AIRFLOW") and not is_connection(name) and name not in OF_ONE_RUN
     }
 
 
-def run_environment(step_server: int | None = None) -> dict[str, str]:
-    """This process's environment for a run's Airflow command, with the descriptor of a fork server for its steps."""
-    inherited = {name: value for name, value in os.environ.items() if name != STEP_SERVER}
-    return inherited if step_server is None else {**inherited, STEP_SERVER: str(step_server)}
+def run_environment(run_folder_file: Path, step_server: int | None = None) -> dict[str, str]:
+    """This process's environment for a run's Airflow command.
+
+    :param run_folder_file: where the command writes the address of its run folder
+    :param step_server: the descriptor of a fork server for the run's steps
+    """
+    own = {RUN_FOLDER_FILE: str(run_folder_file)} | ({} if step_server is None else {STEP_SERVER: str(step_server)})
+    return {name: value for name, value in os.environ.items() if name not in OF_ONE_RUN} | own
 
 
 def given_step_server() -> int | None:
     """The descriptor of the fork server that `make run` has launched, or None."""
     number = os.environ.get(STEP_SERVER, "")
     return int(number) if number else None
+
+
+def announce_run_folder(address: str) -> None:
+    """Tell the `make run` that started this process the run folder's address; do nothing if none has."""
+    if file := os.environ.get(RUN_FOLDER_FILE):
+        Path(file).write_text(address, encoding="utf-8")
 
 
 def ui_environment(port: int, mlflow_ui: str) -> dict[str, str]:

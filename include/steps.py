@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.sdk import BaseOperator, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from include.settings import load_settings
-from trainer.errors import FINAL_EXIT_CODES, LESS_MEMORY
+from include.settings import announce_run_folder, load_settings
+from trainer.errors import FINAL_EXIT_CODES, LESS_MEMORY, ConfigurationError
 from trainer.run import RunFolder
+from trainer.run.outages import explained
+from trainer.run.ownership import refuse_other_run
 from trainer.run.results import Failure, Result, StartResult
 
 if TYPE_CHECKING:
@@ -106,17 +108,32 @@ class StepOperator(BaseOperator):
         worker = ["--worker", str(self.worker)] if self.worker else []
         return ["--run", self.run, *algorithm, *worker]
 
-    def opened(self) -> RunFolder:
-        """The step's part of the run folder. Raises AirflowSkipException where there is nothing to do."""
+    def opened(self, run_id: str) -> RunFolder:
+        """The step's part of the run folder.
+
+        Raises AirflowSkipException if there is nothing to do, and AirflowFailException if the folder is another run's.
+        """
         if self.when != TRUE:
             self._keep_left_out()
             self._skip(f"left out: {self.left_out}" if self.left_out else LEFT_OUT)
+        self._refuse_other_run(run_id)
         folder = self.run_folder()
+        if self.step == "start":
+            announce_run_folder(self.run)
         if self.needs_start and folder.at("start").result_or_none(StartResult) is None:
             self._skip("the step `start` did not get to its end: there is nothing to do here")
         if StepOperator.interrupted and not self.needs_start:
             raise AirflowFailException("the run was interrupted: this step is not begun")
         return folder
+
+    def _refuse_other_run(self, run_id: str) -> None:
+        """A folder of another run is left as it is: not even the failure of this one is written there."""
+        try:
+            refuse_other_run(open_run(self.run), run_id)
+        except ConfigurationError as error:
+            raise AirflowFailException(str(error)) from error
+        except Exception as error:
+            raise explained(error, self.run) from error
 
     def run_folder(self) -> RunFolder:
         """The step's part of the run folder."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, TaskGroup, task
@@ -19,14 +21,15 @@ from include.settings import load_settings, pipelines_folder
 from include.steps import open_run
 from include.task_docs import TASK_DOCS, dag_docs
 from trainer.decision import decide_run
-from trainer.errors import TrainerError
-from trainer.pipeline import parse_pipeline, read_text, refuse_same_name
+from trainer.errors import ConfigurationError, TrainerError
+from trainer.pipeline import UNSTORABLE, parse_pipeline, read_text, refuse_same_name
 from trainer.run import run_key
 from trainer.run.execute import execute
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from include.settings import Settings
     from include.steps import StepOperator
@@ -48,10 +51,34 @@ def training_dags() -> Iterator[DAG]:
             refuse_same_name(names, pipeline.name, str(file))
             check_placements(pipeline, load_settings(), str(file))
             dag = training_dag(pipeline, text)
+            refuse_unloadable(dag, str(file))
         except Exception as error:  # noqa: BLE001  (whatever is wrong with one file must not stop the others)
-            name = re.sub(r"[^\w.-]+", "-", file.stem)[:200]  # a file may be called what a DAG may not
-            dag = broken_dag(f"{name}_broken", str(error))
+            dag = broken_dag(f"{_dag_name_of(file)}_broken", _storable(str(error) or repr(error)))
         yield dag
+
+
+def refuse_unloadable(dag: DAG, file: str) -> None:
+    """Load a DAG as Airflow's DAG processor and scheduler do later, and raise their errors.
+
+    They validate and store a DAG after its file is imported, when an error takes away every DAG of the file.
+    """
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag.validate()  # type: ignore[no-untyped-call]
+    scheduled = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    if dag.schedule is not None and scheduled.next_dagrun_info(last_automated_run_info=None) is None:
+        raise ConfigurationError(f"{file}: schedule: {dag.schedule!r} names a day that never comes")
+
+
+def _dag_name_of(file: Path) -> str:
+    """A file's name as a DAG's; one that had to be changed bears a digest, for two files must not give one DAG."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.stem)[:200]
+    return name if name == file.stem else f"{name}-{sha256(os.fsencode(file.stem)).hexdigest()[:8]}"
+
+
+def _storable(message: str) -> str:
+    """A message without characters that Airflow's database refuses."""
+    return UNSTORABLE.sub(lambda found: repr(found[0])[1:-1], message)
 
 
 def training_dag(pipeline: Pipeline, text: str) -> DAG:

@@ -39,6 +39,7 @@ MAY_IMPORT = {
         "pydantic",
         "airflow.sdk",
         "airflow.providers",
+        "airflow.serialization.serialized_objects",  # what the DAG processor stores, to refuse it one DAG at a time
         "kubernetes",
         "urllib3",
         "include",

@@ -42,7 +42,7 @@ class PodStepOperator(JudgedPodOperator):
 
     def execute(self, context: Context) -> Any:
         """Run the step; returns its result. A failure that no retry can change is final."""
-        folder = self.opened()
+        folder = self.opened(str(context["run_id"]))
         try:
             if self.step == "start":
                 cluster = load_settings().kubernetes

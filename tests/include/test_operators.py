@@ -26,7 +26,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, A
 from airflow.sdk.execution_time.timeout import timeout
 
 from include.operators import LocalStepOperator
-from include.settings import load_settings, step_environment
+from include.settings import RUN_FOLDER_FILE, load_settings, step_environment
 from include.step_servers import StepServers
 from include.steps import OUT_OF_TIME, StepFailedError, open_run
 from trainer.environment import python_environment
@@ -35,6 +35,7 @@ from trainer.pipeline import Pipeline
 from trainer.process.forked import ForkServer
 from trainer.process.servers import ISOLATED, isolated_environment
 from trainer.run import RunFolder
+from trainer.run.ownership import own
 from trainer.run.results import Failure
 from trainer.run.summary import build_summary
 
@@ -147,8 +148,9 @@ def test_a_json_record_keeps_its_level_and_an_others_secret_is_hidden(
 
 
 def test_the_first_step_is_given_pipeline_parameters_and_run_id(
-    run: RunFolder, small_churn: Pipeline, home: Path, empty_mlflow_store: Path
+    run: RunFolder, small_churn: Pipeline, home: Path, empty_mlflow_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(RUN_FOLDER_FILE, str(home / "folder"))
     (home / ".mlflow").mkdir()
     (home / ".mlflow" / "mlflow.db").write_bytes(empty_mlflow_store.read_bytes())
     start = operator("start", run, parameters='{"trials": 2, "note": "why"}', pipeline=small_churn.to_yaml())
@@ -157,6 +159,16 @@ def test_the_first_step_is_given_pipeline_parameters_and_run_id(
     assert result["sample"] is True
     frozen = run.pipeline()
     assert (frozen.tuning.trials, frozen.run.note, frozen.name) == (2, "why", "churn")
+    assert (home / "folder").read_text() == run.uri
+
+
+def test_a_folder_of_another_run_is_refused_and_left_as_it_is(evaluated: RunFolder) -> None:
+    own(evaluated, "manual__1")
+    before = evaluated.at("start").read_text("result.json")
+    with pytest.raises(AirflowFailException, match="belongs to the Airflow run 'manual__1', not to 'manual__2'"):
+        operator("start", evaluated).execute({"run_id": "manual__2"})
+    assert evaluated.at("start").read_text("result.json") == before
+    assert evaluated.at("start").failure() is None
 
 
 def test_a_step_of_one_algorithm_has_its_own_folder(evaluated: RunFolder) -> None:

@@ -44,23 +44,13 @@ def test_parameters_become_the_runs_configuration() -> None:
     assert run_once._command("bikes", '{"trials": 5}')[4:] == ["test", "bikes_training", "--conf", '{"trials": 5}']
 
 
-def test_there_is_no_latest_run_before_the_first(home: Path) -> None:
-    assert run_once._runs("churn") == set()
-    (home / ".runs").mkdir()
-    assert run_once._runs("churn") == set()
-
-
-def test_the_latest_run_is_where_the_link_points(home: Path) -> None:
-    for key in ("first-a1b2c3", "second-d4e5f6"):
-        run = RunFolder.open(f"file://{home}/.runs/churn/{key}")
-        run.write_text("pipeline.yaml", "")
-        mark_latest(run)
-        assert run_once._runs("churn") == {run.root}
+def started(program: str, folder: Path) -> run_once._Run:
+    return run_once._Run([sys.executable, "-c", program, str(folder / "ready")], folder / "announced")
 
 
 @pytest.mark.parametrize("code", [0, 1, 3])
-def test_the_commands_exit_code_is_given_back(code: int) -> None:
-    run = run_once._Run([sys.executable, "-c", f"raise SystemExit({code})"])
+def test_the_commands_exit_code_is_given_back(code: int, tmp_path: Path) -> None:
+    run = started(f"raise SystemExit({code})", tmp_path)
     assert run.wait() == code
     assert not run.interrupted
 
@@ -82,7 +72,7 @@ def when_ready(file: Path, action: Callable[[], None]) -> threading.Thread:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interruption_is_passed_on_as_ctrl_c(sign: signal.Signals, tmp_path: Path) -> None:
-    run = run_once._Run([sys.executable, "-c", READY.format(handler=""), str(tmp_path / "ready")])
+    run = started(READY.format(handler=""), tmp_path)
     thread = when_ready(tmp_path / "ready", lambda: os.kill(os.getpid(), sign))
     assert run.wait() == -signal.SIGINT
     assert run.interrupted
@@ -93,7 +83,7 @@ def test_an_interruption_is_passed_on_as_ctrl_c(sign: signal.Signals, tmp_path: 
 def test_a_run_below_a_shell_that_ignores_ctrl_c_still_ends_by_it(tmp_path: Path) -> None:
     """Such as `make run &` in a script."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run = run_once._Run([sys.executable, "-c", READY.format(handler=""), str(tmp_path / "ready")])
+    run = started(READY.format(handler=""), tmp_path)
     thread = when_ready(tmp_path / "ready", lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert run.wait() == -signal.SIGINT
     thread.join()
@@ -101,7 +91,7 @@ def test_a_run_below_a_shell_that_ignores_ctrl_c_still_ends_by_it(tmp_path: Path
 
 @pytest.mark.timeout(60)
 def test_a_second_interruption_makes_an_end_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = run_once._Run([sys.executable, "-c", READY.format(handler=DEAF), str(tmp_path / "ready")])
+    run = started(READY.format(handler=DEAF), tmp_path)
 
     def twice() -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -122,7 +112,7 @@ def test_a_command_that_does_not_end_after_an_interruption_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_once, "SECONDS_TO_END", 0.5)
-    run = run_once._Run([sys.executable, "-c", READY.format(handler=DEAF), str(tmp_path / "ready")])
+    run = started(READY.format(handler=DEAF), tmp_path)
     thread = when_ready(tmp_path / "ready", lambda: os.kill(os.getpid(), signal.SIGINT))
     assert run.wait() == -signal.SIGKILL
     assert run.cut_off
@@ -154,11 +144,23 @@ def test_the_summary_of_an_earlier_run_is_not_shown_for_this_one(
     kept_run: RunFolder, airflow_does: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     mark_latest(kept_run)
-    airflow_does("raise SystemExit(1)")
+    airflow_does(ANNOUNCE, f"file://{kept_run.root}-other", "1")
     assert run_once.main() == 1
     said = capsys.readouterr().out
     assert "did not get through its first step" in said
     assert "KEPT" not in said
+
+
+def test_the_summary_is_this_runs_while_another_one_starts(
+    kept_run: RunFolder, home: Path, airflow_does: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = RunFolder.open(f"file://{home}/.runs/churn/other")
+    other.write_text("pipeline.yaml", kept_run.at("").read_text("pipeline.yaml"))
+    mark_latest(other)
+    airflow_does(ANNOUNCE, kept_run.uri, "0")
+    assert run_once.main() == 0
+    assert f"Run folder: {kept_run.root}" in capsys.readouterr().out
+    assert not other.filesystem.exists(other.path("summary.json"))
 
 
 RUN_A_STEP = """
@@ -178,11 +180,10 @@ def test_airflow_has_the_fork_server_of_the_run(
     assert "trainer 0.1.0" in capfd.readouterr().out
 
 
-MARK_LATEST = """
+ANNOUNCE = """
 import sys
-from trainer.run import RunFolder
-from trainer.run.latest import mark_latest
-mark_latest(RunFolder.open(sys.argv[1]))
+from include.settings import announce_run_folder
+announce_run_folder(sys.argv[1])
 sys.exit(int(sys.argv[2]))
 """
 
@@ -191,7 +192,7 @@ sys.exit(int(sys.argv[2]))
 def test_a_run_ends_with_its_summary_and_airflows_exit_code(
     code: int, kept_run: RunFolder, airflow_does: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    airflow_does(MARK_LATEST, kept_run.uri, str(code))
+    airflow_does(ANNOUNCE, f"file://{kept_run.root}", str(code))
     assert run_once.main() == code
     said = capsys.readouterr().out
     assert "KEPT: production stays" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,11 +58,13 @@ def test_a_run_by_hand_has_two_of_its_own(launched: list[ForkServer], monkeypatc
     assert step_servers() is servers
 
 
-def test_the_server_of_make_run_is_taken(launched: list[ForkServer], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_of_make_run_is_taken(
+    launched: list[ForkServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = ForkServer.launch([], python_environment())
     launched.append(given)
     number = os.dup(given.fileno())
-    monkeypatch.setenv(STEP_SERVER, run_environment(number)[STEP_SERVER])
+    monkeypatch.setenv(STEP_SERVER, run_environment(tmp_path / "folder", number)[STEP_SERVER])
     monkeypatch.setattr(sys, "argv", BY_HAND)
     servers = step_servers()
     assert servers is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from include.pods.operator import PodStepOperator
 from include.run_form import run_form
 from include.settings import ENVIRONMENTS
 from include.task_docs import TASK_DOCS
+from include.training_dag import refuse_unloadable
 from trainer.pipeline import Pipeline
 
 CANDIDATES = ("xgboost", "lightgbm", "random_forest")
@@ -197,7 +199,7 @@ def test_templates_render(outcome: str, promote_to: str, dag: DAG, home: Path) -
     steps = {name: task.prepare_for_execution() for name, task in steps_of(dag).items()}
     for task in steps.values():
         task.render_template_fields(context)
-    key = "manual__2026-01-04T02-00-00-00-00-748016"
+    key = "manual__2026-01-04T02-00-00-00-00-748016e69a446a101ea6911f6a438d42"
     assert {task.run for task in steps.values()} == {f"file://{home}/.runs/churn/{key}"}
     assert steps["lightgbm.tune"].when == "True"
     assert steps["xgboost.tune"].when == "False"
@@ -283,7 +285,7 @@ def test_without_a_feature_store_features_are_not_published_and_it_says_why(dag:
     step = dag.get_task("publish_features")
     step.run = str(tmp_path / "run")
     with pytest.raises(AirflowSkipException, match="this environment names no feature store"):
-        step.opened()
+        step.opened("manual__1")
     assert "this environment names no feature store" in step.run_folder().left_out()
 
 
@@ -300,7 +302,7 @@ def test_without_an_id_there_is_nothing_to_ask_for_features_by(
     step = load(project)["churn_training"].get_task("publish_features")
     step.run = str(pipelines / "run")
     with pytest.raises(AirflowSkipException, match=r"the pipeline names no `columns\.id`"):
-        step.opened()
+        step.opened("manual__1")
 
 
 def test_in_a_cluster_the_same_steps_are_pods_with_the_same_commands(
@@ -348,7 +350,7 @@ def test_two_files_with_one_name(pipelines: Path, project: Path) -> None:
         ("empty.yaml", b"", "empty_broken", "a mapping of keys is needed"),
         ("no_yaml.yaml", b"a: [1", "no_yaml_broken", "this is no YAML"),
         ("binary.yaml", b"\xff\xfe\x00", "binary_broken", "cannot be read"),
-        ("copy of bikes (1).yaml", b"name: bikes", "copy-of-bikes-1-_broken", "problem"),
+        ("copy of bikes (1).yaml", b"name: bikes", "copy-of-bikes-1--dc7c8a2b_broken", "problem"),
     ],
     ids=["empty", "no YAML", "binary", "name that is no DAG id"],
 )
@@ -359,6 +361,36 @@ def test_whatever_is_wrong_with_a_file_stays_with_it(
     dags = load(project)
     assert set(dags) == {"churn_training", dag_id}
     assert message in dags[dag_id].doc_md
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"schedule": "0 24 * * *"}, "out of range"),
+        ({"schedule": "every day at 5 am"}, "day"),
+        ({"schedule": "0 0 30 2 *"}, "'0 0 30 2 \\*' names a day that never comes"),
+        ({"owner": "a\0b"}, r"owner: the character '\\x00' cannot be stored"),
+        ({"owner": "o" * 3000}, "owner: .*at most 250 characters"),
+        ({"tags": ["t" * 101]}, r"tags\.0: .*at most 100 characters"),
+        ({"description": "d" * 5001}, "description: .*at most 5000 characters"),
+    ],
+    ids=["hour", "words", "30 February", "NUL", "long owner", "long tag", "long description"],
+)
+def test_a_value_that_airflow_refuses_later_stays_with_its_file(
+    sections: dict[str, Any], message: str, pipelines: Path, project: Path
+) -> None:
+    document = yaml.safe_load((pipelines / "churn.yaml").read_text())
+    (pipelines / "late.yaml").write_text(yaml.dump({**document, "name": "late", **sections}))
+    dags = load(project)
+    assert set(dags) == {"churn_training", "late_broken"}
+    assert re.search(message, dags["late_broken"].doc_md)
+    refuse_unloadable(dags["late_broken"], "late.yaml")
+
+
+def test_two_files_whose_names_differ_in_signs_alone_give_two_dags(pipelines: Path, project: Path) -> None:
+    for name in ("a b.yaml", "a+b.yaml", "a-b.yaml"):
+        (pipelines / name).write_text("")
+    assert len(load(project)) == 4
 
 
 def test_an_algorithm_named_like_a_step_leaves_no_half_a_dag(pipelines: Path, project: Path) -> None:

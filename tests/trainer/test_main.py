@@ -299,6 +299,8 @@ def test_check_looks_into_expressions_expectations_and_estimators(tmp_path: Path
         "expectation.yaml": PIPELINE + check,
         "expression.yaml": PIPELINE + "features: {derive: {x: 'sum(a)'}}\n",
         "estimator.yaml": PIPELINE.replace("{KIND: xgboost}", estimator),
+        "schedule.yaml": PIPELINE + "schedule: '0 24 * * *'\n",
+        "never.yaml": PIPELINE + "schedule: '0 0 30 2 *'\n",
         "behaviour.yaml": PIPELINE + "behaviour: [{name: b, set: {a: 'max(a)'}, expect: unchanged}]\n",
     }
     for name, text in texts.items():
@@ -313,8 +315,10 @@ def test_check_looks_into_expressions_expectations_and_estimators(tmp_path: Path
     assert "did you mean 'expect_column_values_to_be_between'?" in lines[1]
     assert lines[2].startswith("expression.yaml: ")
     assert lines[3].startswith("estimator.yaml: algorithms.xgboost: ")
-    assert lines[4].startswith("behaviour.yaml: behaviour (b).set.a: ")
-    assert len(lines) == 5
+    assert lines[4].startswith("schedule.yaml: schedule: '0 24 * * *' is not a cron expression: ")
+    assert lines[5].startswith("never.yaml: schedule: '0 0 30 2 *' is not a cron expression: ")
+    assert lines[6].startswith("behaviour.yaml: behaviour (b).set.a: ")
+    assert len(lines) == 7
 
 
 def test_check_leaves_to_start_what_only_a_clone_can_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PIPELINE_TAG = "trainer.pipeline"
+"""Scheduled pipelines can share an experiment, and their runs a run key."""
 RUN_KEY_TAG = "trainer.run_key"
 TASK_TAG = "trainer.task"
 PARENT_TASK = "parent"
@@ -80,9 +82,9 @@ def ensure_experiment(client: MlflowClient, name: str) -> str:
     return str(client.create_experiment(name, artifact_location=f"{location}/{name}" if location else None))
 
 
-def find_run(client: MlflowClient, experiment_id: str, run_key: str, task: str) -> Run | None:
-    """The newest MLflow run of a task of a pipeline run, or None."""
-    query = f"tags.`{RUN_KEY_TAG}` = '{run_key}' AND tags.`{TASK_TAG}` = '{task}'"
+def find_run(client: MlflowClient, experiment_id: str, pipeline: str, run_key: str, task: str) -> Run | None:
+    """The newest MLflow run of a task of a pipeline's run, or None."""
+    query = f"{_of_run(pipeline, run_key)} AND tags.`{TASK_TAG}` = '{task}'"
     found = client.search_runs([experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
     return found[0] if found else None
 
@@ -96,7 +98,7 @@ def child_run(client: MlflowClient, parent: Run, run: RunFolder, name: str, tags
     import mlflow
 
     experiment_id = parent.info.experiment_id
-    close_running(client, experiment_id, run.key, run.label)
+    close_running(client, experiment_id, parent.data.tags[PIPELINE_TAG], run.key, run.label)
     own = {RUN_KEY_TAG: run.key, TASK_TAG: run.label, PARENT_RUN_TAG: parent.info.run_id}
     inherited = {
         key: value for key, value in parent.data.tags.items() if key.startswith(("data.", "trainer.", "code."))
@@ -111,14 +113,18 @@ def killed_by_sigterm(client: MlflowClient, run: Run) -> contextlib.AbstractCont
     return last_words(lambda: client.set_terminated(run.info.run_id, "KILLED"))
 
 
+def _of_run(pipeline: str, run_key: str) -> str:
+    return f"tags.`{PIPELINE_TAG}` = '{pipeline}' AND tags.`{RUN_KEY_TAG}` = '{run_key}'"
+
+
 def close_running(
-    client: MlflowClient, experiment_id: str, run_key: str, task: str | None = None, keep: str = ""
+    client: MlflowClient, experiment_id: str, pipeline: str, run_key: str, task: str | None = None, keep: str = ""
 ) -> None:
     """End as KILLED what an earlier try of a pipeline run left RUNNING; with `task`, of that task alone.
 
     `keep` is the parent run; another parent comes from a request that was repeated because no answer came in time.
     """
-    query = f"tags.`{RUN_KEY_TAG}` = '{run_key}' AND attributes.status = 'RUNNING'"
+    query = f"{_of_run(pipeline, run_key)} AND attributes.status = 'RUNNING'"
     if task:
         query += f" AND tags.`{TASK_TAG}` = '{task}'"
     for left in client.search_runs([experiment_id], query):

@@ -14,7 +14,7 @@ from trainer.decision import Decision, GateResult
 from trainer.errors import ModelRefusedError
 from trainer.pipeline import Pipeline
 from trainer.run.results import EvaluateResult, ReportResult, StartResult
-from trainer.tracking import RUN_KEY_TAG, TASK_TAG
+from trainer.tracking import PIPELINE_TAG, RUN_KEY_TAG, TASK_TAG
 
 
 def report(runs: Any) -> ReportResult:
@@ -29,7 +29,9 @@ def parent(runs: Any) -> Run:
 
 def left_running(runs: Any) -> str:
     experiment = runs.folder.at("start").result(StartResult).experiment_id
-    run = runs.client.create_run(experiment, tags={RUN_KEY_TAG: "run-1", TASK_TAG: "train forest"})
+    run = runs.client.create_run(
+        experiment, tags={PIPELINE_TAG: "churn", RUN_KEY_TAG: "run-1", TASK_TAG: "train forest"}
+    )
     return str(run.info.run_id)
 
 
@@ -117,7 +119,9 @@ def test_a_run_that_did_not_get_to_its_end_is_not_a_success(trained: Any) -> Non
 
 def test_runs_of_others_are_left_alone(trained: Any) -> None:
     experiment = trained.folder.at("start").result(StartResult).experiment_id
-    other = trained.client.create_run(experiment, tags={RUN_KEY_TAG: "run-2", TASK_TAG: "train logistic"})
+    other = trained.client.create_run(
+        experiment, tags={PIPELINE_TAG: "churn", RUN_KEY_TAG: "run-2", TASK_TAG: "train logistic"}
+    )
     report(trained)
     assert trained.client.get_run(other.info.run_id).info.status == "RUNNING"
 

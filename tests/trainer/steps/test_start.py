@@ -6,11 +6,11 @@ import pytest
 from mlflow.entities import Run
 
 from trainer.commands.step import run_step
-from trainer.errors import DataValidationError
+from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.results import StartResult
-from trainer.tracking import RUN_KEY_TAG, child_run, connect
+from trainer.tracking import PIPELINE_TAG, RUN_KEY_TAG, child_run, close_running, connect
 
 
 @pytest.fixture
@@ -87,9 +87,10 @@ def test_what_a_killed_try_left_running_is_closed_by_the_next(folder: RunFolder,
     result = start(folder, quick_churn)
     client = connect()
     parent = client.get_run(result.run_id)
-    tags = {RUN_KEY_TAG: folder.key, "trainer.task": "train logistic"}
+    tags = {PIPELINE_TAG: "churn", RUN_KEY_TAG: folder.key, "trainer.task": "train logistic"}
     left = client.create_run(result.experiment_id, tags=tags)
     other = client.create_run(result.experiment_id, tags={**tags, "trainer.task": "train forest"})
+    of_another_pipeline = client.create_run(result.experiment_id, tags={**tags, PIPELINE_TAG: "churn_eu"})
     with child_run(
         client, parent, folder.at("train", "logistic"), "churn_logistic", {"algorithm": "logistic"}
     ) as child:
@@ -98,12 +99,40 @@ def test_what_a_killed_try_left_running_is_closed_by_the_next(folder: RunFolder,
         result.run_id: "RUNNING",
         left.info.run_id: "KILLED",
         other.info.run_id: "RUNNING",  # another algorithm's, which may be at work
+        of_another_pipeline.info.run_id: "RUNNING",
         child.info.run_id: "RUNNING",
     }
     child = client.get_run(child.info.run_id)
     assert child.info.status == "FINISHED"
     assert child.data.tags["mlflow.parentRunId"] == result.run_id
     assert child.data.tags["trainer.pipeline"] == "churn"
+
+
+def test_pipelines_that_share_an_experiment_and_a_run_key_have_a_run_each(
+    folder: RunFolder, quick_churn: Pipeline
+) -> None:
+    first = start(folder, quick_churn)
+    of_other = RunFolder.open(folder.uri.replace("/churn/", "/churn_eu/"))
+    second = start(of_other, quick_churn.model_copy(update={"name": "churn_eu"}))
+    assert (first.experiment_id, folder.key) == (second.experiment_id, of_other.key)
+    assert first.run_id != second.run_id
+    close_running(connect(), second.experiment_id, "churn_eu", of_other.key)
+    assert {run.info.run_id: run.info.status for run in runs_of(folder)} == {
+        first.run_id: "RUNNING",
+        second.run_id: "KILLED",
+    }
+
+
+def test_a_folder_of_another_airflow_run_is_left_as_it_is(
+    folder: RunFolder, quick_churn: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAINER_AIRFLOW_RUN_ID", "manual__1")
+    first = start(folder, quick_churn)
+    monkeypatch.setenv("TRAINER_AIRFLOW_RUN_ID", "manual__2")
+    with pytest.raises(ConfigurationError, match=r"belongs to the Airflow run 'manual__1', not to 'manual__2'; start"):
+        start(folder, quick_churn)
+    assert folder.at("start").result(StartResult) == first
+    assert folder.at("start").failure() is None
 
 
 def test_the_newest_run_is_linked(folder: RunFolder, quick_churn: Pipeline, surroundings) -> None:

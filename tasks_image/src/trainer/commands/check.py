@@ -20,8 +20,8 @@ def add_to(commands: Any) -> None:
     command = commands.add_parser(
         "check",
         help="validate pipeline files",
-        description="Validate pipeline files: keys, values, metrics, expressions, expectations, estimators and their "
-        "parameters, and that no two files have one name. Prints every mistake with its place.",
+        description="Validate pipeline files: keys, values, schedules, metrics, expressions, expectations, estimators "
+        "and their parameters, and that no two files have one name. Prints every mistake with its place.",
     )
     command.add_argument("files", nargs="+", metavar="FILE")
     command.set_defaults(command=run)
@@ -53,6 +53,7 @@ def _check_parts(pipeline: Pipeline) -> list[str]:
     from trainer.models.behaviour import check_behaviours
     from trainer.models.features import check_expressions
 
+    _check_schedule(pipeline.schedule)
     check_checks(pipeline.validation)
     check_expressions(pipeline.features)
     check_behaviours(pipeline.behaviour, pipeline.columns.target)
@@ -61,6 +62,24 @@ def _check_parts(pipeline: Pipeline) -> list[str]:
         if name not in later:
             check_model(model_for(algorithm), pipeline.problem, f"algorithms.{name}")
     return [f"algorithms.{name}" for name in later]
+
+
+def _check_schedule(schedule: str | None) -> None:
+    """Read five cron fields as Airflow does.
+
+    Raises ConfigurationError if they are wrong, or name a day that never comes.
+    """
+    from croniter import CroniterError, croniter  # type: ignore[import-untyped]
+
+    if schedule is None or schedule.startswith("@"):
+        return
+    try:
+        croniter(schedule).get_next()
+    except CroniterError as error:
+        raise ConfigurationError(
+            f"schedule: {schedule!r} is not a cron expression: {error}; expected minute, hour, day of month, month and "
+            "day of week, such as '0 2 * * 0', or a preset such as '@weekly'"
+        ) from error
 
 
 def _is_elsewhere(algorithm: AnyAlgorithm) -> bool:

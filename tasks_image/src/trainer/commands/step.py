@@ -14,6 +14,7 @@ from trainer.parent import stop_with_parent
 from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline
 from trainer.run import RunFolder, about
 from trainer.run.execute import execute, recorded
+from trainer.run.ownership import refuse_other_run
 from trainer.run.steps import PER_ALGORITHM, PER_WORKER, STEPS, Part
 from trainer.scratch import scratch_space
 
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     about.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
     own = folder.at(*part)
     with scratch_space(own.uri_of()):
+        refuse_other_run(folder, read_environment().airflow_run_id)
         with recorded(own):
             pipeline = _pipeline(arguments, folder)
             about.note(pipeline=pipeline.name)
@@ -61,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 def run_step(name: str, folder: RunFolder, pipeline: Pipeline, algorithm: str = "", worker: int = 0) -> None:
     """Run a step by its name. Raises ConfigurationError for an algorithm or a worker that the pipeline has not."""
     part = Part(name, algorithm, worker)
+    refuse_other_run(folder, read_environment().airflow_run_id)
     ready = with_code(pipeline, freeze=name == "start")
     execute(step_of(ready, part), ready, folder.at(*part))
 

@@ -2,7 +2,7 @@
 
 from trainer.pipeline.code import Code
 from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, RandomSplit, TimeSplit
-from trainer.pipeline.document import did_you_mean, parse_yaml, read_text, validate
+from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
 from trainer.pipeline.metrics import METRICS, MetricInfo, Problem, metrics_for
 from trainer.pipeline.modeling import (
@@ -37,6 +37,7 @@ from trainer.pipeline.spec import Spec
 
 __all__ = [
     "METRICS",
+    "UNSTORABLE",
     "Acceptance",
     "Affinity",
     "AgainstProduction",

@@ -25,6 +25,7 @@ T = TypeVar("T", bound=BaseModel)
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PlainDumper: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -73,7 +74,23 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         found = "the file is empty" if document is None else f"this is {type(document).__name__}"
         raise ConfigurationError(f"{name}: a mapping of keys is needed, {found}")
+    _refuse_unstorable(document, name, "")
     return document
+
+
+def _refuse_unstorable(value: Any, name: str, where: str) -> None:
+    """Refuse strings that a database refuses: PostgreSQL stores no NUL, and half a surrogate pair is not UTF-8."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_unstorable(key, name, where)
+            _refuse_unstorable(inner, name, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _refuse_unstorable(inner, name, f"{where}.{number}")
+    elif isinstance(value, str) and (found := UNSTORABLE.search(value)):
+        raise ConfigurationError(
+            f"{name}: {where}: the character {found[0]!r} cannot be stored; remove it from {value!r:.80}"
+        )
 
 
 def _about_tabs(text: str, error: Exception) -> str:

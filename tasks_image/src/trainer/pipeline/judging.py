@@ -121,6 +121,6 @@ class Acceptance(Spec):
 class Registry(Spec):
     """Names in MLflow."""
 
-    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$")]
-    experiment: str
-    description: str = ""
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=200)]
+    experiment: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    description: Annotated[str, StringConstraints(max_length=5000)] = ""

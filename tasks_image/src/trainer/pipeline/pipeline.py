@@ -19,6 +19,8 @@ from trainer.pipeline.resources import Resources, StepResources
 from trainer.pipeline.sources import AnySource
 from trainer.pipeline.spec import Spec
 
+AIRFLOW_TAG, MLFLOW_NOTE = 100, 5000
+"""Characters that fit into the databases of Airflow and MLflow: a longer value would end the process that stores it."""
 CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly|once|continuous)|\S+( \S+){4})$"
 
 
@@ -27,11 +29,11 @@ class Pipeline(Spec):
 
     version: Literal[1] = 1
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-    description: str
-    owner: str = "mlops-team"
+    description: Annotated[str, StringConstraints(max_length=MLFLOW_NOTE)]
+    owner: Annotated[str, StringConstraints(min_length=1, max_length=250)] = "mlops-team"
     schedule: Annotated[str, StringConstraints(pattern=CRON)] | None = None
     """Five cron fields or a preset such as `@weekly`; null: only by hand."""
-    tags: list[str] = []
+    tags: list[Annotated[str, StringConstraints(min_length=1, max_length=AIRFLOW_TAG)]] = []
     code: Code | None = None
     """A git repository with estimators of one's own; null: installed packages have them all."""
     problem: Problem

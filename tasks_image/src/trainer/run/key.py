@@ -6,14 +6,15 @@ import hashlib
 import re
 
 LONGEST_READABLE_PART = 80
-DIGEST_DIGITS = 6
+DIGEST_DIGITS = 32
+"""128 bits: another run id with the same digest cannot be found."""
 
 
 def run_key(run_id: str) -> str:
-    """A folder name for an Airflow run id: its harmless characters and six digits of its SHA-256.
+    """A folder name for an Airflow run id: its harmless characters and 32 digits of its SHA-256.
 
     >>> run_key("manual__2026-01-04T02:00:00+00:00")
-    'manual__2026-01-04T02-00-00-00-00-748016'
+    'manual__2026-01-04T02-00-00-00-00-748016e69a446a101ea6911f6a438d42'
     """
     readable = re.sub(r"[^A-Za-z0-9_.]+", "-", run_id).strip("-.")[:LONGEST_READABLE_PART]
     return f"{readable}-{hashlib.sha256(run_id.encode()).hexdigest()[:DIGEST_DIGITS]}"

@@ -33,18 +33,18 @@ def run(pipeline: Pipeline, run: RunFolder) -> ReportResult:
     try:
         page = write_report(run)
     finally:
-        client = _close(run, start, summary)
+        client = _close(pipeline, run, start, summary)
     with run.at("").local(PAGE) as file:
         client.log_artifact(start.run_id, str(file))
     logger.info("%s: %s: %s", pipeline.name, summary.outcome, summary.reason)
     return ReportResult(outcome=summary.outcome, summary=address, page=page)
 
 
-def _close(run: RunFolder, start: StartResult, summary: Summary) -> MlflowClient:
+def _close(pipeline: Pipeline, run: RunFolder, start: StartResult, summary: Summary) -> MlflowClient:
     from trainer.tracking import close_running, connect
 
     client = connect()
-    close_running(client, start.experiment_id, run.key, keep=start.run_id)
+    close_running(client, start.experiment_id, pipeline.name, run.key, keep=start.run_id)
     _log(client, start.run_id, summary)
     _log_judging(client, start.run_id, run)
     client.set_terminated(start.run_id, "FINISHED" if summary.outcome in ENDED_WELL else "FAILED")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from trainer.environment import read_environment
 from trainer.run.folder import PIPELINE_FILE
 from trainer.run.latest import mark_latest
+from trainer.run.ownership import own
 from trainer.run.results import StartResult
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
     environment = read_environment()
     _refuse_mistakes(pipeline)
     settled = settle_source(pipeline, environment)
+    own(run, environment.airflow_run_id)
     run.at("").write_text(PIPELINE_FILE, settled.to_yaml())
     mark_latest(run)
     client = connect()
@@ -77,7 +79,7 @@ def _parent_run(
     """The parent run of this run folder; started again, it is the same one, running."""
     from trainer.tracking import PARENT_TASK, RUN_KEY_TAG, TASK_TAG, find_run
 
-    known = find_run(client, experiment_id, run.key, PARENT_TASK)
+    known = find_run(client, experiment_id, pipeline.name, run.key, PARENT_TASK)
     if known is not None:
         client.update_run(known.info.run_id, status="RUNNING")
         return str(known.info.run_id)
@@ -90,9 +92,11 @@ def _parent_run(
 
 def _tags(pipeline: Pipeline, run: RunFolder, environment: Environment, own_commit: str) -> dict[str, str]:
     """What the parent run is found by; `code.git_commit` is the commit of the pipeline's own code where it has some."""
+    from trainer.tracking import PIPELINE_TAG
+
     code = pipeline.code
     tags = {
-        "trainer.pipeline": pipeline.name,
+        PIPELINE_TAG: pipeline.name,
         "trainer.owner": pipeline.owner,
         "trainer.run_folder": run.at("").uri_of(),
         "trainer.airflow_run_id": environment.airflow_run_id,
