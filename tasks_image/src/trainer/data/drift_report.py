@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import math
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ STATISTICS = {
 }
 NATURAL_LOGARITHM = math.sqrt(math.log(2))
 """Evidently's Jensen-Shannon distance uses the natural logarithm; ours, base 2, is larger by this factor's inverse."""
+EMBEDDED = ("metric_", "additional_graphs_metric_")
+EMBEDDED_JSON = re.compile(rf"^( *var (?:{'|'.join(EMBEDDED)})[0-9a-f]{{32}} = )(.*)$", re.MULTILINE)
+"""The scripts' variables that hold names and values from data, each in one line."""
 OFFLINE = (
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src data: blob: 'unsafe-inline' 'unsafe-eval'\">"
 )
@@ -124,7 +128,18 @@ def _render(
     reference, current = (Dataset.from_pandas(side, data_definition=definition) for side in sides)
     rules = {drift.column: _rule(drift, is_number=drift.column in numeric) for drift in drifts}
     snapshot = _report(columns, apart, limits, rules).run(current, reference)
-    return str(snapshot.get_html_str(as_iframe=False))
+    return _with_escaped_data(str(snapshot.get_html_str(as_iframe=False)))
+
+
+def _with_escaped_data(page: str) -> str:
+    """Escape `<` in the JSON that Evidently embeds as it is: a category `</script>` would end the script it stands in."""
+    escaped, count = EMBEDDED_JSON.subn(lambda found: found[1] + found[2].replace("<", r"\u003c"), page)
+    if count != len(EMBEDDED):
+        raise TrainerError(
+            f"Evidently's report embeds its data {count} times, expected {len(EMBEDDED)}: this version of it "
+            "does not fit this package"
+        )
+    return escaped
 
 
 def _rule(drift: ColumnDrift, *, is_number: bool) -> tuple[str, float]:

@@ -1,0 +1,103 @@
+"""Every page in a real browser, full of names and values that are markup: no script of theirs runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from playwright.sync_api import Page
+
+from include.mail import mail_of
+from include.mail_html import as_html
+from plugins.decision_page import decision_page, no_decision_page
+from tests.browser import CHROMIUM, open_page
+from trainer.data.drift import compare_tables
+from trainer.data.drift_report import write_drift_report
+from trainer.data.validation_report import render_validation_report
+from trainer.pipeline import Drift
+from trainer.reports.run_report import render_run_report
+from trainer.run import RunFolder
+from trainer.run.results import CheckResult, DriftResult, Failure
+from trainer.run.summary import build_summary
+
+PAYLOADS = (
+    "</script><script>alert('script')</script>",
+    "<img src=x onerror=alert('image')>",
+    "\"'><svg onload=alert('svg')>",
+    "<!--<script>",
+    "<body></body><head></head>",
+    "${alert('template')}",
+    "{{alert('braces')}}",
+    "a\u2028b",
+)
+ALL = " ".join(PAYLOADS)
+ROWS = 400
+LIMITS = Drift(report_rows=ROWS)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM and not os.environ.get("CI"), reason="there is no Chromium on this machine"),
+]
+
+
+def table(seed: int) -> pl.LazyFrame:
+    """Categories that are payloads, in columns that are called like them, and a number."""
+    rng = np.random.default_rng(seed)
+    categories = {name: rng.choice(PAYLOADS, ROWS) for name in PAYLOADS}
+    return pl.LazyFrame({**categories, f"number {PAYLOADS[1]}": rng.normal(seed, 1, ROWS)})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with the records and the pages of a run whose data are payloads, and pages beside it."""
+    home = tmp_path_factory.mktemp("pages")
+    run = RunFolder.open(str(home / "churn" / "run-1"))
+    reference, current = table(0), table(3)
+    columns = reference.collect_schema().names()
+    drifts = compare_tables(reference, current, columns, LIMITS)
+    write_drift_report(reference, current, columns[1:], LIMITS, drifts, home / "drift.html")
+    run.at("detect_drift").finish(DriftResult(status="drifted", reference_version=ALL, columns=drifts))
+    run.at("ingest").fail(Failure(step="ingest", algorithm=ALL, error=ALL, message=ALL, exit_code=1))
+    summary = build_summary(run)
+    check = CheckResult.model_validate({
+        "check": ALL, "dimension": "validity", "column": ALL, "severity": "critical", "passed": False, "unexpected": 1,
+        "share": 0.5, "examples": [*PAYLOADS], "observed": ALL, "message": ALL,
+    })  # fmt: skip
+    gate = {"name": ALL, "value": 1.0, "limit": 2.0, "production": None, "verdict": "failed", "reason": ALL}
+    decision = {"outcome": "refuse", "reason": ALL, "gates": [gate]}
+    pages = {
+        "validation.html": render_validation_report(ALL, [check], {ALL: ALL}),
+        "report.html": render_run_report(run),
+        "mail.html": as_html(mail_of(summary, run)),
+        "decision.html": decision_page(summary.model_dump(mode="json"), decision, [*PAYLOADS]),
+        "no_decision.html": no_decision_page(ALL, ALL),
+    }
+    for name, page in pages.items():
+        (home / name).write_text(page, encoding="utf-8")
+    return home
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Page]:
+    with open_page() as page:
+        yield page
+
+
+@pytest.mark.parametrize("name", ["validation", "report", "mail", "decision", "no_decision", "drift"])
+def test_no_script_from_data_runs(name: str, folder: Path, browser: Page) -> None:
+    mistakes: list[str] = []
+    browser.on("dialog", lambda dialog: (mistakes.append(dialog.message), dialog.dismiss()))
+    browser.on("pageerror", lambda error: mistakes.append(str(error)))
+    browser.goto((folder / f"{name}.html").as_uri())
+    if name == "drift":
+        details = browser.get_by_label("Detail panel visibility toggle")
+        details.first.wait_for()
+        for row in details.all():
+            row.click()
+        browser.locator(".js-plotly-plot").first.wait_for()
+    assert "onerror=alert" in browser.inner_text("body")
+    assert mistakes == []
