@@ -132,7 +132,7 @@ def _render(
 
 
 def _with_escaped_data(page: str) -> str:
-    """Escape `<` in the JSON that Evidently embeds as it is: a category `</script>` would end the script it stands in."""
+    """Escape `<` in the JSON that Evidently embeds as it is: a category `</script>` would end its script."""
     escaped, count = EMBEDDED_JSON.subn(lambda found: found[1] + found[2].replace("<", r"\u003c"), page)
     if count != len(EMBEDDED):
         raise TrainerError(
