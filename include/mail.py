@@ -27,7 +27,7 @@ DATA_ISSUE = "Data quality issue detected"
 HEADLINES: dict[str, tuple[Tone, str]] = {
     "promoted": ("good", "The new model is production"),
     "registered": ("good", "The new model is registered, and not promoted, as asked"),
-    "kept": ("neutral", "Production stays: the new model is not shown to be better"),
+    "kept": ("neutral", "Production stays: the new model is not promoted"),
     "refused": ("bad", "The new model is refused"),
     "unfinished": ("bad", "The run did not get to its end"),
 }

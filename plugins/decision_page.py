@@ -7,11 +7,11 @@ from typing import Any
 
 HEADLINES = {
     "promote": ("good", "To be promoted", "It passed every gate and is better than production, or the first."),
-    "keep": ("warn", "Production is kept", "The new model passed its gates and is not shown to be better."),
+    "keep": ("warn", "Production is kept", "The new model passed its gates and is not promoted."),
     "refuse": ("bad", "Refused", "Nothing moves."),
     "promoted": ("good", "Promoted", "The new model is production."),
     "registered": ("good", "Registered", "The new model passed and was not promoted, as asked."),
-    "kept": ("warn", "Production is kept", "The new model passed its gates and is not shown to be better."),
+    "kept": ("warn", "Production is kept", "The new model passed its gates and is not promoted."),
     "refused": ("bad", "Refused", "The new model or its run did not pass; nothing moved."),
     "failed": ("bad", "Failed", "The run did not get to a decision; nothing moved."),
     "unfinished": ("warn", "Unfinished", "The run has not come to its end."),

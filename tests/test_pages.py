@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Dialog, Page
 
 from include.mail import mail_of
 from include.mail_html import as_html
@@ -90,7 +90,12 @@ def browser() -> Iterator[Page]:
 @pytest.mark.parametrize("name", ["validation", "report", "mail", "decision", "no_decision", "drift"])
 def test_no_script_from_data_runs(name: str, folder: Path, browser: Page) -> None:
     mistakes: list[str] = []
-    browser.on("dialog", lambda dialog: (mistakes.append(dialog.message), dialog.dismiss()))
+
+    def refuse(dialog: Dialog) -> None:
+        mistakes.append(dialog.message)
+        dialog.dismiss()
+
+    browser.on("dialog", refuse)
     browser.on("pageerror", lambda error: mistakes.append(str(error)))
     browser.goto((folder / f"{name}.html").as_uri())
     if name == "drift":

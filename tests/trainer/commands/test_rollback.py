@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from trainer.__main__ import main
-from trainer.commands.rollback import ROLLED_BACK_TAG
+from trainer.models.promotion import REPLACES_TAG, ROLLED_BACK_TAG, rollback_of
 from trainer.models.registry import PREVIOUS, PRODUCTION, aliases_of
 
 MODEL = "churn-predictor"
@@ -27,12 +28,32 @@ def promoted(client: MlflowClient, register: Any) -> MlflowClient:
 
 def test_production_returns_once_however_often_it_is_asked(promoted: MlflowClient, capsys: Any) -> None:
     assert main(["rollback", MODEL, "--from", "2"]) == 0
-    assert capsys.readouterr().out == f"{MODEL}: production 2 → 1; previous_production stays 1\n"
+    assert re.fullmatch(
+        rf"{MODEL}: production 2 → 1; a rollback from version 2 to 1 holds since \S+: no run promotes over it\. "
+        rf"To let runs promote again: trainer rollback {MODEL} --release\n",
+        capsys.readouterr().out,
+    )
     assert aliases_of(promoted, MODEL) == {PRODUCTION: "1", PREVIOUS: "1"}
     assert promoted.get_model_version(MODEL, "2").tags[ROLLED_BACK_TAG] == "1"
     assert main(["rollback", MODEL, "--from", "2"]) == 0
     assert capsys.readouterr().out == f"{MODEL}: production is version 1 already; nothing moved\n"
     assert aliases_of(promoted, MODEL) == {PRODUCTION: "1", PREVIOUS: "1"}
+
+
+def test_a_rollback_is_released_once(promoted: MlflowClient, capsys: Any) -> None:
+    assert main(["rollback", MODEL, "--release"]) == 0
+    assert capsys.readouterr().out == f"{MODEL}: no rollback holds; nothing changed\n"
+    main(["rollback", MODEL, "--from", "2"])
+    capsys.readouterr()
+    assert main(["rollback", "--release", MODEL]) == 0
+    assert capsys.readouterr().out == f"{MODEL}: the rollback from version 2 to 1 is released: runs may promote again\n"
+    assert rollback_of(promoted, MODEL) is None
+
+
+def test_it_goes_back_to_what_the_promotion_recorded(promoted: MlflowClient) -> None:
+    promoted.set_model_version_tag(MODEL, "2", REPLACES_TAG, "3")
+    main(["rollback", MODEL, "--from", "2"])
+    assert aliases_of(promoted, MODEL) == {PRODUCTION: "3", PREVIOUS: "3"}
 
 
 def test_it_does_not_move_what_somebody_has_moved(promoted: MlflowClient, caplog: pytest.LogCaptureFixture) -> None:
@@ -47,7 +68,7 @@ def test_it_does_not_move_what_somebody_has_moved(promoted: MlflowClient, caplog
     [
         (lambda client: client.delete_registered_model_alias(MODEL, PREVIOUS), "2", "no alias 'previous_production'; there are the aliases production → 2"),
         (lambda client: client.delete_registered_model_alias(MODEL, PRODUCTION), "2", "no alias 'production'"),
-        (lambda client: client.set_registered_model_alias(MODEL, PREVIOUS, "2"), "2", "both version 2: nothing to go back to"),
+        (lambda client: client.set_registered_model_alias(MODEL, PREVIOUS, "2"), "2", "nothing was production before version 2: nothing to go back to"),
         (lambda client: client.set_registered_model_alias(MODEL, PREVIOUS, "2"), "9", "has no version '9'; there are the versions 1, 2, 3"),
     ],
     ids=["nothing-before", "no-production", "gone-back-already", "no-such-version"],

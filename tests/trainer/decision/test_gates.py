@@ -93,6 +93,13 @@ def test_a_model_that_is_not_shown_to_be_better_is_kept_back() -> None:
     assert decision.reason.startswith("not shown to be better than production by more than 0.01: gain in auc_roc +0.03")
 
 
+def test_a_rollback_that_holds_keeps_production_whatever_is_better() -> None:
+    better = evaluation(GOOD, comparison=compared(), production_version="7", production_metrics={"auc_roc": 0.82})
+    decision = decide(GATES, better, rollback="a rollback holds")
+    assert (decision.outcome, decision.reason) == ("keep", "a rollback holds")
+    assert decide(GATES, evaluation({**GOOD, "auc_roc": 0.1}), rollback="a rollback holds").outcome == "refuse"
+
+
 def test_a_model_that_is_worse_is_kept_back_and_not_refused() -> None:
     assert against(compared(gain=-0.1, lower=-0.12, upper=-0.08)).outcome == "keep"
 

@@ -13,6 +13,7 @@ from trainer.errors import ModelRefusedError, StepNotDoneError
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run import RunFolder
 from trainer.run.execute import execute
+from trainer.run.made_from import digest_of
 from trainer.run.results import Compared, EvaluateResult
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def step(tmp_path: Path) -> RunFolder:
     return RunFolder.open(str(tmp_path / "churn/key-1")).at("decide")
 
 
-def evaluated(step: RunFolder, auc: float = 0.85, gain: float | None = None) -> None:
+def evaluated(step: RunFolder, auc: float = 0.85, gain: float | None = None, rollback: str = "") -> None:
     """Write the result of `evaluate`; with a gain, against production version 7."""
     comparison = None
     if gain is not None:
@@ -53,6 +54,7 @@ def evaluated(step: RunFolder, auc: float = 0.85, gain: float | None = None) -> 
         EvaluateResult(
             winner="xgboost", candidates=[], model_uri="models:/m-1", model_id="m-1", run_id="r", test_rows=1000,
             metrics={"auc_roc": auc}, production_version="" if gain is None else "7", comparison=comparison,
+            rollback=rollback,
         )
     )  # fmt: skip
 
@@ -87,7 +89,7 @@ def test_the_file_holds_every_gate(pipeline: Pipeline, step: RunFolder) -> None:
     evaluated(step, gain=0.05)
     decide_run(pipeline, step)
     found = content(step)
-    assert [*found] == ["outcome", "reason", "gates", "compared_with"]
+    assert [*found] == ["outcome", "reason", "gates", "compared_with", "made_from"]
     assert [gate["name"] for gate in found["gates"]] == ["auc_roc", "against_production"]
     assert found["gates"][0] == {
         "name": "auc_roc", "value": 0.85, "limit": 0.8, "production": None, "interval": None, "rows": None,
@@ -135,3 +137,20 @@ def test_nothing_is_decided_before_evaluate(pipeline: Pipeline, step: RunFolder)
     with pytest.raises(StepNotDoneError, match="step 'evaluate' is not done"):
         decide_run(pipeline, step)
     assert read_decision(step) is None
+
+
+@pytest.mark.parametrize(
+    ("promote_to", "outcome"), [("production", "keep"), ("staging", "promote"), ("none", "promote")]
+)
+def test_a_rollback_holds_only_against_a_move_to_production(
+    promote_to: str, outcome: str, pipeline: Pipeline, step: RunFolder
+) -> None:
+    evaluated(step, gain=0.05, rollback="a rollback holds")
+    assert decide_run(pipeline.for_run({"promote_to": promote_to}), step).outcome == outcome
+
+
+def test_the_file_says_what_was_judged(pipeline: Pipeline, step: RunFolder) -> None:
+    evaluated(step, gain=0.05)
+    done = execute(decide_run, pipeline, step)
+    judged = {"evaluate": digest_of(step.at("evaluate").read_text("result.json"))}
+    assert content(step)["made_from"] == done.made_from == judged

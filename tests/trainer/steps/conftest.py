@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import changed
+from tests.records import change_record
 from tests.shared import BuiltOnce
 from tests.world import ALGORITHM, LOGISTIC, QUICK, Home
 from tests.world import quick_churn as quick_churn_of
@@ -53,10 +54,7 @@ class Runs(Home):
 
     def edit(self, name: str, **values: Any) -> None:
         """Change what a step of the run handed over."""
-        import json
-
-        folder = self.folder.at(name)
-        folder.write_json("result.json", {**json.loads(folder.read_text("result.json")), **values})
+        change_record(self.folder.at(name), **values)
 
     def another(self, key: str) -> RunFolder:
         """Another run with the same data and the same trained model."""

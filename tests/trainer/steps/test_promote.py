@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
+from tests.records import change_record
 from trainer.errors import PromotionConflictError, StepNotDoneError
+from trainer.models.promotion import release, roll_back
 from trainer.models.registry import PREVIOUS, PRODUCTION, STAGING, aliases_of
+from trainer.run import RunFolder
+from trainer.run.made_from import digest_of
 from trainer.run.results import PromoteResult
 
 FIRST = {PRODUCTION: "1", STAGING: "1"}
@@ -27,16 +32,15 @@ def second(accepted: Any) -> Any:
     folder = accepted.another("run-2")
     folder.at("evaluate").write_text("result.json", evaluation)
     accepted.step("register", key="run-2")
-    for step, changes in (("decide", {"compared_with": "1"}), ("accept", {"version": "2"})):
-        result = _changed(accepted.folder.at(step).read_text("result.json"), changes)
-        folder.at(step).write_json("result.json", result)
+    for step in ("decide", "accept"):
+        folder.at(step).write_text("result.json", accepted.folder.at(step).read_text("result.json"))
+    change_record(folder.at("decide"), compared_with="1")
+    change_record(folder.at("accept"), version="2", made_from={"register": record_digest(folder, "register")})
     return accepted
 
 
-def _changed(text: str, changes: dict[str, Any]) -> dict[str, Any]:
-    import json
-
-    return {**json.loads(text), **changes}
+def record_digest(folder: RunFolder, step: str) -> str:
+    return digest_of(folder.at(step).read_text("result.json"))
 
 
 def test_the_first_promotion(accepted: Any) -> None:
@@ -51,17 +55,55 @@ def test_the_second_promotion_keeps_the_way_back(second: Any) -> None:
     assert aliases(second) == SECOND
 
 
-def test_the_way_back_is_written_before_production_moves(second: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    moved = []
+@pytest.mark.parametrize(
+    ("dies_at", "left"),
+    [
+        (PRODUCTION, {PRODUCTION: "1", PREVIOUS: "3", STAGING: "2"}),
+        (PREVIOUS, {PRODUCTION: "2", PREVIOUS: "3", STAGING: "2"}),
+    ],
+)
+def test_the_way_back_survives_a_kill_between_the_aliases(
+    dies_at: str, left: dict[str, str], second: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = second.client.create_model_version(
+        second.model, second.client.get_model_version(second.model, "1").source
+    )
+    second.client.set_registered_model_alias(second.model, PREVIOUS, earlier.version)
     set_alias = MlflowClient.set_registered_model_alias
 
-    def note(client: MlflowClient, name: str, alias: str, version: str) -> None:
-        moved.append(alias)
+    def die(client: MlflowClient, name: str, alias: str, version: str) -> None:
+        if alias == dies_at:
+            raise ConnectionError("the server is gone")
         set_alias(client, name, alias, version)
 
-    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", note)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_registered_model_alias", die)
+        with pytest.raises(ConnectionError):
+            second.step("promote", key="run-2")
+    assert aliases(second) == left
+    if left[PRODUCTION] == "2":
+        roll_back(second.client, second.model, "2")
+        assert aliases(second) == {PRODUCTION: "1", PREVIOUS: "1", STAGING: "2"}
+
+
+def test_a_rollback_holds_until_it_is_released(second: Any) -> None:
     second.step("promote", key="run-2")
-    assert moved == [STAGING, PREVIOUS, PRODUCTION]
+    roll_back(second.client, second.model, "2")
+    before = aliases(second)
+    with pytest.raises(PromotionConflictError, match=r"a rollback from version 2 to 1 holds since .* --release"):
+        second.step("promote", key="run-2")
+    assert aliases(second) == before == {PRODUCTION: "1", PREVIOUS: "1", STAGING: "2"}
+    assert "is released: runs may promote again" in release(second.client, second.model)
+    second.step("promote", key="run-2")
+    assert aliases(second) == SECOND
+
+
+def test_an_older_decision_promotes_nothing(second: Any) -> None:
+    folder = second.at("run-2").at("evaluate")
+    folder.write_json("result.json", {**json.loads(folder.read_text("result.json")), "seconds": 0.5})
+    with pytest.raises(StepNotDoneError, match=r"step '\w+' has to run again: its record was made from .* 'evaluate'"):
+        second.step("promote", key="run-2")
+    assert aliases(second) == FIRST
 
 
 def test_promoted_again_nothing_changes(second: Any) -> None:
@@ -72,8 +114,8 @@ def test_promoted_again_nothing_changes(second: Any) -> None:
 
 @pytest.mark.parametrize(
     "done",
-    [{STAGING: "2"}, {STAGING: "2", PREVIOUS: "1"}, {STAGING: "2", PREVIOUS: "1", PRODUCTION: "2"}],
-    ids=["after-staging", "after-previous", "after-production"],
+    [{STAGING: "2"}, {STAGING: "2", PRODUCTION: "2"}, {STAGING: "2", PRODUCTION: "2", PREVIOUS: "1"}],
+    ids=["after-staging", "after-production", "after-previous"],
 )
 def test_a_killed_try_is_finished_by_the_next(second: Any, done: dict[str, str]) -> None:
     for alias, version in done.items():
@@ -103,9 +145,7 @@ def test_production_that_somebody_removed_is_not_replaced(second: Any) -> None:
 
 def test_a_first_promotion_does_not_push_aside_what_came_in_between(second: Any) -> None:
     folder = second.at("run-2")
-    folder.at("decide").write_json(
-        "result.json", _changed(folder.at("decide").read_text("result.json"), {"compared_with": ""})
-    )
+    change_record(folder.at("decide"), compared_with="")
     with pytest.raises(PromotionConflictError, match="compared with no version, and now production is version 1"):
         second.step("promote", key="run-2")
     assert aliases(second) == FIRST

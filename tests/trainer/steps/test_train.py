@@ -95,7 +95,7 @@ def test_trained_again_it_is_the_same_model_in_a_run_of_its_own(trained: Any, ca
     first, before = trained_as(trained), read_table(trained.folder.at("train", "logistic"), PREDICTIONS)
     left = trained.client.create_run(
         trained.folder.at("start").result(StartResult).experiment_id,
-        tags={"trainer.run_key": "run-1", TASK_TAG: "train logistic"},
+        tags={"trainer.pipeline": "churn", "trainer.run_key": "run-1", TASK_TAG: "train logistic"},
     )
     with caplog.at_level(logging.INFO, logger="trainer"):
         trained.step("train", "logistic")

@@ -32,12 +32,16 @@ class Decision(BaseModel):
     gates: list[GateResult]
     compared_with: str
     """Production's version at the time; empty: there was none."""
+    made_from: dict[str, str] = {}
+    """The records that were judged: the path of each one's step in the run folder, and its SHA-256."""
 
 
-def decide(gates: Gates, evaluation: EvaluateResult, behaviour: Sequence[Behaviour] = ()) -> Decision:
+def decide(
+    gates: Gates, evaluation: EvaluateResult, behaviour: Sequence[Behaviour] = (), *, rollback: str = ""
+) -> Decision:
     """Refuse if any figure fails its limit or is missing; promote if better than production beyond noise; else keep.
 
-    The comparison with production stands last.
+    The comparison with production stands last. A `rollback` that holds keeps production, whatever the comparison says.
     """
     results = [_absolute(limit, evaluation.metrics, evaluation.production_metrics) for limit in gates.limits()]
     metric = gates.against_production.metric
@@ -49,8 +53,8 @@ def decide(gates: Gates, evaluation: EvaluateResult, behaviour: Sequence[Behavio
         outcome: Outcome = "refuse"
         reason = "; ".join(f"{gate.name}: {gate.reason}" for gate in failed)
     else:
-        outcome = "keep" if results[-1].verdict == "not_better" else "promote"
-        reason = results[-1].reason
+        outcome = "keep" if rollback or results[-1].verdict == "not_better" else "promote"
+        reason = rollback or results[-1].reason
     return Decision(outcome=outcome, reason=reason, gates=results, compared_with=evaluation.production_version)
 
 

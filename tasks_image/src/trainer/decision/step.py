@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainer.decision.gates import Decision, decide
 from trainer.errors import ModelRefusedError
+from trainer.run.made_from import noting_records
 from trainer.run.results import EvaluateResult, Result
 
 if TYPE_CHECKING:
@@ -30,9 +31,11 @@ class DecisionResult(Result):
 
 def decide_run(pipeline: Pipeline, run: RunFolder) -> DecisionResult:
     """Decide about the run's challenger, and keep why in `decision.json`. Raises ModelRefusedError for a refusal."""
-    evaluation = run.at("evaluate").result(EvaluateResult)
-    decision = decide(pipeline.gates, evaluation, pipeline.behaviour)
-    run.write_json(DECISION_FILE, decision.model_dump(mode="json"))
+    with noting_records() as judged:
+        evaluation = run.at("evaluate").result(EvaluateResult)
+    rollback = evaluation.rollback if pipeline.run.promote_to == "production" else ""
+    decision = decide(pipeline.gates, evaluation, pipeline.behaviour, rollback=rollback)
+    run.write_json(DECISION_FILE, {**decision.model_dump(mode="json"), "made_from": judged})
     for gate in decision.gates:
         logger.info("%s: %s: %s", gate.verdict, gate.name, gate.reason)
     if decision.outcome == "refuse":

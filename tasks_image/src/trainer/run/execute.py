@@ -15,6 +15,7 @@ from trainer.errors import LESS_MEMORY, PromotionConflictError, TrainerError
 from trainer.redaction import without_secrets
 from trainer.run import about
 from trainer.run.cost import cost_of
+from trainer.run.made_from import noting_records
 from trainer.run.outages import explained
 from trainer.run.production import FALLS_BACK, fall_back
 from trainer.run.results import Failure, Result
@@ -49,9 +50,10 @@ def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folde
     with recorded(folder):
         folder.begin()
         began = time.perf_counter()
-        result = step(pipeline, folder)
+        with noting_records() as records:
+            result = step(pipeline, folder)
         seconds = time.perf_counter() - began
-        finished = {"seconds": seconds, "finished_at": datetime.now(UTC).isoformat()}
+        finished = {"seconds": seconds, "finished_at": datetime.now(UTC).isoformat(), "made_from": records}
         done = result.model_copy(update={**finished, **_paid(seconds)})
         folder.finish(done)
     logger.info("%s done in %.1f s", folder.label, seconds)

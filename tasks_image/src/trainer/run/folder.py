@@ -22,6 +22,7 @@ from fsspec.implementations.local import LocalFileSystem
 from trainer.addresses import secret_in
 from trainer.errors import ConfigurationError, StepNotDoneError
 from trainer.pipeline import Pipeline, parse_pipeline
+from trainer.run.made_from import note_record
 from trainer.run.results import Failure, Result
 
 if TYPE_CHECKING:
@@ -173,13 +174,18 @@ class RunFolder:
         self._remove(FAILURE_FILE)
 
     def result(self, kind: type[R]) -> R:
-        """The step's result; raises StepNotDoneError if the step is not done."""
-        found = self.result_or_none(kind)
-        if found is None:
+        """The step's result.
+
+        Raises StepNotDoneError if the step is not done, or, inside another step, if its result is stale.
+        """
+        try:
+            text = self.read_text(RESULT_FILE)
+        except FileNotFoundError:
             raise StepNotDoneError(
                 f"step {self.label!r} is not done: {self.uri_of(RESULT_FILE)} does not exist; run the step first"
-            )
-        return found
+            ) from None
+        note_record("/".join(self._parts), text, lambda step: self.at(step).read_text(RESULT_FILE))
+        return kind.model_validate_json(text)
 
     def result_or_none(self, kind: type[R]) -> R | None:
         """The step's result, or None if the step is not done."""

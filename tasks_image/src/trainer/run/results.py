@@ -23,6 +23,8 @@ class Result(BaseModel):
     """What `seconds` of these cores and GPUs cost; None where it is not counted. Earlier tries are not part of it."""
     cost_gpu_usd: float | None = None
     """What the GPUs have in that."""
+    made_from: dict[str, str] = {}
+    """The records that the step read: the path of each one's step in the run folder, and its SHA-256."""
 
 
 class AnyResult(Result):
@@ -301,6 +303,8 @@ class EvaluateResult(Result):
     comparison: Compared | None = None
     aliases: dict[str, str] = {}
     """The registered model's aliases at the time, and the version that each one names."""
+    rollback: str = ""
+    """The rollback that held at the time, as a sentence; empty: none did."""
 
 
 class Importance(BaseModel):

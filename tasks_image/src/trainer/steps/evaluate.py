@@ -33,12 +33,14 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     rows are changed is seen on validation rows.
     """
     from trainer.models.calibration import reliability
+    from trainer.models.promotion import rollback_of
     from trainer.models.registry import aliases_of, production_reference
     from trainer.tracking import connect
 
     candidates = {name: run.at("train", name).result(TrainResult) for name in pipeline.selected_algorithms}
     winner = _winner(pipeline, candidates)
     reference = production_reference(pipeline.registry.model)
+    held = rollback_of(connect(), pipeline.registry.model)
     test, truth, keys = rows_of(pipeline, run, "test")
     fair = _never_seen(keys, reference) if reference else None
     answers = _score_both(pipeline, run, candidates[winner], reference, test)
@@ -56,6 +58,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
         behaviour=answers.behaviour,
         predictions=run.uri_of(PREDICTIONS),
         aliases=aliases_of(connect(), pipeline.registry.model),
+        rollback=held.sentence(pipeline.registry.model) if held else "",
     )
     if reference is None or answers.production is None or fair is None:
         return result.model_copy(update={"slices": _slices(pipeline, run, judged, None)})
