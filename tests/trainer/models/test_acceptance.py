@@ -13,8 +13,8 @@ from trainer.models.acceptance import LARGEST_DIFFERENCE, answers, as_in_trainin
 from trainer.pipeline import Acceptance
 
 TRIED = Tried(
-    pl.DataFrame(), size_mb=50, memory_mb=400, one_row=Timing(20, 60, 200), batch=Timing(100, 300, 20), batch_rows=1000,
-    format_faults=[], not_refused=[],
+    pl.DataFrame(), size_mb=50, memory_mb=400, digest="", one_row=Timing(median_ms=20, p99_ms=60, calls=200),
+    batch=Timing(median_ms=100, p99_ms=300, calls=20), batch_rows=1000, format_faults=[], not_refused=[],
 )  # fmt: skip
 KEPT = {
     "max_size_mb": 50, "max_memory_mb": 400, "max_latency_ms": 20, "max_latency_p99_ms": 60, "max_batch_latency_ms": 100,

@@ -16,6 +16,7 @@ from trainer.data import chosen_rows
 from trainer.data.tables import read_table, write_table
 from trainer.errors import DataValidationError, ModelRefusedError, StepNotDoneError
 from trainer.models.comparison import Rival
+from trainer.models.origin import MODEL_DIGEST_TAG
 from trainer.models.outputs import predictions_of
 from trainer.models.registry import KEYS_TAG, PRODUCTION, Reference
 from trainer.models.scores import Predictions, score
@@ -199,18 +200,34 @@ def test_production_whose_version_names_no_rows_is_refused() -> None:
         _never_seen(pl.Series(["a"]), Reference("3", "", "", ""))
 
 
-def test_production_that_cannot_be_loaded_is_named(challenged: Any) -> None:
-    broken = challenged.home / "broken"
-    shutil.copytree(mlflow.artifacts.download_artifacts(evaluation(challenged.folder).model_uri), broken)
-    next(broken.rglob("fitted.pickle")).write_bytes(b"no pickle")
-    tags = {KEYS_TAG: challenged.folder.at("engineer_features").uri_of("keys.parquet")}
-    version = challenged.client.create_model_version(challenged.model, broken.as_uri(), tags=tags).version
-    challenged.client.set_registered_model_alias(challenged.model, PRODUCTION, version)
-    with pytest.raises(ModelRefusedError, match="UnpicklingError"):
+def refused(challenged: Any, message: str) -> None:
+    """Evaluate the second run, which production's model refuses with a message."""
+    with pytest.raises(ModelRefusedError, match=message):
         challenged.step("evaluate", key="run-2")
     failure = challenged.at("run-2").at("evaluate").failure()
     assert failure is not None
-    assert ("This is production's model: nothing can be compared with it, so nothing is promoted.") in failure.message
+    assert "This is production's model: nothing can be compared with it, so nothing is promoted." in failure.message
+
+
+def test_production_whose_files_lie_elsewhere_is_not_loaded(challenged: Any) -> None:
+    elsewhere = challenged.home / "elsewhere"
+    shutil.copytree(mlflow.artifacts.download_artifacts(evaluation(challenged.folder).model_uri), elsewhere)
+    tags = challenged.client.get_model_version(challenged.model, "1").tags
+    version = challenged.client.create_model_version(challenged.model, elsewhere.as_uri(), tags=tags).version
+    challenged.client.set_registered_model_alias(challenged.model, PRODUCTION, version)
+    refused(
+        challenged, rf"version 2 lies at file://{elsewhere}, outside file://.*, where the runs of this pipeline write"
+    )
+
+
+def test_production_whose_files_were_changed_is_not_loaded(challenged: Any) -> None:
+    tag(challenged, MODEL_DIGEST_TAG, "0" * 64)
+    refused(challenged, r"its files have the SHA-256 [0-9a-f]{64}, expected 0{64}: they were changed after")
+
+
+def test_production_that_no_run_has_registered_is_not_loaded(challenged: Any) -> None:
+    challenged.client.delete_model_version_tag(challenged.model, "1", MODEL_DIGEST_TAG)
+    refused(challenged, r"version 1 has no tag trainer\.model_digest: no run has registered it")
 
 
 def test_a_model_that_answers_otherwise_than_in_training_is_refused(trained: Any) -> None:

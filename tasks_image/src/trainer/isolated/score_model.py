@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import resource
+import runpy
 import statistics
 import sys
 import time
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 CANNOT_SCORE = 11
 OUT_OF_MEMORY = 12
-BYTES_PER_MB = 1_000_000
+CANNOT_CONFINE = 13
+OUTPUT, STATS = "output.parquet", "stats.json"
 KIB_PER_MB = 1_000_000 / 1024
 TIMED_SECONDS = 1.5
 TIMED_CALLS = (5, 300)
@@ -28,8 +30,16 @@ TIMED_CALLS = (5, 300)
 
 
 def main(request_file: str) -> int:
-    """Score as a request file says: `model` (a folder), `rows`, `output`, `stats`, `batch_size`, `try_batch`."""
+    """Score as a request file says.
+
+    `model` (a folder), `rows`, `scratch` (a folder for `output.parquet` and `stats.json`), `batch_size`, `try_batch`,
+    and `confinement`, what this process is confined by.
+    """
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
+    try:
+        _confine(request)
+    except OSError as error:
+        return _tell(CANNOT_CONFINE, error)
     try:
         _score(request, request["model"])
     except MemoryError as error:
@@ -39,21 +49,27 @@ def main(request_file: str) -> int:
     return 0
 
 
+def _confine(request: dict[str, Any]) -> None:
+    """Confine this process before anything of the model is loaded; no package is on the path to import that from."""
+    sandbox = runpy.run_path(str(Path(__file__).with_name("sandbox.py")))
+    offered = sandbox["Confinement"](*request["confinement"])
+    sandbox["confine"](offered, [request["model"], request["rows"]], request["scratch"])
+
+
 def _score(request: dict[str, Any], folder: str) -> None:
     import mlflow
     import pandas as pd
 
-    size_mb = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / BYTES_PER_MB
+    scratch = Path(request["scratch"])
     model = mlflow.pyfunc.load_model(folder)
     _assert_own_code(Path(folder))
     rows = _as_signed(pd.read_parquet(request["rows"]), model.metadata.get_input_schema())
     size = request["batch_size"] or len(rows)
     batches = [model.predict(rows.iloc[first : first + size]) for first in range(0, len(rows), size)]
-    pd.concat(batches, ignore_index=True).to_parquet(request["output"], index=False)
+    pd.concat(batches, ignore_index=True).to_parquet(scratch / OUTPUT, index=False)
     tried = _try(model, Path(folder), rows, request["try_batch"]) if request["try_batch"] else None
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
-    stats = {"size_mb": size_mb, "memory_mb": memory_mb, "tried": tried}
-    Path(request["stats"]).write_text(json.dumps(stats), encoding="utf-8")
+    (scratch / STATS).write_text(json.dumps({"memory_mb": memory_mb, "tried": tried}), encoding="utf-8")
 
 
 def _assert_own_code(folder: Path) -> None:

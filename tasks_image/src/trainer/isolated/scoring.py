@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
+import os
 import signal
+import stat
 import subprocess
 import tempfile
+import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, Field
 
 from trainer.environment import scoring_server
 from trainer.errors import LESS_MEMORY, ModelRefusedError, OutageError, TrainerError
 from trainer.isolated import score_model
+from trainer.isolated.sandbox import Confinement, available, hide_from_proc
+from trainer.models.origin import model_digest
 from trainer.process.forked import ForkServer, ForkServerEndedError
 from trainer.process.servers import ISOLATED, isolated_environment
 from trainer.run.outages import RETRY, mlflow_outage
@@ -27,6 +36,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LAST_LINES = 15
+BYTES_PER_MB = 1_000_000
+SECONDS_FOR_OUTPUT = 5.0
+"""A process that has left its group would keep the output open."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +50,15 @@ class Scored:
     size_mb: float
     memory_mb: float
     """Peak resident memory of the whole process."""
+    digest: str
+    """SHA-256 of the model's files."""
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(BaseModel, frozen=True, extra="forbid"):
     """What calls took, each on its own clock and after one to warm up."""
 
-    median_ms: float
-    p99_ms: float
+    median_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    p99_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """99th percentile; of fewer than 100 calls, the slowest."""
     calls: int
 
@@ -63,55 +76,125 @@ class Tried(Scored):
     """Required columns whose absence its signature does not refuse."""
 
 
-def score_in_isolation(model_uri: str, rows: pl.DataFrame, batch_size: int | None = None) -> Scored:
-    """Score rows (n, raw columns) with the model at an MLflow URI.
+class _Trial(BaseModel, extra="forbid"):
+    format_faults: list[str]
+    not_refused: list[str]
+    one_row: Timing
+    batch: Timing
 
-    Raises TrainerError where the model cannot be fetched or memory runs out, ModelRefusedError where it cannot be
-    loaded or does not answer each row.
+
+class _Stats(BaseModel, extra="forbid"):
+    """What the isolated process says of itself; the model's size and digest are found here."""
+
+    size_mb: float
+    digest: str
+    memory_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    tried: _Trial | None
+
+
+def score_in_isolation(
+    model_uri: str, rows: pl.DataFrame, batch_size: int | None = None, *, digest: str = ""
+) -> Scored:
+    """Score rows (n, raw columns) with the model at an MLflow URI; `digest` is that of its files, if it is known.
+
+    Raises TrainerError if the model cannot be fetched or memory runs out, ModelRefusedError if its files are others, it
+    cannot be loaded or does not answer each row.
     """
-    output, stats = _ask(model_uri, rows, batch_size)
-    return Scored(output, stats["size_mb"], stats["memory_mb"])
+    output, stats = _ask(model_uri, rows, batch_size, digest=digest)
+    return Scored(output, stats.size_mb, stats.memory_mb, stats.digest)
 
 
-def try_in_isolation(model_uri: str, rows: pl.DataFrame, batch_size: int | None, batch_rows: int) -> Tried:
+def try_in_isolation(
+    model_uri: str, rows: pl.DataFrame, batch_size: int | None, batch_rows: int, *, digest: str = ""
+) -> Tried:
     """Score rows as `score_in_isolation` does, and spend some seconds on trying the model as serving will use it."""
-    output, stats = _ask(model_uri, rows, batch_size, try_batch=batch_rows)
-    tried = stats["tried"]
+    output, stats = _ask(model_uri, rows, batch_size, try_batch=batch_rows, digest=digest)
+    tried = stats.tried
+    if tried is None:
+        raise ModelRefusedError(f"{model_uri}: what trying it has shown is missing")
     return Tried(
         output,
-        stats["size_mb"],
-        stats["memory_mb"],
-        one_row=Timing(**tried["one_row"]),
-        batch=Timing(**tried["batch"]),
+        stats.size_mb,
+        stats.memory_mb,
+        stats.digest,
+        one_row=tried.one_row,
+        batch=tried.batch,
         batch_rows=batch_rows,
-        format_faults=tried["format_faults"],
-        not_refused=tried["not_refused"],
+        format_faults=tried.format_faults,
+        not_refused=tried.not_refused,
     )
 
 
 def _ask(
-    model_uri: str, rows: pl.DataFrame, batch_size: int | None, *, try_batch: int = 0
-) -> tuple[pl.DataFrame, dict[str, Any]]:
-    import polars as pl
-
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    model_uri: str, rows: pl.DataFrame, batch_size: int | None, *, try_batch: int = 0, digest: str
+) -> tuple[pl.DataFrame, _Stats]:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, scratch = Path(temporary), Path(temporary) / "scratch"
+        scratch.mkdir()
         rows.write_parquet(folder / "rows.parquet")
+        model = _fetch(model_uri, folder / "model")
+        found = model_digest(Path(model))
+        if digest and found != digest:
+            raise ModelRefusedError(
+                f"{model_uri}: its files have the SHA-256 {found}, expected {digest}: they were changed after they "
+                "were judged or registered, so it is not loaded; register it anew by a run"
+            )
         request = {
-            "model": _fetch(model_uri, folder / "model"),
+            "model": model,
             "rows": str(folder / "rows.parquet"),
-            "output": str(folder / "output.parquet"),
-            "stats": str(folder / "stats.json"),
+            "scratch": str(scratch),
             "batch_size": batch_size,
             "try_batch": try_batch,
+            "confinement": _confinement(),
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        _run(model_uri, folder)
-        stats = json.loads((folder / "stats.json").read_text(encoding="utf-8"))
-        output = pl.read_parquet(folder / "output.parquet")
-    if output.height != rows.height:
-        raise ModelRefusedError(f"{model_uri}: {output.height} predictions for {rows.height} rows")
-    return output, stats
+        _run(model_uri, folder / "request.json", scratch)
+        return _output(model_uri, scratch, rows.height), _stats(model_uri, scratch, Path(model), found)
+
+
+def _confinement() -> Confinement:
+    """What the isolated process is confined by; this process keeps its own secrets out of its sight."""
+    hide_from_proc()
+    offered = available()
+    if not offered.is_complete:
+        logger.warning(
+            "this kernel or container confines a model only in part (Landlock's ABI %d, 3 is needed; seccomp: %s): its "
+            "code can read what this user can. The run's records are compared before and after",
+            offered.landlock, "yes" if offered.seccomp else "no",
+        )  # fmt: skip
+    return offered
+
+
+def _output(model_uri: str, scratch: Path, height: int) -> pl.DataFrame:
+    """What the model answered. Raises ModelRefusedError unless it is a table with an answer to each row."""
+    import polars as pl
+
+    try:
+        output = pl.read_parquet(_regular_file(scratch / score_model.OUTPUT))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ModelRefusedError(f"{model_uri}: its answers cannot be read: {error}") from error
+    if output.height != height:
+        raise ModelRefusedError(f"{model_uri}: {output.height} predictions for {height} rows")
+    if "prediction" not in output.columns:
+        raise ModelRefusedError(f"{model_uri}: expected a column 'prediction', found {', '.join(output.columns)}")
+    return output
+
+
+def _stats(model_uri: str, scratch: Path, model: Path, digest: str) -> _Stats:
+    """What scoring cost. Raises ModelRefusedError unless it is what the script writes."""
+    size_mb = sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) / BYTES_PER_MB
+    try:
+        text = _regular_file(scratch / score_model.STATS).read_text(encoding="utf-8")
+        return _Stats.model_validate({**json.loads(text), "size_mb": size_mb, "digest": digest})
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelRefusedError(f"{model_uri}: what scoring has cost cannot be read: {error}") from error
+
+
+def _regular_file(path: Path) -> Path:
+    """A file that a model's process has written: reading a pipe would wait for ever, a link leads elsewhere."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(f"{path.name} is not a regular file")
+    return path
 
 
 def _fetch(model_uri: str, folder: Path) -> str:
@@ -130,10 +213,8 @@ def _fetch(model_uri: str, folder: Path) -> str:
         raise TrainerError(f"{model_uri} cannot be fetched: {type(error).__name__}: {error}") from error
 
 
-def _run(model_uri: str, folder: Path) -> None:
-    with _start([str(score_model.__file__), str(folder / "request.json")], folder) as process:
-        said = "\n".join((process.stdout.read() if process.stdout else "").strip().splitlines()[-LAST_LINES:])
-        exit_code = process.wait()
+def _run(model_uri: str, request: Path, scratch: Path) -> None:
+    exit_code, said = _run_to_end([str(score_model.__file__), str(request)], scratch)
     if exit_code == 0:
         return
     if exit_code == score_model.CANNOT_SCORE:
@@ -143,6 +224,19 @@ def _run(model_uri: str, folder: Path) -> None:
     raise TrainerError(f"{model_uri} could not be scored (exit code {exit_code}): {said}")
 
 
+def _run_to_end(command: list[str], scratch: Path) -> tuple[int, str]:
+    """Run the script, end whatever it leaves behind, and give its exit code and last lines."""
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    with _start(command, scratch) as process:
+        reading = threading.Thread(target=lambda: last.extend(process.stdout or ()), daemon=True)
+        reading.start()
+        exit_code = process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        reading.join(SECONDS_FOR_OUTPUT)
+    return exit_code, "".join(last).strip()
+
+
 @functools.cache
 def _server() -> ForkServer | None:
     """This run's fork server for scoring, if there is one."""
@@ -150,21 +244,22 @@ def _server() -> ForkServer | None:
     return None if number is None else ForkServer.inherited(number)
 
 
-def _start(command: list[str], folder: Path) -> ForkedProcess | subprocess.Popen[str]:
-    """Start the script from this run's scoring server, else as an interpreter of its own."""
-    environment = isolated_environment(str(folder))
+def _start(command: list[str], scratch: Path) -> ForkedProcess | subprocess.Popen[str]:
+    """Start the script, in a process group of its own, from this run's scoring server or as an interpreter."""
+    environment = isolated_environment(str(scratch))
     if (server := _server()) is not None:
         try:
-            return server.start(command, environment, folder)
+            return server.start(command, environment, scratch)
         except ForkServerEndedError as error:
             logger.warning("%s: the model is scored by an interpreter of its own", error)
     return subprocess.Popen(  # noqa: S603  (our own script)
         [*ISOLATED, *command],
-        cwd=folder,
+        cwd=scratch,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        start_new_session=True,
     )

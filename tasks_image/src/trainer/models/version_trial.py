@@ -90,21 +90,23 @@ def try_version(version: ModelVersion, judged: VersionRows, thresholds: list[Thr
         checks=[],
     )
     try:
-        tried = _tried(f"models:/{version.name}/{version.version}", judged)
+        tried = _tried(version, judged)
     except ModelRefusedError as error:
         return replace(base, checks=[Check("loads", passed=False, says=str(error))])
     figures, checks = _judge(version, judged, tried, thresholds)
     return replace(base, metrics=figures, checks=[_loads(tried), *checks])
 
 
-def _tried(uri: str, judged: VersionRows) -> Tried:
+def _tried(version: ModelVersion, judged: VersionRows) -> Tried:
     """The rows that training has answered first, then those to judge."""
     import polars as pl
 
     from trainer.isolated.scoring import try_in_isolation
+    from trainer.models.origin import MODEL_DIGEST_TAG
 
     before = judged.validation[0] if judged.validation else judged.rows.clear()
-    return try_in_isolation(uri, pl.concat([before, judged.rows]), None, judged.limits.batch_rows)
+    uri, digest = f"models:/{version.name}/{version.version}", version.tags.get(MODEL_DIGEST_TAG, "")
+    return try_in_isolation(uri, pl.concat([before, judged.rows]), None, judged.limits.batch_rows, digest=digest)
 
 
 def _loads(tried: Tried) -> Check:

@@ -32,5 +32,6 @@ def launch_scoring_server() -> ForkServer:
 def isolated_environment(scratch: str) -> dict[str, str]:
     """Return the environment of an isolated process: the libraries, and a folder for temporary files."""
     libraries = dict.fromkeys(sysconfig.get_paths()[kind] for kind in ("purelib", "platlib"))
-    own = {"PYTHONPATH": os.pathsep.join(libraries), "HOME": scratch, "TMPDIR": scratch}
+    own = {"PYTHONPATH": os.pathsep.join(libraries)}
+    own |= dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "MPLCONFIGDIR"), scratch)
     return {**python_environment(), **own}

@@ -296,6 +296,8 @@ class EvaluateResult(Result):
     reliability: list[ReliabilityBin] = []
     """Deciles of the probability (binary classification)."""
     behaviour: list[Behaved] = []
+    model_digest: str = ""
+    """SHA-256 of the files of the model that was judged."""
     predictions: str = ""
     """The test rows' keys, truth and answers, production's beside the challenger's where there is a production."""
     production_version: str = ""

@@ -22,19 +22,22 @@ def run(pipeline: Pipeline, run: RunFolder) -> AcceptResult:
 
     Raises ModelRefusedError naming everything that is broken.
     """
+    from trainer.isolated.records import unchanged_records
     from trainer.models.acceptance import answers, as_in_training, checks_of_use, refused
     from trainer.steps.evaluate import largest_difference, rows_of
 
     registered = run.at("register").result(RegisterResult)
-    winner = run.at("evaluate").result(EvaluateResult).winner
+    evaluation = run.at("evaluate").result(EvaluateResult)
     rows, truth, keys = rows_of(pipeline, run, "validation")
     uri = f"models:/{registered.model}/{registered.version}"
-    tried = try_in_isolation(uri, rows, pipeline.run.batch_size, pipeline.acceptance.batch_rows)
+    size, batch_rows = pipeline.run.batch_size, pipeline.acceptance.batch_rows
+    with unchanged_records(run):
+        tried = try_in_isolation(uri, rows, size, batch_rows, digest=evaluation.model_digest)
     answered, predictions = answers(pipeline.problem, truth, tried.output, pipeline.columns.positive)
     checks = [answered, *checks_of_use(pipeline.acceptance, tried)]
     difference = 0.0
     if predictions is not None:
-        difference = largest_difference(run, winner, keys, tried.output)
+        difference = largest_difference(run, evaluation.winner, keys, tried.output)
         checks.append(as_in_training(difference))
     for check in checks:
         logger.info("%s: %s", "passed" if check.passed else "FAILED", check.says)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from trainer.errors import DataValidationError, ModelRefusedError, TrainerError
 from trainer.isolated.scoring import score_in_isolation
 from trainer.models.comparison import Rival, compare
-from trainer.run.results import Behaved, Candidate, Compared, EvaluateResult, Segment, TrainResult, TuneResult
+from trainer.run.results import (
+    Behaved,
+    Candidate,
+    Compared,
+    EvaluateResult,
+    Segment,
+    StartResult,
+    TrainResult,
+    TuneResult,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREDICTIONS = "predictions.parquet"
+NOT_COMPARED = "This is production's model: nothing can be compared with it, so nothing is promoted."
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
@@ -32,6 +42,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     Test rows are used here, once, and each model is scored in a process of its own. How the challenger behaves when
     rows are changed is seen on validation rows.
     """
+    from trainer.isolated.records import unchanged_records
     from trainer.models.calibration import reliability
     from trainer.models.promotion import rollback_of
     from trainer.models.registry import aliases_of, production_reference
@@ -43,7 +54,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     held = rollback_of(connect(), pipeline.registry.model)
     test, truth, keys = rows_of(pipeline, run, "test")
     fair = _never_seen(keys, reference) if reference else None
-    answers = _score_both(pipeline, run, candidates[winner], reference, test)
+    with unchanged_records(run):
+        answers = _score_both(pipeline, run, candidates[winner], reference, test)
     _write_predictions(run, keys, truth, answers)
     judged = _predictions(pipeline, truth, answers.challenger)
     result = EvaluateResult(
@@ -56,6 +68,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
         metrics=_figures(pipeline, judged),
         reliability=reliability(judged),
         behaviour=answers.behaviour,
+        model_digest=answers.digest,
         predictions=run.uri_of(PREDICTIONS),
         aliases=aliases_of(connect(), pipeline.registry.model),
         rollback=held.sentence(pipeline.registry.model) if held else "",
@@ -115,6 +128,8 @@ class _Answers:
 
     challenger: pl.DataFrame
     behaviour: list[Behaved]
+    digest: str
+    """Of the challenger's files."""
     production: pl.DataFrame | None = None
 
 
@@ -122,18 +137,33 @@ def _score_both(
     pipeline: Pipeline, run: RunFolder, winner: TrainResult, reference: Reference | None, test: pl.DataFrame
 ) -> _Answers:
     """The challenger's and production's answers, each from a process of its own."""
+    digest = _trusted(pipeline, run, reference) if reference else ""
     with ThreadPoolExecutor(2) as pool:
         both = pool.submit(_score_challenger, pipeline, run, winner, test)
         if reference is None:
             return both.result()
         uri = f"models:/{pipeline.registry.model}/{reference.version}"
-        other = pool.submit(score_in_isolation, uri, test, pipeline.run.batch_size)
+        other = pool.submit(score_in_isolation, uri, test, pipeline.run.batch_size, digest=digest)
         try:
             return replace(both.result(), production=other.result().output)
         except TrainerError as error:
             if other.exception() is error:
-                error.add_note("This is production's model: nothing can be compared with it, so nothing is promoted.")
+                error.add_note(NOT_COMPARED)
             raise
+
+
+def _trusted(pipeline: Pipeline, run: RunFolder, reference: Reference) -> str:
+    """The digest of production's model, if a run of this pipeline has written it; else raises ModelRefusedError."""
+    from trainer.models.origin import recorded_digest, refuse_foreign
+    from trainer.tracking import connect
+
+    client, model = connect(), pipeline.registry.model
+    try:
+        refuse_foreign(client, model, reference.version, run.at("start").result(StartResult).experiment_id)
+        return recorded_digest(client, model, reference.version)
+    except ModelRefusedError as error:
+        error.add_note(NOT_COMPARED)
+        raise
 
 
 def _score_challenger(pipeline: Pipeline, run: RunFolder, winner: TrainResult, test: pl.DataFrame) -> _Answers:
@@ -146,7 +176,8 @@ def _score_challenger(pipeline: Pipeline, run: RunFolder, winner: TrainResult, t
     validation, _, keys = rows_of(pipeline, run, "validation")
     trials = [change_rows(behaviour, validation, pipeline.tuning.seed) for behaviour in pipeline.behaviour]
     parts = [validation, test, *(trial.rows for trial in trials)]
-    output = score_in_isolation(winner.model_uri, pl.concat(parts), pipeline.run.batch_size).output
+    scored = score_in_isolation(winner.model_uri, pl.concat(parts), pipeline.run.batch_size)
+    output = scored.output
     ends = list(accumulate(part.height for part in parts))
     before, answers, *after = (output[end - part.height : end] for end, part in zip(ends, parts, strict=True))
     difference = largest_difference(run, winner.algorithm, keys, before)
@@ -159,7 +190,7 @@ def _score_challenger(pipeline: Pipeline, run: RunFolder, winner: TrainResult, t
         judge_behaviour(pipeline.problem, behaviour, before[trial.positions], changed)
         for behaviour, trial, changed in zip(pipeline.behaviour, trials, after, strict=True)
     ]
-    return _Answers(answers, behaved)
+    return _Answers(answers, behaved, scored.digest)
 
 
 def largest_difference(run: RunFolder, algorithm: str, keys: pl.Series, output: pl.DataFrame) -> float:

@@ -33,6 +33,7 @@ def _description(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult)
 
 def _tags(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> dict[str, str]:
     """What a later run has to know of this version: the snapshot is its drift reference, the keys what it has seen."""
+    from trainer.models.origin import MODEL_DIGEST_TAG
     from trainer.models.registry import ALGORITHM_TAG, DIGEST_TAG, KEYS_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG
 
     start = run.at("start").result(StartResult)
@@ -48,5 +49,6 @@ def _tags(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> dic
         RUN_FOLDER_TAG: run.at("").uri_of(),
         "trainer.pipeline": pipeline.name,
         ALGORITHM_TAG: evaluation.winner,
+        MODEL_DIGEST_TAG: evaluation.model_digest,
         "code.git_commit": start.git_commit or "unknown",
     }

@@ -1,0 +1,55 @@
+"""A model to score in isolation, and the two ways in which its process starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from tests.trainer.isolated.models import ROWS, TARGETS, Logged
+from trainer.data.chosen_rows import all_of
+from trainer.isolated import scoring
+from trainer.jobs.models import SklearnModel
+from trainer.jobs.savers import PyFuncSaver
+from trainer.jobs.services import MlflowService, RunConfig
+from trainer.jobs.signers import SchemaSigner
+from trainer.models.fitting import fit_pipeline
+from trainer.pipeline import Features, Preprocess
+from trainer.process.forked import ForkServer
+from trainer.process.servers import launch_scoring_server
+
+
+@pytest.fixture(scope="module")
+def scoring_server() -> Iterator[ForkServer]:
+    server = launch_scoring_server()
+    yield server
+    server.close()
+    server.wait(60)
+
+
+@pytest.fixture(autouse=True)
+def way(request: pytest.FixtureRequest, scoring_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The way the isolated process is started: forked from a server, or as an interpreter of its own."""
+    chosen = str(getattr(request, "param", "forked"))
+    monkeypatch.setattr(scoring, "_server", lambda: scoring_server if chosen == "forked" else None)
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterator[Logged]:
+    model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
+    features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
+    both = (all_of(ROWS), TARGETS)
+    fitted = fit_pipeline(
+        "binary_classification", model, features, Preprocess(), "yes", training=both, validation=both, seed=1, threads=1
+    )
+    home = tmp_path_factory.mktemp("scoring")
+    with standing_in(home):
+        service = MlflowService()
+        service.client()
+        with service.run_context(RunConfig(experiment="scoring", name="logging")):
+            info = PyFuncSaver().save(fitted, SchemaSigner().sign(ROWS, fitted.predict(ROWS)), ROWS, {})
+        yield Logged(info.model_uri, Path(mlflow.artifacts.download_artifacts(info.model_uri)), fitted)
