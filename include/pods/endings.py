@@ -42,6 +42,12 @@ _PULLING = {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"}
 _NEVER_PULLED = {"InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _NOBODY_KNOWS = {"ContainerStatusUnknown", "Unknown"}
 """A node's reasons for an exit code that it has made up."""
+_ENDING_EVENTS = {
+    "Evicted": ("PodEvicted", "the node evicted the pod"),
+    "Preempted": ("PodPreempted", "a pod of higher priority took the place"),
+    "TaintManagerEviction": ("NodeLost", "the node was lost or tainted"),
+    "NodeNotReady": ("NodeLost", "the node was lost"),
+}
 _NOT_CONFIGURED = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
 
 
@@ -110,9 +116,18 @@ def ending_of(pod: Any | None, events: Sequence[Any], disruption: Ending | None 
     """
     if pod is None:
         lost = Ending("PodLost", "the pod is gone: its node was lost, or somebody deleted it", "retry")
-        return disruption or lost
+        return disruption or _told_by_events(events) or lost
     found = _ended_by_cluster(pod) or disruption_of(pod) or _ended_itself(pod) or startup_problem(pod, events)
     return found or _not_started(pod, events)
+
+
+def _told_by_events(events: Sequence[Any]) -> Ending | None:
+    """What the last event that ends pods says; events outlive their pod."""
+    for event in reversed(events):
+        if (found := _ENDING_EVENTS.get(event.reason)) is not None:
+            name, what = found
+            return Ending(name, f"{what} ({event.reason}: {event.message or 'no message'})", "retry")
+    return None
 
 
 def _ended_by_cluster(pod: Any) -> Ending | None:

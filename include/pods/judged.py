@@ -17,6 +17,7 @@ from include.settings import load_settings
 from include.steps import KILLED, AnyResult
 from trainer.errors import LESS_MEMORY
 from trainer.run.memory import note_out_of_memory
+from trainer.run.outages import explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,23 +39,38 @@ class JudgedPodOperator(DescribedPodOperator):
     def _concluded(self, pod: k8s.V1Pod | None, folder: RunFolder, context: Context) -> dict[str, Any]:
         """The step's result, or an error that says what the pod's end means. A pod that still waits or runs goes."""
         if pod is not None and has_succeeded(pod):
-            folder.clear_failure()
-            result = folder.result(AnyResult)
+            result = self._result(folder)
             self._remove(pod)
             return result.model_dump(mode="json")
-        events = self.pod_manager.events_of(pod) if pod is not None else []
+        events = self.pod_manager.events_of(pod or self.pod)
         ending = ending_of(pod, events, self.pod_manager.disruption)
         if pod is not None:
             self._set_aside(pod)
-        if ending.then == "retry" and (done := self._done_by_then(folder, context)) is not None:
+        if ending.then == "retry" and (done := self._done_by_then(folder, context, ending)) is not None:
             self.log.warning("%s: %s; the step had come to its end before", ending.error, ending.message)
             return done.model_dump(mode="json")
         return self._fail(ending, folder)
 
-    def _done_by_then(self, folder: RunFolder, context: Context) -> AnyResult | None:
+    def _result(self, folder: RunFolder) -> AnyResult:
+        """What a step that has succeeded left. Raises OutageError if the run folder cannot be read."""
+        try:
+            folder.clear_failure()
+            return folder.result(AnyResult)
+        except Exception as error:
+            self.log.warning("the step succeeded, but the run folder %s cannot be used", folder.uri)
+            raise explained(error, folder.uri) from error
+
+    def _done_by_then(self, folder: RunFolder, context: Context, ending: Ending) -> AnyResult | None:
         """The result that a pod has left before it was lost: a step is done if its result is there."""
         began = self.pod.metadata.creation_timestamp or context["ti"].start_date
-        result = folder.result_or_none(AnyResult)
+        try:
+            result = folder.result_or_none(AnyResult)
+        except Exception as error:  # noqa: BLE001  (a store that is away must not hide why the pod ended)
+            what = f"{ending.error}: {ending.message}"
+            self.log.warning(
+                "%s; whether the step was done before cannot be seen: %s", what, explained(error, folder.uri)
+            )
+            return None
         if result is None or not result.finished_at or datetime.fromisoformat(result.finished_at) < began:
             return None
         return result

@@ -39,6 +39,8 @@ SECONDS_TO_TELL = 3.0
 TRIES = 3
 SECONDS_TO_CONNECT, QUIET_SECONDS = 60, 300
 """For the output of a container: how long a silence may last before the connection is made anew."""
+ALWAYS = 10 * 365 * 24 * 3600
+"""Seconds after its container's end for which output is asked for."""
 TROUBLES = (ApiException, HTTPError, KubernetesApiException)
 """What a question to the cluster can end in."""
 ENDED = {PodPhase.SUCCEEDED, PodPhase.FAILED}
@@ -67,16 +69,22 @@ class StepPodManager(PodManager):
     def read_pod(self, pod: V1Pod) -> V1Pod:
         """The pod as it stands."""
         found = super().read_pod(pod)
-        self.disruption = disruption_of(found) or self.disruption
+        self.note(found)
         return found
+
+    def note(self, pod: V1Pod) -> None:
+        """Remember what is announced to the pod."""
+        self.disruption = disruption_of(pod) or self.disruption
 
     def read_pod_logs(self, pod: V1Pod, container_name: str, **kwargs: Any) -> Iterator[bytes]:
         """The lines of a container that have not been read before.
 
         Where the reading goes on, the provider asks for the last seconds by its own clock, which the node's need not
-        agree with: all is asked for instead. Where the pod is gone meanwhile, it leaves the connection open.
+        agree with: all is asked for instead. Where the pod is gone meanwhile, it leaves the connection open. It drops
+        the output of a container that ended two minutes ago, and Airflow takes longer to notice a dead scheduler.
         """
-        kwargs.update(since_seconds=None, _request_timeout=(SECONDS_TO_CONNECT, QUIET_SECONDS))
+        own = {"since_seconds": None, "_request_timeout": (SECONDS_TO_CONNECT, QUIET_SECONDS)}
+        kwargs.update(own, post_termination_timeout=ALWAYS)
         lines = super().read_pod_logs(pod, container_name, **kwargs)
         with contextlib.closing(lines.response):
             yield from self.read_lines[container_name].unread(lines)

@@ -18,6 +18,7 @@ from include.pods.manager import ENDED, TROUBLES, reason_of, wait_for_start
 from include.pods.refusals import refused
 from include.pods.sweeping import sweep_failed_pods
 from include.pods.trigger import PodStepTrigger
+from include.pods.watching import watched
 from include.settings import load_settings
 from include.steps import INTERRUPTED, StepOperator
 
@@ -115,8 +116,9 @@ class PodStepOperator(JudgedPodOperator):
 
         def follow() -> k8s.V1Pod | None:
             if asyncio.run(self._starts()):
-                self._follow_logs(self._read())
-                ended = self.pod_manager.wait_for_end(self.pod)
+                with watched(self.client, self.pod, self.pod_manager.note):
+                    self._follow_logs(self._read())
+                    ended = self.pod_manager.wait_for_end(self.pod)
                 if not does_not_end(ended):  # a stream can break off at the end, or begin too late
                     self._tell_rest(ended)
                 return ended

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from include.pods.endings import Ending
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
 WRONG = {400, 413, 422}
 
 UNAVAILABLE = "ClusterUnavailable"
+
+_LACKS_A_RIGHT = re.compile(r'cannot \w+ resource "')
+"""What the cluster says of an account whose role lacks a right; pods are listed before one is created."""
 
 
 def refused(status: int | None, message: str) -> Ending:
@@ -24,7 +29,7 @@ def refused(status: int | None, message: str) -> Ending:
 
 
 def _not_allowed(status: int | None, message: str) -> Ending:
-    if status == UNAUTHORIZED or "cannot create" in message:
+    if status == UNAUTHORIZED or _LACKS_A_RIGHT.search(message):
         advice = "give Airflow's account the role in include/kubernetes/base, and see whether its token has expired"
         return Ending("NotAuthorized", f"the cluster does not let Airflow start pods: {message}; {advice}", "final")
     if "exceeded quota" in message:

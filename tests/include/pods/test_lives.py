@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from botocore.exceptions import EndpointConnectionError
 
 from include.pods.operator import PodStepOperator
 from include.steps import StepFailedError
 from tests.include.pods.conftest import (
     SECONDS,
+    SLEEPS,
     Describe,
     Operator,
     Says,
@@ -25,6 +27,7 @@ from tests.include.pods.conftest import (
     wait_until,
 )
 from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.faults import Fault, RequestFault
 from tests.kubernetes.spec import Node
 from trainer.run import RunFolder
 
@@ -112,6 +115,63 @@ def test_a_pod_that_somebody_deletes_is_tried_again(
     error = raised(operator("ingest"))
     assert type(error) is StepFailedError
     assert "the pod is gone" in str(error) or "somebody deleted the pod" in str(error)
+
+
+@pytest.mark.parametrize("watches", [True, False], ids=["watched", "may not watch"])
+def test_what_was_announced_to_a_pod_is_known_after_it_is_gone(
+    watches: bool, kubernetes: Cluster, run: RunFolder, operator: Operator, says: Says
+) -> None:
+    """Nobody reads the pod between the announcement and its end."""
+    says(SLEEPS)
+    kubernetes.faults.add(Fault(kind="preempted", after=0.5))
+    if not watches:
+        kubernetes.faults.add(RequestFault(kind="status", verb="watch", status=403, times=99))
+    error = raised(operator("ingest"))
+    assert type(error) is StepFailedError
+    assert "ingest: PodPreempted: a pod of higher priority took the place (Preempt" in str(error)
+    kubernetes.faults.clear()
+
+
+def test_what_a_pod_said_is_told_however_long_ago_it_ended(
+    kubernetes: Cluster, run: RunFolder, operator: Operator, says: Says, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a scheduler's crash, which Airflow notices after five minutes."""
+    says("echo INFO said before the crash; exit 3")
+    lost = operator("ingest")
+    lost._start(run.at("ingest"), context("ingest", 1))
+    wait_until(lambda: [pod["status"]["phase"] for pod in pods(kubernetes)] == ["Failed"])
+
+    def an_hour_ago(pod: Any) -> Any:
+        for status in pod["status"]["containerStatuses"]:
+            status["state"]["terminated"]["finishedAt"] = "2026-01-04T02:00:00Z"
+        return pod
+
+    kubernetes.store.update("pods", "ml-training", lost.pod.metadata.name, an_hour_ago)
+    raised(operator("ingest"), context("ingest", 2))
+    assert capsys.readouterr().out.count("said before the crash") == 1
+
+
+def test_a_run_folder_that_is_away_does_not_hide_why_the_pod_ended(
+    kubernetes: Cluster, run: RunFolder, operator: Operator, says: Says, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    says(SLEEPS)
+    kubernetes.faults.add(Fault(kind="evicted", after=0.5))
+    task = operator("ingest")
+
+    def away(*_: Any) -> Any:
+        raise EndpointConnectionError(endpoint_url="http://store.example")
+
+    started = task._start
+
+    def start(*arguments: Any) -> None:
+        started(*arguments)
+        monkeypatch.setattr(RunFolder, "read_text", away)
+        monkeypatch.setattr(RunFolder, "write_text", away)
+
+    monkeypatch.setattr(task, "_start", start)
+    error = raised(task)
+    assert "ingest: PodEvicted: the node evicted the pod: The node was low on resource" in str(error)
+    assert "whether the step was done before cannot be seen: the store of s3://" in capsys.readouterr().out
 
 
 def test_a_pod_that_is_lost_after_its_step_was_done_has_done_it(

@@ -14,6 +14,8 @@ from include.pods.refusals import refused
         (403, 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true', "PodForbidden", "final"),
         (403, 'admission webhook "policy" denied the request: no', "PodForbidden", "final"),
         (403, 'pods is forbidden: User "a" cannot create resource "pods" in API group ""', "NotAuthorized", "final"),
+        (403, 'pods is forbidden: User "a" cannot list resource "pods" in API group ""', "NotAuthorized", "final"),
+        (403, 'pods "x" is forbidden: User "a" cannot get resource "pods" in API group ""', "NotAuthorized", "final"),
         (401, "Unauthorized", "NotAuthorized", "final"),
         (404, 'namespaces "ml" not found', "PodConfigurationError", "final"),
         (422, 'Pod "x" is invalid: spec.priorityClassName', "PodConfigurationError", "final"),
