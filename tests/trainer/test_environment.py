@@ -215,3 +215,16 @@ def test_libraries_start_as_many_threads_as_the_pod_has_cores() -> None:
         check=True,
     )
     assert done.stdout.split() == ["1", "1", "1", "1"]
+
+
+WAITS = "from trainer.environment import limit_threads; limit_threads(); import lightgbm"
+
+
+@pytest.mark.parametrize(("given", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_that_wait_leave_their_core_to_others(given: dict[str, str], policy: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, "-c", WAITS], env={**environment, **given, "OMP_DISPLAY_ENV": "TRUE"}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert f"OMP_WAIT_POLICY = '{policy}'" in done.stderr
