@@ -83,6 +83,24 @@ def test_a_sum_that_is_the_target_is_found(tmp_path: Path) -> None:
     )
 
 
+def test_an_index_of_pandas_is_drafted_as_the_id_or_left_out(tmp_path: Path) -> None:
+    frame = table().drop("age", "note").to_pandas()
+    frame[frame.signal > -1].set_index("customer id").to_parquet(tmp_path / "named.parquet")
+    draft = make_draft(str(tmp_path / "named.parquet"), "leaves", None, "named")
+    assert draft.id == "customer id"
+    frame[frame.signal > -1].to_parquet(tmp_path / "unnamed.parquet")
+    draft = make_draft(str(tmp_path / "unnamed.parquet"), "leaves", None, "unnamed")
+    assert draft.id == "customer id"
+    assert "__index_level_0__" not in [column.name for column in draft.columns]
+
+
+def test_a_counter_is_excluded(tmp_path: Path) -> None:
+    draft = make_draft(written(tmp_path, table(**{"Unnamed: 0": range(ROWS)})), "leaves", None, "data")
+    assert (draft.id, {column.name: column.suspicion for column in draft.excluded}["Unnamed: 0"]) == (
+        "customer id", "counter",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
 def test_check_accepts_the_draft(kind: str, weird: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, target = {"binary": (weird, "leaves"), "multiclass": (flowers(tmp_path), "kind"),

@@ -44,15 +44,20 @@ def constant_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[CheckResult]
         # A missing text is a category of its own; a missing number becomes the one value that there is.
         one = len(known) == len(values) or values.dtype.is_numeric()
         if one and len(known) and (known == known[0]).all():
-            found.append(
-                CheckResult(
-                    check=CONSTANT, column=values.name, dimension="distribution", severity="warning", passed=False,
-                    unexpected=0, share=0.0, examples=[str(known[0])],
-                    message=f"all {len(values)} rows have one value, and a model learns nothing from it; mend the "
-                    "source, or list it under columns.exclude",
-                )
-            )  # fmt: skip
+            message = (
+                f"all {len(values)} rows have one value, and a model learns nothing from it; mend the source, or list "
+                "it under columns.exclude"
+            )
+            found.append(input_warning(CONSTANT, values.name, "distribution", message, [str(known[0])]))
     return found
+
+
+def input_warning(check: str, column: str, dimension: str, message: str, examples: list[str]) -> CheckResult:
+    """Return a failed check of severity `warning` about an input as a whole."""
+    return CheckResult(
+        check=check, column=column, dimension=dimension, severity="warning", passed=False, unexpected=0, share=0.0,
+        examples=examples, message=message,
+    )  # fmt: skip
 
 
 def _inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> Iterator[pl.Series]:

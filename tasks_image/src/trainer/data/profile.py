@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
-from trainer.data.single_column import score_alone
+from trainer.data.counters import has_counter_name
+from trainer.data.single_column import LEAK, MEASURES, score_alone
 
 if TYPE_CHECKING:
     import polars as pl
 
-Suspicion = Literal["id", "constant", "leak", "time", "date", "texts"]
+Suspicion = Literal["id", "constant", "counter", "leak", "time", "date", "texts"]
 
 MOST_CATEGORIES = 50
-LEAK = 0.98
-"""What a single column reaches on held-out rows from which on it leaks the target."""
 SAME = 0.999
 """Share of the rows in which a relation has to hold."""
 MOST_PAIRED = 40
@@ -102,12 +101,13 @@ def _suspect(  # noqa: PLR0911
         return ("date", "a further date; derive numbers from it") if dated else ("time", "when a row was observed")
     if column.name in related:
         return "leak", f"{related[column.name]} in every row: it says the target"
+    if has_counter_name(column.name):
+        return "counter", "numbers the rows of some file, and says nothing of what a row is about"
     if _is_id(column, values):
         return "id", "a value of its own in every row"
     alone = score_alone(values, frame[target], problem)
     if alone > LEAK:
-        measure = {"regression": "R²", "binary_classification": "ROC-AUC"}.get(problem, "accuracy")
-        return "leak", f"predicts the target alone: {measure} {alone:.3f} on held-out rows"
+        return "leak", f"predicts the target alone: {MEASURES[problem]} {alone:.3f} on held-out rows"
     if not column.categories and not values.dtype.is_numeric():
         return "texts", f"{column.distinct:,} different texts, which are no categories"
     return None, ""

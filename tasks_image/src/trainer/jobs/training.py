@@ -124,7 +124,8 @@ class TrainingJob(Spec):
 
         with contextlib.ExitStack() as until_read:
             with _stage("reading"):
-                inputs, input_lineage = until_read.enter_context(self.inputs.opened())
+                reader = self.inputs.naming(filter(None, [*self.exclude, self.id]))
+                inputs, input_lineage = until_read.enter_context(reader.opened())
                 targets, target_lineage = self._targets()
                 parts = self._parts(inputs, targets)
                 table = TrainingTable(self._raw(inputs), targets, parts)
@@ -146,7 +147,7 @@ class TrainingJob(Spec):
         )
 
     def _targets(self) -> tuple[pl.Series, Lineage]:
-        with self.targets.opened() as (rows, lineage):
+        with self.targets.naming([self.target]).opened() as (rows, lineage):
             known = rows.collect_schema().names()
             if self.target not in known:
                 raise DataValidationError(f"targets: no column {self.target!r}; columns: {', '.join(known)}")

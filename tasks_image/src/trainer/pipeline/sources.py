@@ -64,6 +64,11 @@ class Source(Spec):
         """What every source can say, as this one says it: for another place whose rows are to be read alike."""
         return {name: getattr(self, name) for name in Source.model_fields}
 
+    @property
+    def declared(self) -> set[str]:
+        """Columns that it names, as they are called from here on."""
+        return {*self.types, *self.rename.values()}
+
     @model_validator(mode="after")
     def _each_its_own_name(self) -> Self:
         twice = [name for name, times in Counter(self.rename.values()).items() if times > 1]
@@ -81,7 +86,11 @@ class FileSource(Source):
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
     """Between the fields of a CSV file."""
     columns: list[str] = []
-    """Columns to read from Parquet files, as published; all by default."""
+    """Columns to read from Parquet files, as published; by default all but the index of pandas."""
+
+    @property
+    def declared(self) -> set[str]:
+        return super().declared | {self.rename.get(column, column) for column in self.columns}
 
     def format_of(self, name: str) -> FileFormat:
         """What a file of that name holds. Raises ValueError where neither the source nor the name says it."""
@@ -114,7 +123,11 @@ class ParquetSource(StoredSource):
 
     KIND: Literal["parquet"] = "parquet"
     columns: list[str] = []
-    """Columns to read, as published; all by default."""
+    """Columns to read, as published; by default all but the index of pandas."""
+
+    @property
+    def declared(self) -> set[str]:
+        return super().declared | {self.rename.get(column, column) for column in self.columns}
 
 
 def _one_select(query: str) -> str:

@@ -80,6 +80,8 @@ class IngestResult(Result):
     newest_row_age_days: float | None = None
     tags: dict[str, str] = {}
     """What else says where the rows came from, such as `dvc.hash`; tags of the run and of the model version."""
+    notes: list[str] = []
+    """Assumptions made while the rows were read, such as the order of day and month."""
 
 
 class CheckResult(BaseModel):

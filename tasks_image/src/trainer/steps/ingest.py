@@ -32,7 +32,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> IngestResult:
 
     start = run.at("start").result(StartResult)
     with run.staged(SNAPSHOT) as file:
-        lineage = reader_for(pipeline.source).write(file)
+        lineage = reader_for(pipeline.source, pipeline.columns.named).write(file)
         in_source = height_of(file)
         _sample(pipeline, file)
         rows = height_of(file)
@@ -51,6 +51,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> IngestResult:
         age_days=_days_since(lineage.changed_at, "the source was changed"),
         newest_row_age_days=newest,
         tags=lineage.tags,
+        notes=list(lineage.notes),
     )
 
 

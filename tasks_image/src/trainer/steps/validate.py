@@ -35,6 +35,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
 
     from trainer.data.expectations import run_checks
     from trainer.data.inputs import constant_inputs
+    from trainer.data.suspects import suspicious_inputs
     from trainer.data.validation_report import render_validation_report
 
     ingest = run.at("ingest").result(IngestResult)
@@ -46,7 +47,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
         rows = pl.scan_parquet(file)
         _refuse_unusable(pipeline, rows, ingest.source)
         results, own = run_checks(pipeline.validation, {"rows": rows, "source": _source_facts(ingest).lazy()})
-        results += constant_inputs(pipeline, rows)
+        results += [*constant_inputs(pipeline, rows), *suspicious_inputs(pipeline, rows)]
     checks = [result.model_dump(mode="json") for result in results]
     run.write_json(RESULTS, {"checks": checks, "great_expectations": own})
     report = run.write_text(REPORT, render_validation_report(pipeline.name, results, _facts(ingest)))
@@ -78,6 +79,8 @@ def _facts(ingest: IngestResult) -> dict[str, str]:
     }
     if ingest.newest_row_age_days is not None:
         facts["Newest row"] = f"{ingest.newest_row_age_days:.1f} days old"
+    if ingest.notes:
+        facts["Assumed"] = "; ".join(ingest.notes)
     if ingest.sample:
         facts["Kind"] = "built-in sample, not real data"
     return facts
