@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -135,6 +135,14 @@ def test_a_date_that_an_expression_uses_is_no_input_of_its_own() -> None:
 def test_a_type_is_found_again_by_its_name(kind: pl.DataType) -> None:
     values = pl.Series("x", [None], dtype=kind)
     assert as_declared(values.to_frame(), {"x": str(kind)}).schema["x"] == kind
+
+
+def test_zoned_timestamps_are_the_same_instants_at_serving() -> None:
+    zoned = (
+        pl.Series("x", [datetime(2026, 7, 1, 12, 30)]).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")
+    )
+    found = as_declared(zoned.to_frame(), {"x": str(pl.Datetime("us"))})["x"]
+    assert (found.dtype, found.to_list()) == (pl.Datetime("us"), [datetime(2026, 7, 1, 12, 30)])
 
 
 def test_a_type_that_polars_does_not_have() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trainer.data.plain_types import why_unusable
 from trainer.data.tables import column_of
 from trainer.run.results import CheckResult
 
@@ -19,10 +20,18 @@ CONSTANT = "input_is_not_constant"
 
 
 def unusable_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[str]:
-    """Inputs without any value, and inputs with infinite ones, as lines for a person."""
+    """Inputs of a type that no model takes, without any value, or with infinite ones, as lines for a person."""
+    from trainer.models.features import columns_used
+
     mistakes = []
+    used = columns_used(pipeline.features)
     for values in _inputs(pipeline, rows):
-        if not len(values.drop_nulls()):
+        if remedy := _why_no_input(values, is_used=values.name in used):
+            mistakes.append(
+                f"the input {values.name!r} is {values.dtype}, neither a number, a boolean nor a text: {remedy}, or "
+                "list it under columns.exclude"
+            )
+        elif not len(values.drop_nulls()):
             mistakes.append(
                 f"the input {values.name!r} has no value in any of {len(values)} rows; mend the source, or list it "
                 "under columns.exclude"
@@ -34,6 +43,14 @@ def unusable_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[str]:
                 "mend the source, or compute it under features.derive, where a division by zero becomes missing"
             )
     return mistakes
+
+
+def _why_no_input(values: pl.Series, *, is_used: bool) -> str:
+    import polars as pl
+
+    if values.dtype in (pl.Date, pl.Datetime) and not is_used:
+        return f"derive a number from it under features.derive, such as extract(month from {values.name})"
+    return why_unusable(values.dtype)
 
 
 def constant_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[CheckResult]:

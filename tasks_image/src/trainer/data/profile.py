@@ -7,12 +7,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 from trainer.data.counters import has_counter_name
+from trainer.data.plain_types import why_unusable
 from trainer.data.single_column import LEAK, MEASURES, score_alone
 
 if TYPE_CHECKING:
     import polars as pl
 
-Suspicion = Literal["id", "constant", "counter", "leak", "time", "date", "texts"]
+Suspicion = Literal["id", "constant", "counter", "leak", "type", "time", "date", "texts"]
 
 MOST_CATEGORIES = 50
 SAME = 0.999
@@ -76,6 +77,10 @@ def related_to_target(frame: pl.DataFrame, target: str) -> dict[str, str]:
 
 def _describe(values: pl.Series) -> ColumnProfile:
     present = values.drop_nulls()
+    if why_unusable(values.dtype):
+        return ColumnProfile(
+            values.name, str(values.dtype), len(values), values.null_count(), len(present), None, None, ()
+        )
     ordered = values.dtype.is_numeric() or values.dtype.is_temporal()
     distinct = present.n_unique()
     shown = not ordered and distinct <= MOST_CATEGORIES
@@ -95,6 +100,8 @@ def _suspect(  # noqa: PLR0911
     column: ColumnProfile, frame: pl.DataFrame, target: str, problem: str, related: dict[str, str], *, dated: bool
 ) -> tuple[Suspicion | None, str]:
     values = frame[column.name]
+    if remedy := why_unusable(values.dtype):
+        return "type", f"neither a number, a boolean nor a text: {remedy}"
     if column.distinct <= 1:
         return "constant", "has one value at the most" if column.distinct else "has no value at all"
     if values.dtype.is_temporal():

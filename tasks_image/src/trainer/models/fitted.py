@@ -126,6 +126,7 @@ class FittedPipeline:
 def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:
     """The declared columns of a frame, in order, cast to the types seen in training.
 
+    Zoned timestamps become the same instants in UTC, as they did in training.
     Raises DataValidationError naming columns that are missing, or values that do not fit.
     """
     import polars as pl
@@ -134,6 +135,8 @@ def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:
     if absent:
         raise DataValidationError(f"columns missing from the rows to predict: {', '.join(absent)}")
     wanted = [(name, dtype_named(text)) for name, text in types.items()]
+    if zoned := [name for name, kind in frame.schema.items() if getattr(kind, "time_zone", None)]:
+        frame = frame.with_columns(pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None))
     given = frame.schema
     if list(given.items()) == wanted:
         return frame

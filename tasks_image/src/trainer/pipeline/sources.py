@@ -53,7 +53,8 @@ class Source(Spec):
     rename: dict[str, str] = {}
     """Column names as published, and what they are called from here on."""
     types: dict[str, ColumnType] = {}
-    """Types of columns (renamed) that must not be guessed; a value that does not fit is an error."""
+    """Types of columns (renamed) that must not be guessed; a value that does not fit is an error. A `datetime` with a
+    time zone becomes the same instant in UTC."""
     missing: list[str] = []
     """Texts that mean a missing value, beside the empty one."""
     where: str = ""

@@ -78,7 +78,7 @@ def _newest_row_age(rows: pl.LazyFrame, time_column: str | None) -> float | None
     if time_column is None:
         return None
     schema = rows.collect_schema()
-    if time_column not in schema or not schema[time_column].is_temporal():
+    if time_column not in schema or schema[time_column] not in (pl.Date, pl.Datetime):
         raise DataValidationError(
             f"columns.time: {time_column!r} must be a date or datetime column of the table; "
             f"declare it under source.types. Columns: {', '.join(schema)}"

@@ -144,12 +144,15 @@ def _exclude_mistakes(pipeline: Pipeline, present: list[str]) -> list[str]:
 
 
 def _target_mistakes(pipeline: Pipeline, rows: pl.LazyFrame, present: list[str]) -> list[str]:
+    from trainer.data.plain_types import why_unusable
     from trainer.data.tables import column_of
 
     name = pipeline.columns.target
     if name not in present:
         return [f"columns.target: there is no column {name!r}{did_you_mean(name, present)}"]
     target = column_of(rows, name)
+    if why_unusable(target.dtype) or target.dtype.is_temporal():
+        return [f"columns.target: {name!r} is {target.dtype}, and a target is a number, a boolean or a text"]
     mistakes = []
     if target.null_count():
         mistakes.append(
