@@ -10,9 +10,12 @@ import pytest
 
 from trainer.__main__ import main
 from trainer.commands.init import make_draft, pipeline_name
+from trainer.commands.step import run_step
+from trainer.data.drafting import draft_pipeline
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import CsvSource, load_pipeline
 from trainer.run import RunFolder
+from trainer.run.results import TuneResult, ValidateResult
 
 ROWS = 400
 
@@ -200,3 +203,47 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_the_name_follows_the_file(file: str, name: str) -> None:
     assert pipeline_name(file) == name
+
+
+def awkward_targets() -> dict[str, list[object]]:
+    leaves = table()["leaves"] == "Yes"
+    return {
+        "floats": [1.0 if one else 0.0 for one in leaves],
+        "booleans": ["true" if one else "false" for one in leaves],
+        "words of Python": ["True" if one else "False" for one in leaves],
+        "blanks": [" yes" if one else "no " for one in leaves],
+        "codes": ["01" if one else "00" for one in leaves],
+    }
+
+
+@pytest.mark.parametrize("kind", [*awkward_targets()])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_draft_of_any_target_gets_through_tuning(kind: str, suffix: str, tmp_path: Path, surroundings) -> None:
+    frame = table(leaves=awkward_targets()[kind]).select("signal", "leaves")
+    file, output, run = tmp_path / f"data.{suffix}", tmp_path / "data.yaml", RunFolder.open(str(tmp_path / "run"))
+    getattr(frame, f"write_{suffix}")(file)
+    assert main(["init", str(file), "--target", "leaves", "--output", str(output)]) == 0
+    assert main(["check", str(output)]) == 0
+    given = load_pipeline(output).for_run({"tuning": False, "algorithms": ["random_forest"]})
+    for step in ("start", "ingest", "validate", "engineer_features"):
+        run_step(step, run, given)
+    run_step("tune", run, given, "random_forest")
+    assert run.at("tune", "random_forest").result(TuneResult).cv_mean > 0.6
+    assert run.at("validate").result(ValidateResult).failed == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind", "comment"),
+    [
+        (["03/04/2026", "03/14/2026"], "date_month_first", ""),
+        (["04/03/2026 10:00", "14/03/2026 11:30"], "datetime_day_first", ""),
+        (["03/04/2026", "05/06/2026"], "string", "date_day_first and date_month_first both fit, such as 03/04/2026"),
+        (["2026-07-01T12:30:00Z", "2026-07-01T14:30:00+02:00"], "datetime", ""),
+    ],
+    ids=["month", "day", "both", "zoned"],
+)
+def test_dates_are_drafted_with_their_order(texts: list[str], kind: str, comment: str, tmp_path: Path) -> None:
+    file = written(tmp_path, table(at=texts * (ROWS // 2)))
+    draft = make_draft(file, "leaves", None, "data")
+    assert draft.source.types["at"] == kind
+    assert comment in next(line for line in draft_pipeline(draft).splitlines() if line.startswith('    "at":'))

@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.date_orders import WHOLE as WHOLE_DATE
+from trainer.models.labels import as_label
 from trainer.pipeline import CsvSource
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def positive_label(values: pl.Series) -> Any:
     """The value that is positive by its name, else the rarer one."""
     counts = values.value_counts().sort("count", values.name)
     labels = counts[values.name].to_list()
-    return next((label for label in labels if str(label).lower() in POSITIVES), labels[0])
+    return next((label for label in labels if as_label(label).lower() in POSITIVES), labels[0])
 
 
 def _head(draft: Draft) -> str:
@@ -87,8 +89,18 @@ def _source(draft: Draft) -> str:
         lines.append(f"  missing: {_text(draft.source.missing)}   # found in the file; each means a missing value")
     if draft.source.types:
         lines.append("  types:   # declared, so that a later file of other types is refused")
-        lines += [f"    {_text(name)}: {kind}" for name, kind in draft.source.types.items()]
+        lines += [f"    {_text(name)}: {kind}{_open_order(draft, name)}" for name, kind in draft.source.types.items()]
     return "\n".join(lines)
+
+
+def _open_order(draft: Draft, name: str) -> str:
+    """A comment for texts that are dates of which nothing tells what stands first."""
+    import polars as pl
+
+    values = draft.frame[name].drop_nulls()
+    if values.dtype != pl.String or values.is_empty() or not values.str.contains(WHOLE_DATE).all():
+        return ""
+    return f"   # dates? date_day_first and date_month_first both fit, such as {values[0]}: choose one"
 
 
 def _columns(draft: Draft) -> str:

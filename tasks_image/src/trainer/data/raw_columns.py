@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.data.csv_text import check_header, likely_separator, plain_file, why_not
+from trainer.data.date_orders import guessed_dates, settled_types
 from trainer.data.pandas_index import index_columns
 from trainer.data.source_files import find_files, local_files, not_found
+from trainer.errors import DataValidationError
 from trainer.jobs.readers import reader_for
 from trainer.pipeline import CsvSource, ParquetSource
 from trainer.pipeline.sources import endings_of
@@ -82,9 +84,21 @@ def column_type(values: pl.Series) -> ColumnType:
         return "integer"
     if texts.str.contains(NUMBER).all():
         return "float"
+    return _moment_type(texts)
+
+
+def _moment_type(texts: pl.Series) -> ColumnType:
+    """The type of dates; `string` of other texts, and where nothing tells whether the day or the month stands first."""
     if texts.str.contains(r"^\d{4}-\d{2}-\d{2}$").all():
         return "date"
-    return "datetime" if texts.str.contains(r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}").all() else "string"
+    if texts.str.contains(r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}").all():
+        return "datetime"
+    rows = [texts.to_frame().lazy()]
+    try:
+        found = settled_types(rows, guessed_dates(rows, {}), "")
+    except DataValidationError:
+        return "string"
+    return found.get(texts.name, "string")
 
 
 def _read_texts(file: SourceFile, separator: str) -> pl.DataFrame:

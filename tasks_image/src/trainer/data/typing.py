@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.date_orders import settled_types
 from trainer.data.moments import to_datetime
 from trainer.data.plain_types import in_utc, plain_casts, why_unusable, zone_of
 from trainer.errors import DataValidationError
@@ -13,6 +14,7 @@ from trainer.pipeline import did_you_mean
 if TYPE_CHECKING:
     import polars as pl
 
+    from trainer.data.moments import Order
     from trainer.pipeline.sources import ColumnType
 
 EXAMPLES = 5
@@ -48,6 +50,7 @@ def apply_types(rows: pl.LazyFrame, types: dict[str, ColumnType], name: str) -> 
     """
     import polars as pl
 
+    types = settled_types([rows], types, name)
     schema = rows.collect_schema()
     for column in types:
         if column not in schema:
@@ -81,7 +84,8 @@ def _kinds() -> dict[ColumnType, pl.DataType | type[pl.DataType]]:
 
     return {
         "string": pl.String, "integer": pl.Int64, "float": pl.Float64, "boolean": pl.Boolean, "date": pl.Date,
-        "datetime": pl.Datetime("us"),
+        "datetime": pl.Datetime("us"), "date_day_first": pl.Date, "date_month_first": pl.Date,
+        "datetime_day_first": pl.Datetime("us"), "datetime_month_first": pl.Datetime("us"),
     }  # fmt: skip
 
 
@@ -140,16 +144,21 @@ def _cast(rows: pl.LazyFrame, column: str, found: pl.DataType, kind: ColumnType)
         return _to_boolean(values)
     if kind == "integer":
         return _whole(values, found)
-    if kind in ("date", "datetime") and found == pl.String:
-        values = to_datetime(rows, column)
+    is_moment = kind.startswith("date")
+    if is_moment and found == pl.String:
+        values = to_datetime(rows, column, _order(kind))
         found = rows.select(values.alias(column)).collect_schema()[column]
-    if kind in ("date", "datetime") and (zone := zone_of(found)):
+    if is_moment and (zone := zone_of(found)):
         values = _instants(values, column, zone, kind)
     return values.cast(_kinds()[kind], strict=False)
 
 
+def _order(kind: ColumnType) -> Order | None:
+    return "day" if kind.endswith("_day_first") else "month" if kind.endswith("_month_first") else None
+
+
 def _instants(values: pl.Expr, column: str, zone: str, kind: ColumnType) -> pl.Expr:
-    if kind == "date":
+    if not kind.startswith("datetime"):
         raise DataValidationError(
             f"column {column!r} is declared date and holds timestamps with a time zone ({zone}), whose day depends on "
             "the zone; declare it datetime, which keeps the instants in UTC, or write the days into the data"

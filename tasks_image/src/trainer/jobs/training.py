@@ -82,7 +82,7 @@ class TrainingJob(Spec):
     targets: AnyReader
     """The same rows in the same order, with the target."""
     target: str
-    positive: str | int | bool | None = None
+    positive: str | int | float | bool | None = None
     id: str | None = None
     exclude: list[str] = []
     """Columns of the inputs that the model must not see."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import DataValidationError
 from trainer.models.features import check_expressions, columns_used, fit_features
+from trainer.models.labels import as_label
 from trainer.models.preprocess import fit_preprocessor
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class FittedPipeline:
         return {"prediction": self._labels[codes], "probability": probability}
 
     def _many_classes(self, shares: np.ndarray) -> dict[str, np.ndarray]:
-        columns = {f"probability_{label}": shares[:, code] for code, label in enumerate(self.classes)}
+        columns = {f"probability_{as_label(label)}": shares[:, code] for code, label in enumerate(self.classes)}
         best = {"prediction": self._labels[shares.argmax(axis=1)], "probability": shares.max(axis=1)}
         return {**best, **columns}
 

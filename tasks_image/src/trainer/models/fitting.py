@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.errors import DataValidationError
 from trainer.models.curve import TrainingCurve
 from trainer.models.fitted import FittedPipeline, fit_preparation
-from trainer.models.outputs import as_label
+from trainer.models.labels import find_class
 from trainer.models.training_rows import training_rows
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ def positive_class(classes: tuple[Any, ...], positive: Any) -> Any:
     """The one of the classes that is written like `positive`; None where no class is positive."""
     if positive is None:
         return None
-    found = [value for value in classes if as_label(value) == as_label(positive)]
-    if not found:
+    found = find_class(classes, positive)
+    if found is None:
         raise DataValidationError(f"columns.positive: {positive!r} is none of the target's values {list(classes)}")
-    return found[0]
+    return found
 
 
 def _cut_off(fitted: FittedPipeline, rows: ChosenRows, targets: pl.Series) -> float:

@@ -21,7 +21,8 @@ def log_dataset(
 ) -> None:
     """Log a data set to the active MLflow run: its address, its digest and, with `rows`, its columns.
 
-    Columns of types that MLflow does not know are left out. Where the lineage has tags, the run gets them, and the address is the one in the store that they name.
+    Columns of types that MLflow does not know are left out. Where the lineage has tags, the run gets them, and the
+    address is the one in the store that they name.
     """
     import mlflow
     from mlflow.data.dataset_source_registry import resolve_dataset_source

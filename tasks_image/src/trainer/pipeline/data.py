@@ -17,8 +17,9 @@ class Columns(Spec):
 
     target: str
     id: str | None = None
-    positive: str | int | bool | None = None
-    """The target's value that is the positive class (binary classification)."""
+    positive: str | int | float | bool | None = None
+    """The target's value that is the positive class (binary classification), however it is written: 1 is 1.0, true is
+    "True", and blanks around a text do not count."""
     time: str | None = None
     """When a row was observed; never an input."""
     exclude: list[str] = []

@@ -12,7 +12,11 @@ from trainer.addresses import secret_in
 from trainer.pipeline.code import Commit, InsideRepository, Ref, RepositoryAddress
 from trainer.pipeline.spec import Spec
 
-ColumnType = Literal["string", "integer", "float", "boolean", "date", "datetime"]
+ColumnType = Literal[
+    "string", "integer", "float", "boolean", "date", "datetime", "date_day_first", "date_month_first",
+    "datetime_day_first", "datetime_month_first",
+]  # fmt: skip
+"""Dates with the year last, such as 03/04/2026, have an order; without, it has to be evident from the values."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 """An Airflow connection; a step finds it in the variable `TRAINER_CONNECTION_` and the name in capitals."""

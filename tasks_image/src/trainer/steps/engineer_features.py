@@ -135,6 +135,8 @@ def _labels(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
 
 
 def _check_classes(pipeline: Pipeline, labels: pl.Series) -> None:
+    from trainer.models.labels import find_class
+
     classes = labels.unique().sort().to_list()
     positive = pipeline.columns.positive
     binary = pipeline.problem == "binary_classification"
@@ -142,7 +144,7 @@ def _check_classes(pipeline: Pipeline, labels: pl.Series) -> None:
     if len(classes) < TWO or (binary and len(classes) > TWO):
         needed = "two" if binary else "several"
         raise DataValidationError(f"columns.target: {found}; a {pipeline.problem} needs {needed}")
-    if binary and positive not in classes:
+    if binary and find_class(classes, positive) is None:
         raise DataValidationError(f"columns.positive: {positive!r} is no class of the target; {found}")
 
 
