@@ -13,9 +13,9 @@ from trainer.commands.init import make_draft, pipeline_name
 from trainer.commands.step import run_step
 from trainer.data.drafting import draft_pipeline
 from trainer.errors import ConfigurationError, DataValidationError
-from trainer.pipeline import CsvSource, load_pipeline
+from trainer.pipeline import CsvSource, Pipeline, load_pipeline
 from trainer.run import RunFolder
-from trainer.run.results import TuneResult, ValidateResult
+from trainer.run.results import FeaturesResult, TuneResult, ValidateResult
 
 ROWS = 400
 
@@ -247,3 +247,40 @@ def test_dates_are_drafted_with_their_order(texts: list[str], kind: str, comment
     draft = make_draft(file, "leaves", None, "data")
     assert draft.source.types["at"] == kind
     assert comment in next(line for line in draft_pipeline(draft).splitlines() if line.startswith('    "at":'))
+
+
+def tuned(frame: pl.DataFrame, folder: Path) -> tuple[Pipeline, RunFolder]:
+    """A table's draft, and its run as far as tuning."""
+    file, output, run = folder / "data.csv", folder / "data.yaml", RunFolder.open(str(folder / "run"))
+    frame.write_csv(file)
+    assert main(["init", str(file), "--target", "leaves", "--output", str(output)]) == 0
+    assert main(["check", str(output)]) == 0
+    given = load_pipeline(output).for_run({"tuning": False, "algorithms": ["random_forest"]})
+    for step in ("start", "ingest", "validate", "engineer_features"):
+        run_step(step, run, given)
+    run_step("tune", run, given, "random_forest")
+    return given, run
+
+
+def test_a_date_in_several_columns_is_drafted_and_used(tmp_path: Path, surroundings) -> None:
+    days = pl.date_range(pl.date(2025, 1, 1), pl.date(2026, 2, 4), eager=True)
+    rows = table().select("signal", "leaves").with_columns(
+        year=days.dt.year(), month=days.dt.month(), day=days.dt.day()
+    )  # fmt: skip
+    given, run = tuned(rows, tmp_path)
+    assert given.source.dates["date"].columns == ["year", "month", "day"]
+    assert given.columns.time == "date"
+    assert given.features.derive == {"date_weekday": 'EXTRACT(isodow FROM "date")'}, "the month is there already"
+    assert run.at("engineer_features").result(FeaturesResult).for_features == ["date"]
+
+
+def test_numbers_are_drafted_of_dates_and_texts_that_are_no_inputs(tmp_path: Path, surroundings) -> None:
+    hours = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 17, 15), "1h", eager=True)
+    given, _ = tuned(table().select("signal", "leaves", "since", "note").with_columns(seen=hours), tmp_path)
+    assert (given.columns.time, given.columns.exclude) == ("since", ["note", "seen"])
+    assert given.features.derive == {
+        "since_weekday": 'EXTRACT(isodow FROM "since")',
+        "note_length": 'LENGTH("note")',
+        "seen_weekday": 'EXTRACT(isodow FROM "seen")',
+        "seen_hour": 'EXTRACT(hour FROM "seen")',
+    }

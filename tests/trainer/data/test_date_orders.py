@@ -22,7 +22,8 @@ def read(
     for number, texts in enumerate(files):
         frame = pl.DataFrame({"at": texts, "x": ["a"] * len(texts)})
         getattr(frame, f"write_{kind}")(folder / f"{number}.{kind}")
-    source = {"csv": CsvSource, "parquet": ParquetSource}[kind](uri=str(folder), types=types or {})
+    given: dict[str, Any] = {"uri": str(folder), "types": types or {}}
+    source = CsvSource(**given) if kind == "csv" else ParquetSource(**given)
     rows, lineage = reader_for(source).read_with_lineage()
     return rows["at"].to_list(), list(lineage.notes)
 

@@ -127,6 +127,17 @@ def test_a_date_that_an_expression_uses_is_no_input_of_its_own() -> None:
     assert preparation.transform(frame).shape == (200, len(preparation.preprocessor.names))
 
 
+def test_what_only_expressions_read_is_taken_and_no_input_of_the_estimator() -> None:
+    frame = ROWS.with_columns(note=pl.col("k").cast(pl.String), spare=pl.col("k"))
+    features = Features(fit={"most": "max(spare)"}, derive={"long": "LENGTH(note) + most"})
+    preparation = fit_preparation(features, Preprocess(), frame, {"note", "spare"})
+    assert {*preparation.inputs} == {*ROWS.columns, "note"}, "a constant needs its column in training only"
+    assert "long" in preparation.preprocessor.names
+    assert not [name for name in preparation.preprocessor.names if name.startswith(("note", "spare"))]
+    with pytest.raises(DataValidationError, match="columns missing from the rows to predict: note"):
+        preparation.transform(ROWS)
+
+
 @pytest.mark.parametrize(
     "kind",
     [pl.Int64(), pl.Float32(), pl.String(), pl.Boolean(), pl.Date(), pl.Datetime("us"), pl.Categorical()],

@@ -35,6 +35,7 @@ def warehouse() -> pl.DataFrame:
         "seen": pl.Series([begin + timedelta(hours=at) for at in range(ROWS)]).dt.convert_time_zone("Europe/Zurich"),
         "signal": signal,
         "tags": [[1, at % 2] for at in range(ROWS)],
+        "note": [f"note {'x' * (at % 5)}{at}" for at in range(ROWS)],
         "paid": pl.Series([Decimal(round(value * 100)) / 100 for value in signal * 3 + 5], dtype=pl.Decimal(9, 2)),
     })
 
@@ -45,7 +46,7 @@ def pipeline(file: Path, **columns: Any) -> Pipeline:
     return Pipeline.model_validate({
         "name": "awkward", "description": "a table of a warehouse", "problem": "regression",
         "source": {"KIND": "parquet", "uri": str(file)}, "columns": {"target": "paid", **columns},
-        "features": {"derive": {"hour": "extract(hour from seen)"}}, "algorithms": {"ridge": ridge},
+        "features": {"derive": {"hour": "extract(hour from seen)", "long": "LENGTH(note)"}}, "algorithms": {"ridge": ridge},
         "tuning": {**QUICK["tuning"], "metric": "rmse", "enabled": False}, "gates": gates,
         "registry": {"model": "awkward", "experiment": "awkward"},
     })  # fmt: skip
@@ -59,7 +60,7 @@ def rows(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("surroundings")
 def test_a_model_is_trained_on_them_and_signed(rows: Path, tmp_path: Path) -> None:
-    run, given = RunFolder.open(str(tmp_path / "run")), pipeline(rows, exclude=["tags"])
+    run, given = RunFolder.open(str(tmp_path / "run")), pipeline(rows, exclude=["tags", "note"], time="seen")
     for step in ("start", "ingest", "validate", "engineer_features"):
         run_step(step, run, given)
     for step in ("tune", "train"):
@@ -69,7 +70,7 @@ def test_a_model_is_trained_on_them_and_signed(rows: Path, tmp_path: Path) -> No
     model = mlflow.models.get_model_info(run.at("train", "ridge").result(TrainResult).model_uri)
     assert {column.name: str(column.type) for column in model.signature.inputs} == {
         "plan": "DataType.string", "calls": "DataType.long", "fee": "DataType.double", "seen": "DataType.datetime",
-        "signal": "DataType.double",
+        "signal": "DataType.double", "note": "DataType.string",
     }  # fmt: skip
 
 

@@ -23,8 +23,13 @@ def unusable_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[str]:
     """Inputs of a type that no model takes, without any value, or with infinite ones, as lines for a person."""
     from trainer.models.features import columns_used
 
-    mistakes = []
     used = columns_used(pipeline.features)
+    schema = rows.collect_schema()
+    mistakes = [
+        f"features: an expression uses {name!r}, which is {schema[name]}: {remedy}"
+        for name in used
+        if name in pipeline.columns.not_inputs and name in schema and (remedy := why_unusable(schema[name]))
+    ]
     for values in _inputs(pipeline, rows):
         if remedy := _why_no_input(values, is_used=values.name in used):
             mistakes.append(

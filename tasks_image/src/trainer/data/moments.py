@@ -52,7 +52,7 @@ def _read(texts: pl.Expr, forms: dict[str, list[str]]) -> pl.Expr:
     """The texts of each form, by how they begin, read in the first of its ways that fits."""
     import polars as pl
 
-    found = [
+    found: list[pl.Expr] = [
         pl.when(texts.str.contains(begins)).then(
             pl.coalesce(texts.str.to_datetime(way, strict=False, time_unit="us") for way in ways)
         )

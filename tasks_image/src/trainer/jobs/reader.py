@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import PrivateAttr
 
+from trainer.data.built_dates import build_dates
 from trainer.data.chosen_rows import open_table
 from trainer.data.notes import collected_notes
 from trainer.data.selection import columns_of_condition, keep_rows
+from trainer.data.tables import sink_rows
 from trainer.pipeline import Source
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ class Reader(Source, ABC):
 
     @property
     def declared(self) -> set[str]:
-        return super().declared | self._named | columns_of_condition(self.where)
+        parts = {part for date in self.dates.values() for part in date.columns}
+        return super().declared | self._named | parts | columns_of_condition(self.where)
 
     @property
     @abstractmethod
@@ -78,8 +81,17 @@ class Reader(Source, ABC):
         """
         with collected_notes() as notes:
             lineage = self.write_rows(file)
+        self._build_dates(file, lineage.source)
         keep_rows(file, self.where, lineage.source)
         return replace(lineage, notes=(*lineage.notes, *notes))
+
+    def _build_dates(self, file: Path, name: str) -> None:
+        import polars as pl
+
+        if self.dates:
+            built = file.with_suffix(".dated")
+            sink_rows(build_dates(pl.scan_parquet(file), self.dates, name), built)
+            built.replace(file)
 
     def read(self) -> pl.DataFrame:
         """All rows, in memory; raises as `write` does."""

@@ -24,7 +24,7 @@ from trainer.jobs.services import AlertsService, LoggerService, MlflowService, R
 from trainer.jobs.signers import SchemaSigner
 from trainer.jobs.splitters import RandomSplitter
 from trainer.jobs.training_table import Part, TrainingTable
-from trainer.pipeline import Features, Preprocess, Problem, Spec, metrics_for
+from trainer.pipeline import Columns, Features, Preprocess, Problem, Spec, metrics_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ class TrainingJob(Spec):
     positive: str | int | float | bool | None = None
     id: str | None = None
     exclude: list[str] = []
-    """Columns of the inputs that the model must not see."""
+    """Columns that must not be inputs; expressions of features may use them."""
     features: Features = Features()
     preprocess: Preprocess = Preprocess()
     model: AnyModel
@@ -166,9 +166,16 @@ class TrainingJob(Spec):
         return parts_of(self.splitter, inputs, None if self.problem == "regression" else targets, self.id)
 
     def _raw(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
-        """What the model sees."""
-        unseen = {*self.exclude, self.id}
-        return inputs.select(name for name in inputs.collect_schema() if name not in unseen)
+        """What the model takes: its inputs, and what its expressions read."""
+        from trainer.models.features import check_expressions, columns_used
+
+        check_expressions(self.features, forbidden=Columns(target=self.target, id=self.id).never_used)
+        used = columns_used(self.features)
+        return inputs.select(n for n in inputs.collect_schema() if n in used or n not in self._not_inputs)
+
+    @property
+    def _not_inputs(self) -> set[str]:
+        return {*self.exclude, *([self.id] if self.id else [])}
 
     def _fit(self, table: TrainingTable) -> FittedPipeline:
         from trainer.models.fitting import fit_pipeline
@@ -182,6 +189,7 @@ class TrainingJob(Spec):
             self.features,
             self.preprocess,
             self.positive,
+            not_inputs=self._not_inputs,
             training=(training, table.targets_of("train")),
             validation=(validation, table.targets_of("validation")),
             seed=self.seed,
@@ -209,8 +217,9 @@ class TrainingJob(Spec):
     def _save(self, fitted: FittedPipeline, training: ChosenRows) -> ModelInfo:
         import mlflow
 
-        example = next(training.batches()).head(EXAMPLE_ROWS)
-        signature = self.signer.sign(training.lazy(), fitted.predict(example))
+        taken = list(fitted.preparation.inputs)
+        example = next(training.batches()).head(EXAMPLE_ROWS).select(taken)
+        signature = self.signer.sign(training.lazy().select(taken), fitted.predict(example))
         metadata = {"problem": self.problem, "algorithm": self.model.KIND, "cut_off": fitted.cut_off}
         info = self.saver.save(fitted, signature, example, {**metadata, "params": self.model.params})
         mlflow.set_tag("model_uri", info.model_uri)

@@ -14,6 +14,8 @@ from trainer.models.labels import as_label
 from trainer.models.preprocess import fit_preprocessor
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
     import polars as pl
 
@@ -30,7 +32,7 @@ class Preparation:
     """How raw columns become the numbers that an estimator takes; fitted on training rows alone."""
 
     inputs: dict[str, str]
-    """Raw columns and their Polars types."""
+    """Raw columns and their Polars types, those that only expressions read among them."""
     features: FittedFeatures
     preprocessor: Preprocessor
 
@@ -43,11 +45,16 @@ class Preparation:
         return self.features.transform(as_declared(frame, self.inputs))
 
 
-def fit_preparation(features: Features, preprocess: Preprocess, training: pl.DataFrame | pl.LazyFrame) -> Preparation:
-    """Fit feature constants, imputers and encoders on training rows that hold raw inputs and nothing else.
+def fit_preparation(
+    features: Features,
+    preprocess: Preprocess,
+    training: pl.DataFrame | pl.LazyFrame,
+    not_inputs: Collection[str] = (),
+) -> Preparation:
+    """Fit feature constants, imputers and encoders on training rows that hold raw inputs and what expressions read.
 
     Of lazy rows a column at a time is held in memory, beside those that expressions use.
-    A date that an expression uses reaches the estimator through that expression alone.
+    Columns that are `not_inputs`, and dates, reach the estimator only through the expressions that use them.
     """
     import polars as pl
 
@@ -58,10 +65,10 @@ def fit_preparation(features: Features, preprocess: Preprocess, training: pl.Dat
     fitted = fit_features(features, used)
     derived = fitted.transform(used).select(list(features.derive))
     used_up = {name for name in columns_used(features) if schema[name].is_temporal()}
-    names = [name for name in (*schema, *features.derive) if name not in used_up]
+    names = [name for name in (*schema, *features.derive) if name not in used_up and name not in not_inputs]
     whole = pl.concat([rows, derived.lazy()], how="horizontal") if features.derive else rows
     preprocessor = fit_preprocessor(preprocess, whole, names)
-    types = {name: str(kind) for name, kind in schema.items()}
+    types = {name: str(kind) for name, kind in schema.items() if name in names or name in fitted.columns}
     return Preparation(types, fitted, preprocessor)
 
 

@@ -51,6 +51,30 @@ Uri = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_se
 """A path or an address, without a secret in it."""
 
 
+class DateParts(Spec):
+    """The columns (renamed) that a date is built from, each of whole numbers."""
+
+    year: str
+    month: str
+    day: str | None = None
+    """By default the first of the month."""
+    hour: str | None = None
+    """With it, the column is a datetime."""
+    minute: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns that are named, each once."""
+        parts = (self.year, self.month, self.day, self.hour, self.minute)
+        return [part for part in dict.fromkeys(parts) if part is not None]
+
+    @model_validator(mode="after")
+    def _no_minute_alone(self) -> Self:
+        if (self.minute and not self.hour) or (self.hour and not self.day):
+            raise ValueError("a minute needs an hour, and an hour a day")
+        return self
+
+
 class Source(Spec):
     """What every source can say about the table that it yields."""
 
@@ -59,6 +83,9 @@ class Source(Spec):
     types: dict[str, ColumnType] = {}
     """Types of columns (renamed) that must not be guessed; a value that does not fit is an error. A `datetime` with a
     time zone becomes the same instant in UTC."""
+    dates: dict[str, DateParts] = {}
+    """Dates that stand in several columns, by the new column's name, such as `{seen: {year: y, month: m, day: d}}`.
+    They are built after `rename` and `types`."""
     missing: list[str] = []
     """Texts that mean a missing value, beside the empty one."""
     where: str = ""
@@ -72,7 +99,7 @@ class Source(Spec):
     @property
     def declared(self) -> set[str]:
         """Columns that it names, as they are called from here on."""
-        return {*self.types, *self.rename.values()}
+        return {*self.types, *self.rename.values(), *self.dates}
 
     @model_validator(mode="after")
     def _each_its_own_name(self) -> Self:
