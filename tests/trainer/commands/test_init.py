@@ -219,15 +219,7 @@ def awkward_targets() -> dict[str, list[object]]:
 @pytest.mark.parametrize("kind", [*awkward_targets()])
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_draft_of_any_target_gets_through_tuning(kind: str, suffix: str, tmp_path: Path, surroundings) -> None:
-    frame = table(leaves=awkward_targets()[kind]).select("signal", "leaves")
-    file, output, run = tmp_path / f"data.{suffix}", tmp_path / "data.yaml", RunFolder.open(str(tmp_path / "run"))
-    getattr(frame, f"write_{suffix}")(file)
-    assert main(["init", str(file), "--target", "leaves", "--output", str(output)]) == 0
-    assert main(["check", str(output)]) == 0
-    given = load_pipeline(output).for_run({"tuning": False, "algorithms": ["random_forest"]})
-    for step in ("start", "ingest", "validate", "engineer_features"):
-        run_step(step, run, given)
-    run_step("tune", run, given, "random_forest")
+    _, run = tuned(table(leaves=awkward_targets()[kind]).select("signal", "leaves"), tmp_path, suffix)
     assert run.at("tune", "random_forest").result(TuneResult).cv_mean > 0.6
     assert run.at("validate").result(ValidateResult).failed == []
 
@@ -249,10 +241,10 @@ def test_dates_are_drafted_with_their_order(texts: list[str], kind: str, comment
     assert comment in next(line for line in draft_pipeline(draft).splitlines() if line.startswith('    "at":'))
 
 
-def tuned(frame: pl.DataFrame, folder: Path) -> tuple[Pipeline, RunFolder]:
+def tuned(frame: pl.DataFrame, folder: Path, suffix: str = "csv") -> tuple[Pipeline, RunFolder]:
     """A table's draft, and its run as far as tuning."""
-    file, output, run = folder / "data.csv", folder / "data.yaml", RunFolder.open(str(folder / "run"))
-    frame.write_csv(file)
+    file, output, run = folder / f"data.{suffix}", folder / "data.yaml", RunFolder.open(str(folder / "run"))
+    getattr(frame, f"write_{suffix}")(file)
     assert main(["init", str(file), "--target", "leaves", "--output", str(output)]) == 0
     assert main(["check", str(output)]) == 0
     given = load_pipeline(output).for_run({"tuning": False, "algorithms": ["random_forest"]})

@@ -180,11 +180,24 @@ def _check_types(spec: Features, schema: pl.Schema) -> None:
                 raise ConfigurationError(f"features.{part}.{name}: {text!r} does not fit the table: {error}") from error
             if row.schema[name].is_nested():
                 raise ConfigurationError(f"features.{part}.{name}: {text!r} gives a list, not a single value")
+            if part == "derive" and row.schema[name].is_temporal() and name not in names_used(spec):
+                raise ConfigurationError(
+                    f"features.derive.{name}: {text!r} gives {row.schema[name]}, and an input is a number, a boolean "
+                    "or a text; derive one from it, such as by extract(month from …); a distance is that of two "
+                    "extract(epoch from CAST(… AS TIMESTAMP)), in seconds"
+                )
 
 
 def columns_used(spec: Features) -> list[str]:
     """The columns of the table that expressions read, constants included: each once, in order."""
     return list(dict.fromkeys(_raw_columns(spec.fit, spec) + _raw_columns(spec.derive, spec)))
+
+
+def names_used(spec: Features) -> set[str]:
+    """All names that expressions read: columns of the table, constants and derived columns."""
+    return {
+        name for text in (*spec.fit.values(), *spec.derive.values()) for name in columns_of(parse(text, "features"))
+    }
 
 
 def _raw_columns(expressions: dict[str, str], spec: Features) -> list[str]:

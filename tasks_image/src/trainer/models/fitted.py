@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import DataValidationError
-from trainer.models.features import check_expressions, columns_used, fit_features
+from trainer.models.features import check_expressions, columns_used, fit_features, names_used
 from trainer.models.labels import as_label
 from trainer.models.preprocess import fit_preprocessor
 
@@ -64,7 +64,8 @@ def fit_preparation(
     used = rows.select(columns_used(features) or list(schema)[:1]).collect()
     fitted = fit_features(features, used)
     derived = fitted.transform(used).select(list(features.derive))
-    used_up = {name for name in columns_used(features) if schema[name].is_temporal()}
+    kinds = {**schema, **derived.schema}
+    used_up = {name for name in names_used(features) if name in kinds and kinds[name].is_temporal()}
     names = [name for name in (*schema, *features.derive) if name not in used_up and name not in not_inputs]
     whole = pl.concat([rows, derived.lazy()], how="horizontal") if features.derive else rows
     preprocessor = fit_preprocessor(preprocess, whole, names)
