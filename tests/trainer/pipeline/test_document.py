@@ -77,7 +77,7 @@ def test_only_the_keys_of_the_given_kind_are_allowed() -> None:
 
 def test_a_kind_that_is_also_a_key_does_not_confuse_the_place() -> None:
     [line] = mistakes({**DOCUMENT, "source": {"KIND": "sample", "rowz": 200}})
-    assert line.startswith("churn.yaml: source.rowz: unknown key; did you mean 'rows'? allowed: KIND, drift, ")
+    assert line.startswith("churn.yaml: source.rowz: unknown key; did you mean 'rows'? allowed: KIND, dates, drift, ")
 
 
 @pytest.mark.parametrize(
