@@ -10,9 +10,12 @@ import pytest
 
 from trainer.__main__ import main
 from trainer.commands.init import make_draft, pipeline_name
+from trainer.commands.step import run_step
+from trainer.data.drafting import draft_pipeline
 from trainer.errors import ConfigurationError, DataValidationError
-from trainer.pipeline import CsvSource, load_pipeline
+from trainer.pipeline import CsvSource, Pipeline, load_pipeline
 from trainer.run import RunFolder
+from trainer.run.results import FeaturesResult, TuneResult, ValidateResult
 
 ROWS = 400
 
@@ -81,6 +84,24 @@ def test_a_sum_that_is_the_target_is_found(tmp_path: Path) -> None:
     assert {column.name: column.why.split(" in ")[0] for column in draft.excluded} == dict.fromkeys(
         ("casual", "registered"), "casual + registered = cnt"
     )
+
+
+def test_an_index_of_pandas_is_drafted_as_the_id_or_left_out(tmp_path: Path) -> None:
+    frame = table().drop("age", "note").to_pandas()
+    frame[frame.signal > -1].set_index("customer id").to_parquet(tmp_path / "named.parquet")
+    draft = make_draft(str(tmp_path / "named.parquet"), "leaves", None, "named")
+    assert draft.id == "customer id"
+    frame[frame.signal > -1].to_parquet(tmp_path / "unnamed.parquet")
+    draft = make_draft(str(tmp_path / "unnamed.parquet"), "leaves", None, "unnamed")
+    assert draft.id == "customer id"
+    assert "__index_level_0__" not in [column.name for column in draft.columns]
+
+
+def test_a_counter_is_excluded(tmp_path: Path) -> None:
+    draft = make_draft(written(tmp_path, table(**{"Unnamed: 0": range(ROWS)})), "leaves", None, "data")
+    assert (draft.id, {column.name: column.suspicion for column in draft.excluded}["Unnamed: 0"]) == (
+        "customer id", "counter",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
@@ -182,3 +203,76 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_the_name_follows_the_file(file: str, name: str) -> None:
     assert pipeline_name(file) == name
+
+
+def awkward_targets() -> dict[str, list[object]]:
+    leaves = table()["leaves"] == "Yes"
+    return {
+        "floats": [1.0 if one else 0.0 for one in leaves],
+        "booleans": ["true" if one else "false" for one in leaves],
+        "words of Python": ["True" if one else "False" for one in leaves],
+        "blanks": [" yes" if one else "no " for one in leaves],
+        "codes": ["01" if one else "00" for one in leaves],
+    }
+
+
+@pytest.mark.parametrize("kind", [*awkward_targets()])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_draft_of_any_target_gets_through_tuning(kind: str, suffix: str, tmp_path: Path, surroundings) -> None:
+    _, run = tuned(table(leaves=awkward_targets()[kind]).select("signal", "leaves"), tmp_path, suffix)
+    assert run.at("tune", "random_forest").result(TuneResult).cv_mean > 0.6
+    assert run.at("validate").result(ValidateResult).failed == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind", "comment"),
+    [
+        (["03/04/2026", "03/14/2026"], "date_month_first", ""),
+        (["04/03/2026 10:00", "14/03/2026 11:30"], "datetime_day_first", ""),
+        (["03/04/2026", "05/06/2026"], "string", "date_day_first and date_month_first both fit, such as 03/04/2026"),
+        (["2026-07-01T12:30:00Z", "2026-07-01T14:30:00+02:00"], "datetime", ""),
+    ],
+    ids=["month", "day", "both", "zoned"],
+)
+def test_dates_are_drafted_with_their_order(texts: list[str], kind: str, comment: str, tmp_path: Path) -> None:
+    file = written(tmp_path, table(at=texts * (ROWS // 2)))
+    draft = make_draft(file, "leaves", None, "data")
+    assert draft.source.types["at"] == kind
+    assert comment in next(line for line in draft_pipeline(draft).splitlines() if line.startswith('    "at":'))
+
+
+def tuned(frame: pl.DataFrame, folder: Path, suffix: str = "csv") -> tuple[Pipeline, RunFolder]:
+    """A table's draft, and its run as far as tuning."""
+    file, output, run = folder / f"data.{suffix}", folder / "data.yaml", RunFolder.open(str(folder / "run"))
+    getattr(frame, f"write_{suffix}")(file)
+    assert main(["init", str(file), "--target", "leaves", "--output", str(output)]) == 0
+    assert main(["check", str(output)]) == 0
+    given = load_pipeline(output).for_run({"tuning": False, "algorithms": ["random_forest"]})
+    for step in ("start", "ingest", "validate", "engineer_features"):
+        run_step(step, run, given)
+    run_step("tune", run, given, "random_forest")
+    return given, run
+
+
+def test_a_date_in_several_columns_is_drafted_and_used(tmp_path: Path, surroundings) -> None:
+    days = pl.date_range(pl.date(2025, 1, 1), pl.date(2026, 2, 4), eager=True)
+    rows = table().select("signal", "leaves").with_columns(
+        year=days.dt.year(), month=days.dt.month(), day=days.dt.day()
+    )  # fmt: skip
+    given, run = tuned(rows, tmp_path)
+    assert given.source.dates["date"].columns == ["year", "month", "day"]
+    assert given.columns.time == "date"
+    assert given.features.derive == {"date_weekday": 'EXTRACT(isodow FROM "date")'}, "the month is there already"
+    assert run.at("engineer_features").result(FeaturesResult).for_features == ["date"]
+
+
+def test_numbers_are_drafted_of_dates_and_texts_that_are_no_inputs(tmp_path: Path, surroundings) -> None:
+    hours = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 17, 15), "1h", eager=True)
+    given, _ = tuned(table().select("signal", "leaves", "since", "note").with_columns(seen=hours), tmp_path)
+    assert (given.columns.time, given.columns.exclude) == ("since", ["note", "seen"])
+    assert given.features.derive == {
+        "since_weekday": 'EXTRACT(isodow FROM "since")',
+        "note_length": 'LENGTH("note")',
+        "seen_weekday": 'EXTRACT(isodow FROM "seen")',
+        "seen_hour": 'EXTRACT(hour FROM "seen")',
+    }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+from datetime import date, time, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -35,6 +38,26 @@ def test_what_no_model_can_use(churn: Pipeline, rows: pl.DataFrame, values: list
     assert unusable_inputs(churn, rows.lazy()) == []
     (found,) = unusable_inputs(churn, rows.with_columns(x=pl.Series(values)).lazy())
     assert found.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1], [2], [1], None], r"the input 'x' is List\(Int64\), neither .*: take plain columns out of it where it"),
+        ([{"a": 1}] * 4, r"the input 'x' is Struct\(.*take plain columns out of it"),
+        ([b"a"] * 4, "the input 'x' is Binary, .*: give it the type string under source.types if its bytes are UTF-8"),
+        ([time(1)] * 4, "the input 'x' is Time, .*: give it the type string"),
+        ([timedelta(1)] * 4, "the input 'x' is Duration.*: write it as a number"),
+        (
+            [date(2026, 1, 1)] * 4,
+            r"the input 'x' is Date, .*: derive a number from it .* extract\(month from x\), or list",
+        ),
+    ],
+    ids=["list", "struct", "binary", "time", "duration", "date"],
+)
+def test_types_that_no_model_takes(churn: Pipeline, rows: pl.DataFrame, values: list[Any], message: str) -> None:
+    (found,) = unusable_inputs(churn, rows.with_columns(x=pl.Series(values)).lazy())
+    assert re.match(message, found)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
 
 from trainer.data.keys import fingerprint, row_keys
 from trainer.errors import DataValidationError
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [([[1, 2]], [[1, 3]]), ([{"a": 1}], [{"a": None}]), ([timedelta(1)], [timedelta(2)])],
+    ids=["list", "struct", "duration"],
+)
+def test_content_of_any_type_tells_rows_apart(one: list[Any], other: list[Any]) -> None:
+    keys = row_keys(pl.DataFrame({"x": one + other + one}), None)
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_a_key_is_the_hash_of_the_id_as_text() -> None:

@@ -8,22 +8,26 @@ import polars as pl
 import pytest
 
 from trainer.data import moments
-from trainer.data.moments import to_datetime
+from trainer.data.moments import Order, to_datetime
 
 NOON = datetime(2026, 2, 1, 12, 30)
 
 
-def read(*texts: str | None) -> list[datetime | None]:
+def read(*texts: str | None, order: Order | None = None) -> list[datetime | None]:
     rows = pl.LazyFrame({"x": texts}, schema={"x": pl.String})
-    return rows.select(to_datetime(rows, "x")).collect(engine="streaming").to_series().to_list()
+    return rows.select(to_datetime(rows, "x", order)).collect(engine="streaming").to_series().to_list()
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["2026-02-01 12:30", "2026/02/01 12:30:00", "2026-02-01T12:30:00.000", "01/02/2026 12:30", "1-2-2026 12:30:00"],
-)
-def test_ways_of_writing_a_moment(text: str) -> None:
-    assert read(None, text) == [None, NOON]
+    ("text", "order"),
+    [
+        ("2026-02-01 12:30", None), ("2026/02/01 12:30:00", None), ("2026-02-01T12:30:00.000", None),
+        ("01/02/2026 12:30", "day"), ("1-2-2026 12:30:00", "day"), ("02/01/2026 12:30", "month"),
+        ("2/1/2026 12:30 PM", "month"), ("02-01-2026 12:30:00 pm", "month"),
+    ],
+)  # fmt: skip
+def test_ways_of_writing_a_moment(text: str, order: Order | None) -> None:
+    assert read(None, text, order=order) == [None, NOON]
 
 
 def test_several_ways_stand_in_one_column() -> None:
@@ -41,9 +45,10 @@ def test_offsets_make_moments_in_utc() -> None:
     assert read("2026-02-01T12:30:00Z", "2026-02-01T14:30:00+02:00") == [NOON.replace(tzinfo=UTC)] * 2
 
 
-def test_the_day_comes_first_or_the_year_but_not_both() -> None:
-    assert read("01/02/2026 12:30", "2026-02-01 12:30", "01/02/2026 12:30") == [NOON, None, NOON]
-    assert read("03/02/26") == [None]
+def test_the_year_may_come_first_beside_an_order_of_day_and_month() -> None:
+    assert read("01/02/2026 12:30", "2026-02-01 12:30", order="day") == [NOON, NOON]
+    assert read("01/02/2026 12:30", "2026-02-01 12:30") == [None, NOON]
+    assert read("03/02/26", order="day") == [None]
 
 
 def test_what_is_no_moment() -> None:

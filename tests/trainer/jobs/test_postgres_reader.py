@@ -268,6 +268,15 @@ def test_the_address_says_what_was_read_without_the_login(
     assert PASSWORD not in caplog.text
 
 
+def test_a_timestamp_with_a_zone_is_noted_and_has_no_day(warehouse: Warehouse) -> None:
+    query = "SELECT timestamptz '2026-01-31 00:11:12+02' AS at"
+    frame, lineage = reader_for(PostgresSource(connection="warehouse", query=query)).read_with_lineage()
+    assert frame["at"].to_list() == [datetime(2026, 1, 30, 22, 11, 12)]
+    assert lineage.notes == ("column 'at': timestamps with a time zone (UTC) are kept as the same instants in UTC",)
+    with pytest.raises(DataValidationError, match="column 'at' is declared date and holds timestamps with a time zone"):
+        read(query=query, types={"at": "date"})
+
+
 @pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
 def test_dates_that_no_calendar_has_are_counted(kind: str, warehouse: Warehouse) -> None:
     warehouse.execute(f"CREATE TABLE days AS SELECT 1 AS n, '9999-12-31'::{kind} AS day")

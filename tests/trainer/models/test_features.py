@@ -256,15 +256,20 @@ def test_a_missing_constant_is_refused_data() -> None:
         (Features(fit={"c": "max(xx)"}), r"fit\.c: there is no column 'xx'"),
         (_derive(x="y + 1"), r"derive\.x: the table already has a column 'x'"),
         (Features(fit={"y": "max(x)"}), r"fit\.y: the table already has a column 'y'"),
-        (_derive(z="target + 1"), r"derive\.z: 'target' cannot be used"),
+        (_derive(z="target + 1"), r"derive\.z: 'target' cannot be used: it is the target"),
         (_derive(z="a * 2"), r"derive\.z: 'a \* 2' does not fit the table"),
         (_derive(z="string_to_array(a, ',')"), r"derive\.z: .* gives a list"),
+        (_derive(z="CAST(a AS DATE)"), r"derive\.z: .* gives Date, and an input is a number, a boolean or a text"),
     ],
-    ids=["unknown", "unknown in fit", "clash", "clash in fit", "target", "type", "list"],
+    ids=["unknown", "unknown in fit", "clash", "clash in fit", "target", "type", "list", "date"],
 )
 def test_checks_against_the_table(spec: Features, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        check_expressions(spec, SCHEMA, {"target"})
+        check_expressions(spec, SCHEMA, {"target": "the target"})
+
+
+def test_a_derived_date_is_used_up_by_the_expression_that_reads_it() -> None:
+    check_expressions(_derive(day="CAST(a AS DATE)", month="extract(month from day)"), SCHEMA)
 
 
 def test_columns_used_are_those_of_the_table() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,17 @@ def test_a_date_that_an_expression_uses_is_no_input_of_its_own() -> None:
     assert preparation.transform(frame).shape == (200, len(preparation.preprocessor.names))
 
 
+def test_what_only_expressions_read_is_taken_and_no_input_of_the_estimator() -> None:
+    frame = ROWS.with_columns(note=pl.col("k").cast(pl.String), spare=pl.col("k"))
+    features = Features(fit={"most": "max(spare)"}, derive={"long": "LENGTH(note) + most"})
+    preparation = fit_preparation(features, Preprocess(), frame, {"note", "spare"})
+    assert {*preparation.inputs} == {*ROWS.columns, "note"}, "a constant needs its column in training only"
+    assert "long" in preparation.preprocessor.names
+    assert not [name for name in preparation.preprocessor.names if name.startswith(("note", "spare"))]
+    with pytest.raises(DataValidationError, match="columns missing from the rows to predict: note"):
+        preparation.transform(ROWS)
+
+
 @pytest.mark.parametrize(
     "kind",
     [pl.Int64(), pl.Float32(), pl.String(), pl.Boolean(), pl.Date(), pl.Datetime("us"), pl.Categorical()],
@@ -135,6 +146,14 @@ def test_a_date_that_an_expression_uses_is_no_input_of_its_own() -> None:
 def test_a_type_is_found_again_by_its_name(kind: pl.DataType) -> None:
     values = pl.Series("x", [None], dtype=kind)
     assert as_declared(values.to_frame(), {"x": str(kind)}).schema["x"] == kind
+
+
+def test_zoned_timestamps_are_the_same_instants_at_serving() -> None:
+    zoned = (
+        pl.Series("x", [datetime(2026, 7, 1, 12, 30)]).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")
+    )
+    found = as_declared(zoned.to_frame(), {"x": str(pl.Datetime("us"))})["x"]
+    assert (found.dtype, found.to_list()) == (pl.Datetime("us"), [datetime(2026, 7, 1, 12, 30)])
 
 
 def test_a_type_that_polars_does_not_have() -> None:

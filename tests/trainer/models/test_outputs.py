@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from trainer.errors import ModelRefusedError
-from trainer.models.outputs import as_label, predictions_of
+from trainer.models.outputs import predictions_of
 
 LEAVERS = "binary_classification"
 
@@ -20,8 +20,11 @@ LEAVERS = "binary_classification"
         ([0, 1], [0, 1], 1),
         ([False, True], [False, True], True),
         ([0, 1], ["0", "1"], 1),
+        ([0.0, 1.0], [0.0, 1.0], 1),
+        (["False", "True"], ["False", "True"], True),
+        (["no ", " yes"], ["no ", " yes"], "yes"),
     ],
-    ids=["texts", "numbers", "booleans", "texts-for-numbers"],
+    ids=["texts", "numbers", "booleans", "texts-for-numbers", "floats", "texts-for-booleans", "blanks"],
 )
 def test_classes_are_compared_as_texts(truth: list[Any], predicted: list[Any], positive: Any) -> None:
     output = pl.DataFrame({"prediction": predicted, "probability": [0.2, 0.9]})
@@ -44,6 +47,14 @@ def test_three_classes_take_their_names_from_the_columns() -> None:
     assert predictions.probability.shape == (2, 3)
 
 
+@pytest.mark.parametrize("names", [("1", "2", "3"), ("1.0", "2.0", "3.0")], ids=["this release", "an earlier one"])
+def test_classes_that_are_floats_are_those_of_the_columns(names: tuple[str, ...]) -> None:
+    shares = {f"probability_{name}": [1.0 / 3] for name in names}
+    output = pl.DataFrame({"prediction": [2.0], "probability": [1.0 / 3], **shares})
+    predictions = predictions_of("multiclass_classification", pl.Series("y", [2.0]), output, None)
+    assert (predictions.truth.tolist(), predictions.classes) == (["2"], ("1", "2", "3"))
+
+
 def test_numbers_have_no_probability() -> None:
     predictions = predictions_of("regression", pl.Series("y", [1, 2]), pl.DataFrame({"prediction": [1.5, 2.5]}), None)
     assert predictions.probability is None
@@ -62,8 +73,3 @@ def test_a_prediction_that_is_no_number_is_refused(value: float | None) -> None:
     output = pl.DataFrame({"prediction": [1.0, value]})
     with pytest.raises(ModelRefusedError):
         predictions_of("regression", pl.Series("y", [1.0, 2.0]), output, None)
-
-
-@pytest.mark.parametrize(("value", "label"), [(True, "true"), (1, "1"), ("Yes", "Yes")], ids=str)
-def test_a_label_is_the_text_that_polars_makes_of_it(value: Any, label: str) -> None:
-    assert as_label(value) == label == pl.Series([value]).cast(pl.String)[0]

@@ -292,3 +292,11 @@ def test_two_files_must_not_share_a_name() -> None:
     with pytest.raises(ConfigurationError, match=r"c\.yaml: name: 'churn' is the name of a\.yaml too"):
         refuse_same_name(names, "churn", "c.yaml")
     assert names == {"churn": "a.yaml", "housing": "b.yaml"}
+
+
+@pytest.mark.parametrize(("part", "role"), [("churn", "the target"), ("customer", "the id")])
+def test_no_date_is_built_from_the_target_or_the_id(part: str, role: str) -> None:
+    source = {"KIND": "csv", "uri": "churn.csv", "dates": {"seen": {"year": "y", "month": "m", "day": part}}}
+    assert mistakes(source=source) == [
+        f"churn.yaml: source.dates.seen: {part!r} is {role}, which nothing may be computed from"
+    ]

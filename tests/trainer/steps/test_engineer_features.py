@@ -178,10 +178,21 @@ def test_refuses_a_table_without_the_target(tmp_path: Path) -> None:
         _run(tmp_path, _rows().drop("churn"))
 
 
-@pytest.mark.parametrize("column", ["churn", "id", "leak"])
-def test_expressions_cannot_read_what_the_model_does_not_get(column: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=f"'{column}' cannot be used: the model does not get it"):
-        _run(tmp_path, features={"derive": {"peek": f"{column} IS NULL"}})
+@pytest.mark.parametrize(("column", "role"), [("churn", "the target"), ("id", "the id")])
+def test_expressions_cannot_read_the_target_or_the_id(column: str, role: str, tmp_path: Path) -> None:
+    for features in ({"derive": {"peek": f"{column} IS NULL"}}, {"fit": {"peek": f"count({column})"}}):
+        with pytest.raises(ConfigurationError, match=f"'{column}' cannot be used: it is {role}"):
+            _run(tmp_path, features=features)
+
+
+def test_expressions_may_read_what_is_excluded_which_stays_no_input(tmp_path: Path) -> None:
+    rows = _rows().with_columns(seen=pl.lit(date(2026, 3, 1)), note=pl.col("id") + " called")
+    columns = {"id": "id", "target": "churn", "positive": "Yes", "exclude": ["leak", "note"], "time": "seen"}
+    features = {"fit": {"most": "max(leak)"}, "derive": {"month": "extract(month from seen)", "long": "LENGTH(note)"}}
+    result, run = _run(tmp_path, rows, columns=columns, features=features)
+    assert result.inputs == ["tenure", "charges", "contract"]
+    assert result.for_features == ["leak", "seen", "note"]
+    assert {*result.for_features, "month", "long"} <= {*read_table(run, "features.parquet").columns}
 
 
 def test_needs_ingest(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def customers() -> pl.DataFrame:
         "customer_id": [f"c{number}" for number in range(300)],
         "tenure": [number % 70 for number in range(300)],
         "plan": ["a", "b", "c"] * 100,
-        "churn": ["Yes", "No", "No"] * 100,
+        "churn": ["Yes" if number * 7 % 11 < 4 else "No" for number in range(300)],
     })
 
 
@@ -197,12 +197,23 @@ def test_what_cannot_be_used_is_told_at_once(prepare: Prepare) -> None:
 
 @pytest.mark.parametrize(
     ("target", "positive"),
-    [([1, 0, 0], 1), ([1, 0, 0], "1"), ([True, False, False], True), (["true", "false", "false"], True)],
-    ids=["number", "number_as_text", "flag", "flag_as_text"],
-)
+    [
+        ([1, 0, 0], "1"), ([1.0, 0.0, 0.0], 1), ([True, False, False], "true"), (["true", "false", "false"], True),
+        ([" yes", "no ", "no "], "yes"),
+    ],
+    ids=["number_as_text", "float", "flag", "flag_as_text", "blanks"],
+)  # fmt: skip
 def test_the_positive_value_is_compared_as_text(prepare: Prepare, target: list[Any], positive: Any) -> None:
     rows = customers().with_columns(churn=pl.Series(target * 100))
     assert validate.run(pipeline(columns__positive=positive), prepare(rows)).passed
+
+
+def test_classes_that_read_the_same_are_refused(prepare: Prepare) -> None:
+    rows = customers().with_columns(churn=pl.Series(["Yes", "Yes ", "No"] * 100))
+    with pytest.raises(
+        DataValidationError, match="'churn' has classes that read the same: 'Yes.*; write each in one way"
+    ):
+        validate.run(pipeline(), prepare(rows))
 
 
 @pytest.mark.parametrize(

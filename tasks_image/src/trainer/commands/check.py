@@ -55,7 +55,7 @@ def _check_parts(pipeline: Pipeline) -> list[str]:
 
     _check_schedule(pipeline.schedule)
     check_checks(pipeline.validation)
-    check_expressions(pipeline.features)
+    check_expressions(pipeline.features, forbidden=pipeline.columns.never_used)
     check_behaviours(pipeline.behaviour, pipeline.columns.target)
     later = [name for name, algorithm in pipeline.algorithms.items() if pipeline.code and _is_elsewhere(algorithm)]
     for name, algorithm in pipeline.algorithms.items():

@@ -70,16 +70,22 @@ def pipeline_name(file: str) -> str:
 
 def make_draft(file: str, target: str, problem: str | None, name: str) -> Draft:
     """Read and profile a file. Raises DataValidationError where nothing can be learned from it."""
+    from trainer.data.built_dates import build_dates
+    from trainer.data.draft_features import find_dates
     from trainer.data.drafting import Draft
     from trainer.data.profile import profile_table
-    from trainer.data.raw_columns import understand_source
+    from trainer.data.raw_columns import index_of, understand_source
 
     uri = file if "://" in file else str(Path(file).resolve())
     source, frame = understand_source(uri)
+    dates = find_dates(frame, target)
+    frame = build_dates(frame.lazy(), dates, file).collect()
     chosen = problem or infer_problem(frame, target, file)
     _refuse(frame, target, chosen, file)
-    relative = source.model_copy(update={"uri": _below_data_store(uri)})
-    return Draft(name, target, chosen, relative, frame, profile_table(frame, target, chosen))
+    relative = source.model_copy(update={"uri": _below_data_store(uri), "dates": dates})
+    index = [name for name in index_of(uri) if name != target]
+    columns = [c for c in profile_table(frame, target, chosen) if c.name not in index or c.suspicion in ("id", "time")]
+    return Draft(name, target, chosen, relative, frame.select(c.name for c in columns), columns)
 
 
 def infer_problem(frame: pl.DataFrame, target: str, file: str) -> str:

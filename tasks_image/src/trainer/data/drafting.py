@@ -7,6 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainer.data.date_orders import WHOLE as WHOLE_DATE
+from trainer.data.draft_features import draft_features
+from trainer.models.labels import as_label
 from trainer.pipeline import CsvSource
 
 if TYPE_CHECKING:
@@ -55,7 +58,8 @@ class Draft:
 
 def draft_pipeline(draft: Draft) -> str:
     """The YAML."""
-    parts = [_head(draft), _source(draft), _columns(draft), _validation(draft), _models(draft), _gates(draft)]
+    parts = [_head(draft), _source(draft), _columns(draft), _validation(draft), *_features(draft)]
+    parts += [_models(draft), _gates(draft)]
     names = f"registry: {{model: {draft.name.replace('_', '-')}, experiment: {draft.name.replace('_', '-')}}}"
     return "\n\n".join([*parts, names]) + "\n"
 
@@ -64,7 +68,7 @@ def positive_label(values: pl.Series) -> Any:
     """The value that is positive by its name, else the rarer one."""
     counts = values.value_counts().sort("count", values.name)
     labels = counts[values.name].to_list()
-    return next((label for label in labels if str(label).lower() in POSITIVES), labels[0])
+    return next((label for label in labels if as_label(label).lower() in POSITIVES), labels[0])
 
 
 def _head(draft: Draft) -> str:
@@ -87,8 +91,22 @@ def _source(draft: Draft) -> str:
         lines.append(f"  missing: {_text(draft.source.missing)}   # found in the file; each means a missing value")
     if draft.source.types:
         lines.append("  types:   # declared, so that a later file of other types is refused")
-        lines += [f"    {_text(name)}: {kind}" for name, kind in draft.source.types.items()]
+        lines += [f"    {_text(name)}: {kind}{_open_order(draft, name)}" for name, kind in draft.source.types.items()]
+    if draft.source.dates:
+        lines.append("  dates:   # each is built from the columns of its parts, which stay inputs")
+        for name, parts in draft.source.dates.items():
+            lines.append(f"    {_text(name)}: {_text(parts.model_dump(exclude_none=True))}")
     return "\n".join(lines)
+
+
+def _open_order(draft: Draft, name: str) -> str:
+    """A comment for texts that are dates of which nothing tells what stands first."""
+    import polars as pl
+
+    values = draft.frame[name].drop_nulls()
+    if values.dtype != pl.String or values.is_empty() or not values.str.contains(WHOLE_DATE).all():
+        return ""
+    return f"   # dates? date_day_first and date_month_first both fit, such as {values[0]}: choose one"
 
 
 def _columns(draft: Draft) -> str:
@@ -103,6 +121,14 @@ def _columns(draft: Draft) -> str:
         lines.append("  exclude:")
         lines += [f"    - {_text(column.name)}   # {column.suspicion}: {why[column.name]}" for column in draft.excluded]
     return "\n".join(lines)
+
+
+def _features(draft: Draft) -> list[str]:
+    derived = draft_features(draft.columns, draft.frame)
+    if not derived:
+        return []
+    head = ["features:   # computed from columns that are no inputs themselves; a service has to send these too"]
+    return ["\n".join([*head, "  derive:", *(f"    {name}: {_text(text)}" for name, text in derived.items())])]
 
 
 def _validation(draft: Draft) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.data.csv_rows import write_csv_rows
+from trainer.data.csv_rows import raw_csv_rows, types_of, write_csv_rows
 from trainer.data.one_table import Part, one_table
-from trainer.data.parquet_rows import parquet_rows, refuse_damaged
+from trainer.data.parquet_rows import raw_parquet_rows, refuse_damaged, typed_parquet_rows
 from trainer.data.tables import sink_rows
+from trainer.data.typing import apply_types
 from trainer.errors import ConfigurationError, DataValidationError
 
 if TYPE_CHECKING:
@@ -40,16 +41,15 @@ def write_files(files: list[SourceFile], source: FileSource, target: Path) -> No
 
 def write_csv_files(files: list[SourceFile], source: Source, separator: str, target: Path) -> None:
     """Write the rows of CSV files to a Parquet file; raises as `write_files` does."""
-    import polars as pl
-
     if len(files) == 1:
         write_csv_rows(files[0], source, separator, target)
         return
-    parts = []
-    for number, file in enumerate(files):
-        own = target.with_name(f"{target.stem}-{number:05d}.parquet")
-        write_csv_rows(file, source, separator, own)
-        parts.append(Part(file.name, pl.scan_parquet(own)))
+    raw = [
+        raw_csv_rows(file, source, separator, target.with_name(f"{target.stem}-{number:05d}.parquet"))
+        for number, file in enumerate(files)
+    ]
+    types = types_of(raw, source, f"{files[0].name} and others")
+    parts = [Part(file.name, apply_types(rows, types, file.name)) for file, rows in zip(files, raw, strict=True)]
     sink_rows(one_table(parts, guessed=True), target)
 
 
@@ -57,7 +57,11 @@ def write_parquet_files(files: list[SourceFile], source: Source, columns: list[s
     """Write the rows of Parquet files to one; raises as `write_files` does."""
     import polars as pl
 
-    parts = [Part(file.name, parquet_rows(file, source, columns)) for file in files]
+    raw = [raw_parquet_rows(file, source, columns) for file in files]
+    parts = [
+        Part(file.name, typed_parquet_rows(file, rows, raw, source.types))
+        for file, rows in zip(files, raw, strict=True)
+    ]
     try:
         sink_rows(one_table(parts, guessed=False), target)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

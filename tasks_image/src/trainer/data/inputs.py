@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trainer.data.plain_types import why_unusable
 from trainer.data.tables import column_of
 from trainer.run.results import CheckResult
 
@@ -19,10 +20,23 @@ CONSTANT = "input_is_not_constant"
 
 
 def unusable_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[str]:
-    """Inputs without any value, and inputs with infinite ones, as lines for a person."""
-    mistakes = []
+    """Inputs of a type that no model takes, without any value, or with infinite ones, as lines for a person."""
+    from trainer.models.features import columns_used
+
+    used = columns_used(pipeline.features)
+    schema = rows.collect_schema()
+    mistakes = [
+        f"features: an expression uses {name!r}, which is {schema[name]}: {remedy}"
+        for name in used
+        if name in pipeline.columns.not_inputs and name in schema and (remedy := why_unusable(schema[name]))
+    ]
     for values in _inputs(pipeline, rows):
-        if not len(values.drop_nulls()):
+        if remedy := _why_no_input(values, is_used=values.name in used):
+            mistakes.append(
+                f"the input {values.name!r} is {values.dtype}, neither a number, a boolean nor a text: {remedy}, or "
+                "list it under columns.exclude"
+            )
+        elif not len(values.drop_nulls()):
             mistakes.append(
                 f"the input {values.name!r} has no value in any of {len(values)} rows; mend the source, or list it "
                 "under columns.exclude"
@@ -36,6 +50,14 @@ def unusable_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[str]:
     return mistakes
 
 
+def _why_no_input(values: pl.Series, *, is_used: bool) -> str:
+    import polars as pl
+
+    if values.dtype in (pl.Date, pl.Datetime) and not is_used:
+        return f"derive a number from it under features.derive, such as extract(month from {values.name})"
+    return why_unusable(values.dtype)
+
+
 def constant_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[CheckResult]:
     """A warning for each input that has one value only: a model learns nothing from it."""
     found = []
@@ -44,15 +66,20 @@ def constant_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[CheckResult]
         # A missing text is a category of its own; a missing number becomes the one value that there is.
         one = len(known) == len(values) or values.dtype.is_numeric()
         if one and len(known) and (known == known[0]).all():
-            found.append(
-                CheckResult(
-                    check=CONSTANT, column=values.name, dimension="distribution", severity="warning", passed=False,
-                    unexpected=0, share=0.0, examples=[str(known[0])],
-                    message=f"all {len(values)} rows have one value, and a model learns nothing from it; mend the "
-                    "source, or list it under columns.exclude",
-                )
-            )  # fmt: skip
+            message = (
+                f"all {len(values)} rows have one value, and a model learns nothing from it; mend the source, or list "
+                "it under columns.exclude"
+            )
+            found.append(input_warning(CONSTANT, values.name, "distribution", message, [str(known[0])]))
     return found
+
+
+def input_warning(check: str, column: str, dimension: str, message: str, examples: list[str]) -> CheckResult:
+    """Return a failed check of severity `warning` about an input as a whole."""
+    return CheckResult(
+        check=check, column=column, dimension=dimension, severity="warning", passed=False, unexpected=0, share=0.0,
+        examples=examples, message=message,
+    )  # fmt: skip
 
 
 def _inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> Iterator[pl.Series]:

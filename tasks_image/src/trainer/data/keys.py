@@ -92,10 +92,22 @@ def _with_length(values: pl.Series) -> pl.Series:
     import polars as pl
 
     try:
-        texts = values.bin.encode("hex") if values.dtype == pl.Binary else values.cast(pl.String)
+        texts = _texts(values)
     except pl.exceptions.PolarsError as error:
         raise DataValidationError(
             f"column {values.name!r} ({values.dtype}) has no text form, so rows cannot be told apart by their content; "
             f"name an id under columns.id"
         ) from error
     return (texts.str.len_bytes().cast(pl.String) + ":" + texts).fill_null("-").alias(values.name)
+
+
+def _texts(values: pl.Series) -> pl.Series:
+    import polars as pl
+
+    if values.dtype == pl.Binary:
+        return values.bin.encode("hex")
+    if values.dtype == pl.Duration:
+        return values.to_physical().cast(pl.String)
+    if values.dtype.is_nested():
+        return values.to_frame().select(pl.struct(pl.all()).struct.json_encode()).to_series()
+    return values.cast(pl.String)

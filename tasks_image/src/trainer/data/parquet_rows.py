@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trainer.data.date_orders import settled_types
+from trainer.data.notes import note
+from trainer.data.pandas_index import index_columns
 from trainer.data.typing import apply_names, apply_types
 from trainer.errors import DataValidationError
 from trainer.pipeline import did_you_mean
@@ -15,15 +18,18 @@ if TYPE_CHECKING:
 
     from trainer.data.source_files import SourceFile
     from trainer.pipeline import Source
+    from trainer.pipeline.sources import ColumnType
 
 MAGIC = b"PAR1"
 """The first and the last bytes of a Parquet file."""
 
 
-def parquet_rows(file: SourceFile, source: Source, columns: list[str]) -> pl.LazyFrame:
-    """The rows of a Parquet file, renamed and typed as the source declares; of `columns` alone, where any are named.
+def raw_parquet_rows(file: SourceFile, source: Source, columns: list[str]) -> pl.LazyFrame:
+    """The rows of a Parquet file, renamed as the source declares; of `columns` alone, where any are named.
 
-    Raises DataValidationError where the file is no Parquet, a column is missing or a value is not of its type.
+    Without `columns`, the index of pandas is left out, but for what the source names.
+
+    Raises DataValidationError where the file is no Parquet, or a column is missing.
     """
     import polars as pl
 
@@ -31,10 +37,34 @@ def parquet_rows(file: SourceFile, source: Source, columns: list[str]) -> pl.Laz
         schema = pl.read_parquet_schema(file.path)
         _refuse_absent(columns, schema, file.name)
         rows = pl.scan_parquet(file.path, glob=False)
-        rows = blank_to_missing(rows.select(columns) if columns else rows, source.missing)
-        return apply_types(apply_names(rows, source.rename, file.name), source.types, file.name)
+        rows = rows.select(columns) if columns else _without_index(rows, file, source)
+        rows = blank_to_missing(rows, source.missing)
+        return apply_names(rows, source.rename, file.name)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise _unreadable(file, error) from error
+
+
+def typed_parquet_rows(
+    file: SourceFile, rows: pl.LazyFrame, together: list[pl.LazyFrame], types: dict[str, ColumnType]
+) -> pl.LazyFrame:
+    """The rows of a Parquet file, typed as declared; `together` are those of all files that belong to one table.
+
+    Raises DataValidationError where the file cannot be read or a value is not of its type.
+    """
+    import polars as pl
+
+    try:
+        return apply_types(rows, settled_types(together, types, file.name), file.name)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise _unreadable(file, error) from error
+
+
+def _without_index(rows: pl.LazyFrame, file: SourceFile, source: Source) -> pl.LazyFrame:
+    index = [name for name in index_columns(file.path) if source.rename.get(name, name) not in source.declared]
+    if index:
+        shown = ", ".join(map(repr, index))
+        note(f"the index of pandas is left out: {shown}; a name under `columns` or `source.types` makes it a column")
+    return rows.drop(index)
 
 
 def refuse_damaged(file: SourceFile, error: BaseException) -> None:

@@ -64,8 +64,8 @@ def _type_of(field: pa.Field) -> str:
 def plain_columns(batch: pa.RecordBatch, exact: frozenset[str]) -> pa.RecordBatch:
     """A batch as ADBC gives it, as the steps know it.
 
-    A numeric becomes a float of 64 bits, or the text of all its digits where its column is one of `exact`; a moment
-    with a time zone becomes that moment in UTC, as from a CSV file; char(n) loses the blanks that it is filled with.
+    A numeric becomes a float of 64 bits, or the text of all its digits where its column is one of `exact`; char(n)
+    loses the blanks that it is filled with. A timestamp with a time zone keeps it: what reads the batch knows zones.
     """
     import pyarrow as pa
 
@@ -84,8 +84,6 @@ def _plain(column: pa.Array, field: pa.Field, exact: bool) -> pa.Array:  # noqa:
         return _uuid_texts(column)
     if kind == NUMERIC and not exact:
         return pc.cast(column, pa.float64())
-    if kind == "timestamptz":
-        return pc.cast(column, pa.timestamp("us"))
     return pc.utf8_rtrim(column, " ") if kind == "bpchar" else column
 
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
-from trainer.data.single_column import score_alone
+from trainer.data.counters import has_counter_name
+from trainer.data.plain_types import why_unusable
+from trainer.data.single_column import LEAK, MEASURES, score_alone
 
 if TYPE_CHECKING:
     import polars as pl
 
-Suspicion = Literal["id", "constant", "leak", "time", "date", "texts"]
+Suspicion = Literal["id", "constant", "counter", "leak", "type", "time", "date", "texts"]
 
 MOST_CATEGORIES = 50
-LEAK = 0.98
-"""What a single column reaches on held-out rows from which on it leaks the target."""
 SAME = 0.999
 """Share of the rows in which a relation has to hold."""
 MOST_PAIRED = 40
@@ -77,6 +77,10 @@ def related_to_target(frame: pl.DataFrame, target: str) -> dict[str, str]:
 
 def _describe(values: pl.Series) -> ColumnProfile:
     present = values.drop_nulls()
+    if why_unusable(values.dtype):
+        return ColumnProfile(
+            values.name, str(values.dtype), len(values), values.null_count(), len(present), None, None, ()
+        )
     ordered = values.dtype.is_numeric() or values.dtype.is_temporal()
     distinct = present.n_unique()
     shown = not ordered and distinct <= MOST_CATEGORIES
@@ -96,18 +100,21 @@ def _suspect(  # noqa: PLR0911
     column: ColumnProfile, frame: pl.DataFrame, target: str, problem: str, related: dict[str, str], *, dated: bool
 ) -> tuple[Suspicion | None, str]:
     values = frame[column.name]
+    if remedy := why_unusable(values.dtype):
+        return "type", f"neither a number, a boolean nor a text: {remedy}"
     if column.distinct <= 1:
         return "constant", "has one value at the most" if column.distinct else "has no value at all"
     if values.dtype.is_temporal():
         return ("date", "a further date; derive numbers from it") if dated else ("time", "when a row was observed")
     if column.name in related:
         return "leak", f"{related[column.name]} in every row: it says the target"
+    if has_counter_name(column.name):
+        return "counter", "numbers the rows of some file, and says nothing of what a row is about"
     if _is_id(column, values):
         return "id", "a value of its own in every row"
     alone = score_alone(values, frame[target], problem)
     if alone > LEAK:
-        measure = {"regression": "R²", "binary_classification": "ROC-AUC"}.get(problem, "accuracy")
-        return "leak", f"predicts the target alone: {measure} {alone:.3f} on held-out rows"
+        return "leak", f"predicts the target alone: {MEASURES[problem]} {alone:.3f} on held-out rows"
     if not column.categories and not values.dtype.is_numeric():
         return "texts", f"{column.distinct:,} different texts, which are no categories"
     return None, ""

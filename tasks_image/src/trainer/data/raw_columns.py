@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.data.csv_text import check_header, likely_separator, plain_file, why_not
+from trainer.data.date_orders import guessed_dates, settled_types
+from trainer.data.pandas_index import index_columns
 from trainer.data.source_files import find_files, local_files, not_found
+from trainer.errors import DataValidationError
 from trainer.jobs.readers import reader_for
 from trainer.pipeline import CsvSource, ParquetSource
 from trainer.pipeline.sources import endings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import polars as pl
 
     from trainer.data.source_files import SourceFile
@@ -27,21 +33,44 @@ LONGEST_WHOLE = 18
 
 
 def understand_source(uri: str) -> tuple[CsvSource | ParquetSource, pl.DataFrame]:
-    """A file's source, as a pipeline declares it, and its rows. Raises DataValidationError if it cannot be read."""
+    """A file's source, as a pipeline declares it, and its rows. Raises DataValidationError if it cannot be read.
+
+    Index columns that pandas wrote are among the rows, since one may be the id.
+    """
     if uri.lower().endswith((".parquet", ".pq")):
         source: CsvSource | ParquetSource = ParquetSource(uri=uri)
-        return source, reader_for(source).read()
-    found = find_files(uri, endings_of("csv"))
-    if not found:
-        raise not_found(uri)
-    with tempfile.TemporaryDirectory() as scratch, local_files(found[:1], None, Path(scratch)) as (file,):
-        plain = plain_file(file, Path(scratch))
+        return source, reader_for(source, index_of(uri)).read()
+    with _first_file(uri, "csv") as (file, scratch):
+        plain = plain_file(file, scratch)
         separator = likely_separator(plain)
         texts = _read_texts(plain, separator)
     missing = _missing_texts(texts)
     types = {name: column_type(texts[name].replace(missing, None)) for name in texts.columns}
     source = CsvSource(uri=uri, separator=separator, missing=missing, types=types)
     return source, reader_for(source).read()
+
+
+def index_of(uri: str) -> list[str]:
+    """Return the index columns of pandas in a Parquet file; none of another kind of file."""
+    if not uri.lower().endswith((".parquet", ".pq")):
+        return []
+    import polars as pl
+
+    with _first_file(uri, "parquet") as (file, _):
+        try:
+            return index_columns(file.path)
+        except (pl.exceptions.PolarsError, OSError):  # reading the rows says what is wrong
+            return []
+
+
+@contextlib.contextmanager
+def _first_file(uri: str, kind: str) -> Iterator[tuple[SourceFile, Path]]:
+    """The first file at an address, on this machine, and a folder for what has to be put aside."""
+    found = find_files(uri, endings_of(kind))
+    if not found:
+        raise not_found(uri)
+    with tempfile.TemporaryDirectory() as scratch, local_files(found[:1], None, Path(scratch)) as (file,):
+        yield file, Path(scratch)
 
 
 def column_type(values: pl.Series) -> ColumnType:
@@ -55,9 +84,21 @@ def column_type(values: pl.Series) -> ColumnType:
         return "integer"
     if texts.str.contains(NUMBER).all():
         return "float"
+    return _moment_type(texts)
+
+
+def _moment_type(texts: pl.Series) -> ColumnType:
+    """The type of dates; `string` of other texts, and where nothing tells whether the day or the month stands first."""
     if texts.str.contains(r"^\d{4}-\d{2}-\d{2}$").all():
         return "date"
-    return "datetime" if texts.str.contains(r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}").all() else "string"
+    if texts.str.contains(r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}").all():
+        return "datetime"
+    rows = [texts.to_frame().lazy()]
+    try:
+        found = settled_types(rows, guessed_dates(rows, {}), "")
+    except DataValidationError:
+        return "string"
+    return found.get(texts.name, "string")
 
 
 def _read_texts(file: SourceFile, separator: str) -> pl.DataFrame:

@@ -27,6 +27,13 @@ def check_condition(where: str) -> None:
         check_row_wise(parse(where, SETTING), SETTING, "a row is kept by what stands in it alone")
 
 
+def columns_of_condition(where: str) -> set[str]:
+    """Return the columns that a condition reads; none without a condition. Raises ConfigurationError if it is wrong."""
+    from trainer.models.expressions import columns_of, parse
+
+    return {*columns_of(parse(where, SETTING))} if where else set()
+
+
 def keep_rows(file: Path, where: str, name: str) -> None:
     """Leave in a Parquet file the rows alone that fit the condition; `name` stands in error messages.
 
@@ -56,10 +63,8 @@ def keep_rows(file: Path, where: str, name: str) -> None:
 def _condition(where: str, schema: pl.Schema) -> pl.Expr:
     import polars as pl
 
-    from trainer.models.expressions import columns_of, parse
-
     check_condition(where)
-    unknown = [column for column in columns_of(parse(where, SETTING)) if column not in schema]
+    unknown = [column for column in columns_of_condition(where) if column not in schema]
     if unknown:
         raise ConfigurationError(f"{SETTING}: no column {unknown[0]!r}{did_you_mean(unknown[0], schema)}")
     condition = pl.sql_expr(where)

@@ -6,16 +6,21 @@ import contextlib
 import logging
 import tempfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from pydantic import PrivateAttr
+
+from trainer.data.built_dates import build_dates
 from trainer.data.chosen_rows import open_table
-from trainer.data.selection import keep_rows
+from trainer.data.notes import collected_notes
+from trainer.data.selection import columns_of_condition, keep_rows
+from trainer.data.tables import sink_rows
 from trainer.pipeline import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     import polars as pl
@@ -38,10 +43,25 @@ class Lineage:
     """When the source last changed (UTC); now, where nobody can say."""
     tags: dict[str, str] = field(default_factory=dict)
     """What the run and the model version are to be found by, such as `dvc.hash`."""
+    notes: tuple[str, ...] = ()
+    """Assumptions made while the rows were read, such as the order of day and month."""
 
 
 class Reader(Source, ABC):
     """What yields a table: its columns renamed and typed, and of its rows those that are wanted."""
+
+    _named: frozenset[str] = PrivateAttr(frozenset())
+
+    def naming(self, columns: Iterable[str]) -> Self:
+        """Return the same reader for a pipeline that names these columns beside its source."""
+        reader = self.model_copy()
+        reader._named = frozenset(columns)  # noqa: SLF001  (its own)
+        return reader
+
+    @property
+    def declared(self) -> set[str]:
+        parts = {part for date in self.dates.values() for part in date.columns}
+        return super().declared | self._named | parts | columns_of_condition(self.where)
 
     @property
     @abstractmethod
@@ -59,9 +79,19 @@ class Reader(Source, ABC):
         Raises DataValidationError where the rows cannot be read as they are or none is left, ConfigurationError where
         the source is named wrongly, TrainerError where another try can help; then what is at `file` is of no use.
         """
-        lineage = self.write_rows(file)
+        with collected_notes() as notes:
+            lineage = self.write_rows(file)
+        self._build_dates(file, lineage.source)
         keep_rows(file, self.where, lineage.source)
-        return lineage
+        return replace(lineage, notes=(*lineage.notes, *notes))
+
+    def _build_dates(self, file: Path, name: str) -> None:
+        import polars as pl
+
+        if self.dates:
+            built = file.with_suffix(".dated")
+            sink_rows(build_dates(pl.scan_parquet(file), self.dates, name), built)
+            built.replace(file)
 
     def read(self) -> pl.DataFrame:
         """All rows, in memory; raises as `write` does."""

@@ -26,6 +26,8 @@ from trainer.pipeline import AnySource, CsvSource, ParquetSource, SampleSource, 
 from trainer.pipeline.sources import endings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from trainer.data.source_files import SourceFile
 
 
@@ -112,6 +114,6 @@ READERS: dict[
 }
 
 
-def reader_for(source: AnySource) -> Reader:
-    """The reader that a source's KIND names."""
-    return READERS[source.KIND].model_validate(source.model_dump())
+def reader_for(source: AnySource, named: Iterable[str] = ()) -> Reader:
+    """The reader that a source's KIND names; `named` are columns that the pipeline names beside the source."""
+    return READERS[source.KIND].model_validate(source.model_dump()).naming(named)

@@ -24,7 +24,7 @@ from trainer.jobs.services import AlertsService, LoggerService, MlflowService, R
 from trainer.jobs.signers import SchemaSigner
 from trainer.jobs.splitters import RandomSplitter
 from trainer.jobs.training_table import Part, TrainingTable
-from trainer.pipeline import Features, Preprocess, Problem, Spec, metrics_for
+from trainer.pipeline import Columns, Features, Preprocess, Problem, Spec, metrics_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,10 +82,10 @@ class TrainingJob(Spec):
     targets: AnyReader
     """The same rows in the same order, with the target."""
     target: str
-    positive: str | int | bool | None = None
+    positive: str | int | float | bool | None = None
     id: str | None = None
     exclude: list[str] = []
-    """Columns of the inputs that the model must not see."""
+    """Columns that must not be inputs; expressions of features may use them."""
     features: Features = Features()
     preprocess: Preprocess = Preprocess()
     model: AnyModel
@@ -124,7 +124,8 @@ class TrainingJob(Spec):
 
         with contextlib.ExitStack() as until_read:
             with _stage("reading"):
-                inputs, input_lineage = until_read.enter_context(self.inputs.opened())
+                reader = self.inputs.naming(filter(None, [*self.exclude, self.id]))
+                inputs, input_lineage = until_read.enter_context(reader.opened())
                 targets, target_lineage = self._targets()
                 parts = self._parts(inputs, targets)
                 table = TrainingTable(self._raw(inputs), targets, parts)
@@ -146,7 +147,7 @@ class TrainingJob(Spec):
         )
 
     def _targets(self) -> tuple[pl.Series, Lineage]:
-        with self.targets.opened() as (rows, lineage):
+        with self.targets.naming([self.target]).opened() as (rows, lineage):
             known = rows.collect_schema().names()
             if self.target not in known:
                 raise DataValidationError(f"targets: no column {self.target!r}; columns: {', '.join(known)}")
@@ -165,9 +166,16 @@ class TrainingJob(Spec):
         return parts_of(self.splitter, inputs, None if self.problem == "regression" else targets, self.id)
 
     def _raw(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
-        """What the model sees."""
-        unseen = {*self.exclude, self.id}
-        return inputs.select(name for name in inputs.collect_schema() if name not in unseen)
+        """What the model takes: its inputs, and what its expressions read."""
+        from trainer.models.features import check_expressions, columns_used
+
+        check_expressions(self.features, forbidden=Columns(target=self.target, id=self.id).never_used)
+        used = columns_used(self.features)
+        return inputs.select(n for n in inputs.collect_schema() if n in used or n not in self._not_inputs)
+
+    @property
+    def _not_inputs(self) -> set[str]:
+        return {*self.exclude, *([self.id] if self.id else [])}
 
     def _fit(self, table: TrainingTable) -> FittedPipeline:
         from trainer.models.fitting import fit_pipeline
@@ -181,6 +189,7 @@ class TrainingJob(Spec):
             self.features,
             self.preprocess,
             self.positive,
+            not_inputs=self._not_inputs,
             training=(training, table.targets_of("train")),
             validation=(validation, table.targets_of("validation")),
             seed=self.seed,
@@ -208,8 +217,9 @@ class TrainingJob(Spec):
     def _save(self, fitted: FittedPipeline, training: ChosenRows) -> ModelInfo:
         import mlflow
 
-        example = next(training.batches()).head(EXAMPLE_ROWS)
-        signature = self.signer.sign(training.lazy(), fitted.predict(example))
+        taken = list(fitted.preparation.inputs)
+        example = next(training.batches()).head(EXAMPLE_ROWS).select(taken)
+        signature = self.signer.sign(training.lazy().select(taken), fitted.predict(example))
         metadata = {"problem": self.problem, "algorithm": self.model.KIND, "cut_off": fitted.cut_off}
         info = self.saver.save(fitted, signature, example, {**metadata, "params": self.model.params})
         mlflow.set_tag("model_uri", info.model_uri)

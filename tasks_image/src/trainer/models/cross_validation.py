@@ -107,7 +107,8 @@ def _fold(  # noqa: PLR0913, PLR0917
     held: np.ndarray,
 ) -> Fold:
     learned = rows.among(train)
-    preparation = fit_preparation(pipeline.features, pipeline.preprocess, learned.lazy())
+    not_inputs = pipeline.columns.not_inputs
+    preparation = fit_preparation(pipeline.features, pipeline.preprocess, learned.lazy(), not_inputs)
     numbers = training_rows(preparation, learned, codes[train])
     return Fold(preparation, numbers, rows.among(held), targets[held], classes)
 

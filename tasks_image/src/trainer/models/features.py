@@ -12,7 +12,7 @@ from trainer.models.expressions import build, check_aggregate, check_row_wise, c
 from trainer.pipeline import Features, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
     import polars as pl
 
@@ -111,11 +111,13 @@ def fit_features(spec: Features, training: pl.DataFrame) -> FittedFeatures:
     return FittedFeatures(constants, dict(spec.derive), columns)
 
 
-def check_expressions(spec: Features, schema: pl.Schema | None = None, forbidden: Collection[str] = ()) -> None:
+def check_expressions(
+    spec: Features, schema: pl.Schema | None = None, forbidden: Mapping[str, str] | None = None
+) -> None:
     """Raises ConfigurationError, naming the expression, for one that is wrong.
 
     With the table's schema, also for unknown columns, for names that the table already has and for types that do not
-    fit; `forbidden` are columns of the table that the model does not get, such as the target.
+    fit; `forbidden` are columns that no feature may use, and what each is, such as the target.
     """
     for name, text in spec.fit.items():
         where = f"features.fit.{name}"
@@ -130,8 +132,9 @@ def check_expressions(spec: Features, schema: pl.Schema | None = None, forbidden
         _check_order(where, columns_of(tree), derived[place:], "it can use derived columns that stand before it only")
         if set(columns_of(tree)) <= set(spec.fit):
             raise ConfigurationError(f"{where}: {text!r} uses no column: it would be the same for all rows")
+    _check_forbidden(spec, forbidden or {})
     if schema is not None:
-        _check_names(spec, schema, forbidden)
+        _check_names(spec, schema)
         _check_types(spec, schema)
 
 
@@ -141,15 +144,23 @@ def _check_order(where: str, used: list[str], too_late: list[str], rule: str) ->
             raise ConfigurationError(f"{where}: {name!r} is not known here: {rule}")
 
 
-def _check_names(spec: Features, schema: pl.Schema, forbidden: Collection[str]) -> None:
+def _check_forbidden(spec: Features, forbidden: Mapping[str, str]) -> None:
+    for part, expressions in (("fit", spec.fit), ("derive", spec.derive)):
+        for name, text in expressions.items():
+            for column in _raw_columns({name: text}, spec):
+                if column in forbidden:
+                    raise ConfigurationError(
+                        f"features.{part}.{name}: {column!r} cannot be used: it is {forbidden[column]}"
+                    )
+
+
+def _check_names(spec: Features, schema: pl.Schema) -> None:
     for part, expressions in (("fit", spec.fit), ("derive", spec.derive)):
         for name, text in expressions.items():
             where = f"features.{part}.{name}"
             if name in schema:
                 raise ConfigurationError(f"{where}: the table already has a column {name!r}; choose another name")
             for column in _raw_columns({name: text}, spec):
-                if column in forbidden:
-                    raise ConfigurationError(f"{where}: {column!r} cannot be used: the model does not get it")
                 if column not in schema:
                     known = [*schema, *spec.fit, *spec.derive]
                     raise ConfigurationError(f"{where}: there is no column {column!r}{did_you_mean(column, known)}")
@@ -169,11 +180,24 @@ def _check_types(spec: Features, schema: pl.Schema) -> None:
                 raise ConfigurationError(f"features.{part}.{name}: {text!r} does not fit the table: {error}") from error
             if row.schema[name].is_nested():
                 raise ConfigurationError(f"features.{part}.{name}: {text!r} gives a list, not a single value")
+            if part == "derive" and row.schema[name].is_temporal() and name not in names_used(spec):
+                raise ConfigurationError(
+                    f"features.derive.{name}: {text!r} gives {row.schema[name]}, and an input is a number, a boolean "
+                    "or a text; derive one from it, such as by extract(month from …); a distance is that of two "
+                    "extract(epoch from CAST(… AS TIMESTAMP)), in seconds"
+                )
 
 
 def columns_used(spec: Features) -> list[str]:
     """The columns of the table that expressions read, constants included: each once, in order."""
     return list(dict.fromkeys(_raw_columns(spec.fit, spec) + _raw_columns(spec.derive, spec)))
+
+
+def names_used(spec: Features) -> set[str]:
+    """All names that expressions read: columns of the table, constants and derived columns."""
+    return {
+        name for text in (*spec.fit.values(), *spec.derive.values()) for name in columns_of(parse(text, "features"))
+    }
 
 
 def _raw_columns(expressions: dict[str, str], spec: Features) -> list[str]:

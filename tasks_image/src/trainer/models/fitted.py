@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import DataValidationError
-from trainer.models.features import check_expressions, columns_used, fit_features
+from trainer.models.features import check_expressions, columns_used, fit_features, names_used
+from trainer.models.labels import as_label
 from trainer.models.preprocess import fit_preprocessor
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
     import polars as pl
 
@@ -29,7 +32,7 @@ class Preparation:
     """How raw columns become the numbers that an estimator takes; fitted on training rows alone."""
 
     inputs: dict[str, str]
-    """Raw columns and their Polars types."""
+    """Raw columns and their Polars types, those that only expressions read among them."""
     features: FittedFeatures
     preprocessor: Preprocessor
 
@@ -42,11 +45,16 @@ class Preparation:
         return self.features.transform(as_declared(frame, self.inputs))
 
 
-def fit_preparation(features: Features, preprocess: Preprocess, training: pl.DataFrame | pl.LazyFrame) -> Preparation:
-    """Fit feature constants, imputers and encoders on training rows that hold raw inputs and nothing else.
+def fit_preparation(
+    features: Features,
+    preprocess: Preprocess,
+    training: pl.DataFrame | pl.LazyFrame,
+    not_inputs: Collection[str] = (),
+) -> Preparation:
+    """Fit feature constants, imputers and encoders on training rows that hold raw inputs and what expressions read.
 
     Of lazy rows a column at a time is held in memory, beside those that expressions use.
-    A date that an expression uses reaches the estimator through that expression alone.
+    Columns that are `not_inputs`, and dates, reach the estimator only through the expressions that use them.
     """
     import polars as pl
 
@@ -56,11 +64,12 @@ def fit_preparation(features: Features, preprocess: Preprocess, training: pl.Dat
     used = rows.select(columns_used(features) or list(schema)[:1]).collect()
     fitted = fit_features(features, used)
     derived = fitted.transform(used).select(list(features.derive))
-    used_up = {name for name in columns_used(features) if schema[name].is_temporal()}
-    names = [name for name in (*schema, *features.derive) if name not in used_up]
+    kinds = {**schema, **derived.schema}
+    used_up = {name for name in names_used(features) if name in kinds and kinds[name].is_temporal()}
+    names = [name for name in (*schema, *features.derive) if name not in used_up and name not in not_inputs]
     whole = pl.concat([rows, derived.lazy()], how="horizontal") if features.derive else rows
     preprocessor = fit_preprocessor(preprocess, whole, names)
-    types = {name: str(kind) for name, kind in schema.items()}
+    types = {name: str(kind) for name, kind in schema.items() if name in names or name in fitted.columns}
     return Preparation(types, fitted, preprocessor)
 
 
@@ -112,7 +121,7 @@ class FittedPipeline:
         return {"prediction": self._labels[codes], "probability": probability}
 
     def _many_classes(self, shares: np.ndarray) -> dict[str, np.ndarray]:
-        columns = {f"probability_{label}": shares[:, code] for code, label in enumerate(self.classes)}
+        columns = {f"probability_{as_label(label)}": shares[:, code] for code, label in enumerate(self.classes)}
         best = {"prediction": self._labels[shares.argmax(axis=1)], "probability": shares.max(axis=1)}
         return {**best, **columns}
 
@@ -126,6 +135,7 @@ class FittedPipeline:
 def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:
     """The declared columns of a frame, in order, cast to the types seen in training.
 
+    Zoned timestamps become the same instants in UTC, as they did in training.
     Raises DataValidationError naming columns that are missing, or values that do not fit.
     """
     import polars as pl
@@ -134,6 +144,8 @@ def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:
     if absent:
         raise DataValidationError(f"columns missing from the rows to predict: {', '.join(absent)}")
     wanted = [(name, dtype_named(text)) for name, text in types.items()]
+    if zoned := [name for name, kind in frame.schema.items() if getattr(kind, "time_zone", None)]:
+        frame = frame.with_columns(pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None))
     given = frame.schema
     if list(given.items()) == wanted:
         return frame

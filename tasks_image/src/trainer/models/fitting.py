@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from trainer.errors import DataValidationError
 from trainer.models.curve import TrainingCurve
 from trainer.models.fitted import FittedPipeline, fit_preparation
-from trainer.models.outputs import as_label
+from trainer.models.labels import find_class
 from trainer.models.training_rows import training_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
     import polars as pl
 
@@ -27,6 +29,7 @@ def fit_pipeline(  # noqa: PLR0913
     preprocess: Preprocess,
     positive: Any,
     *,
+    not_inputs: Collection[str] = (),
     training: tuple[ChosenRows, pl.Series],
     validation: tuple[ChosenRows, pl.Series],
     seed: int,
@@ -35,10 +38,11 @@ def fit_pipeline(  # noqa: PLR0913
 ) -> FittedPipeline:
     """Everything fitted on the training rows; for two classes, the cut-off with the best F1 on the validation rows.
 
-    `log_point` gets the losses while the model is fitted.
+    Columns of the rows that are `not_inputs` are only for expressions. `log_point` gets the losses while the model
+    is fitted.
     """
     rows, targets = training
-    preparation = fit_preparation(features, preprocess, rows.lazy())
+    preparation = fit_preparation(features, preprocess, rows.lazy(), not_inputs)
     classes = classes_of(problem, targets)
     prepared = training_rows(preparation, rows, encode(problem, targets, classes))
     if log_point is None:
@@ -75,10 +79,10 @@ def positive_class(classes: tuple[Any, ...], positive: Any) -> Any:
     """The one of the classes that is written like `positive`; None where no class is positive."""
     if positive is None:
         return None
-    found = [value for value in classes if as_label(value) == as_label(positive)]
-    if not found:
+    found = find_class(classes, positive)
+    if found is None:
         raise DataValidationError(f"columns.positive: {positive!r} is none of the target's values {list(classes)}")
-    return found[0]
+    return found
 
 
 def _cut_off(fitted: FittedPipeline, rows: ChosenRows, targets: pl.Series) -> float:

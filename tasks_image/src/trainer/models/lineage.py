@@ -21,7 +21,8 @@ def log_dataset(
 ) -> None:
     """Log a data set to the active MLflow run: its address, its digest and, with `rows`, its columns.
 
-    Where the lineage has tags, the run gets them, and the address is the one in the store that they name.
+    Columns of types that MLflow does not know are left out. Where the lineage has tags, the run gets them, and the
+    address is the one in the store that they name.
     """
     import mlflow
     from mlflow.data.dataset_source_registry import resolve_dataset_source
@@ -42,6 +43,8 @@ def log_dataset(
 
 
 def _schema(rows: pl.LazyFrame) -> object:
+    from trainer.data.plain_types import why_unusable
     from trainer.jobs.signers import SchemaSigner
 
-    return SchemaSigner().sign(rows, rows.head(0).collect()).inputs
+    known = rows.select(name for name, kind in rows.collect_schema().items() if not why_unusable(kind))
+    return SchemaSigner().sign(known, known.head(0).collect()).inputs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trainer.models.labels import as_label, labels_of
 from trainer.models.scores import Predictions
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ PER_CLASS = "probability_"
 
 
 def predictions_of(problem: str, truth: pl.Series, output: pl.DataFrame, positive: Any) -> Predictions:
-    """True targets (n,) and a model's output (n rows) as Predictions; classes are compared as texts.
+    """True targets (n,) and a model's output (n rows) as Predictions; classes are compared as labels.
 
     Raises ModelRefusedError where the output is not finite or not in range.
     """
@@ -27,22 +28,17 @@ def predictions_of(problem: str, truth: pl.Series, output: pl.DataFrame, positiv
     if problem == "binary_classification":
         return Predictions(truths, predicted, output["probability"].to_numpy(), positive=as_label(positive))
     columns = [name for name in output.columns if name.startswith(PER_CLASS)]
-    classes = tuple(name.removeprefix(PER_CLASS) for name in columns)
+    classes = tuple(as_label(name.removeprefix(PER_CLASS)) for name in columns)
     return Predictions(truths, predicted, output.select(columns).to_numpy(), classes)
 
 
 def _texts(labels: pl.Series) -> NDArray[np.str_]:
-    """Classes (n,) as texts, of which each is made once."""
+    """Classes (n,) as labels, of which each is made once."""
     import numpy as np
     import polars as pl
 
-    texts = labels.cast(pl.String).fill_null(str(None))
+    texts = labels_of(labels).fill_null(str(None))
     known = texts.unique().sort()
     places = texts.cast(pl.Enum(known)).to_physical().to_numpy()
     made: NDArray[np.str_] = np.array(known.to_list(), dtype=str)[places]
     return made
-
-
-def as_label(value: Any) -> str:
-    """A class as the text that Polars makes of it: `True` is `true`."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

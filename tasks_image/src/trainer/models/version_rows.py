@@ -74,8 +74,9 @@ def rows_of_file(version: ModelVersion, file: str, target: str | None, positive:
     from trainer.jobs.readers import reader_for
 
     pipeline = _pipeline_or_none(version)
-    frame = reader_for(_source(pipeline, file)).read()
     column = target or (pipeline.columns.target if pipeline else None)
+    named = {*(pipeline.columns.named if pipeline else ()), *([column] if column else [])}
+    frame = reader_for(_source(pipeline, file), named).read()
     if column is None:
         raise ConfigurationError(f"{_named(version)} has no pipeline on record: name the target with --target")
     if column not in frame.columns:

@@ -17,17 +17,23 @@ class Columns(Spec):
 
     target: str
     id: str | None = None
-    positive: str | int | bool | None = None
-    """The target's value that is the positive class (binary classification)."""
+    positive: str | int | float | bool | None = None
+    """The target's value that is the positive class (binary classification), however it is written: 1 is 1.0, true is
+    "True", and blanks around a text do not count."""
     time: str | None = None
-    """When a row was observed; never an input."""
+    """When a row was observed; never an input, but expressions of features may use it."""
     exclude: list[str] = []
-    """Columns that must not be inputs, such as those that leak the target."""
+    """Columns that must not be inputs, such as those that leak the target; expressions of features may use them."""
 
     @property
     def not_inputs(self) -> set[str]:
         """Names of all columns that the model must not see."""
         return {*self.named}
+
+    @property
+    def never_used(self) -> dict[str, str]:
+        """Columns that nothing may be computed from, and what each is."""
+        return {self.target: "the target"} | ({self.id: "the id"} if self.id else {})
 
     @property
     def named(self) -> list[str]:

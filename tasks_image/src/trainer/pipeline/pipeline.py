@@ -79,6 +79,12 @@ class Pipeline(Spec):
         ]
         if columns.target in columns.exclude:
             mistakes.append(f"columns.exclude: {columns.target!r} is the target, which is never an input; leave it out")
+        mistakes += [
+            f"source.dates.{date}: {part!r} is {columns.never_used[part]}, which nothing may be computed from"
+            for date, parts in self.source.dates.items()
+            for part in parts.columns
+            if part in columns.never_used
+        ]
         published = [name for name in columns.named if name in self.source.rename]
         return mistakes + [
             f"columns: {name!r} is called {self.source.rename[name]!r} by source.rename; use that name"

@@ -12,7 +12,11 @@ from trainer.addresses import secret_in
 from trainer.pipeline.code import Commit, InsideRepository, Ref, RepositoryAddress
 from trainer.pipeline.spec import Spec
 
-ColumnType = Literal["string", "integer", "float", "boolean", "date", "datetime"]
+ColumnType = Literal[
+    "string", "integer", "float", "boolean", "date", "datetime", "date_day_first", "date_month_first",
+    "datetime_day_first", "datetime_month_first",
+]  # fmt: skip
+"""Dates with the year last, such as 03/04/2026, have an order; without, it has to be evident from the values."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 """An Airflow connection; a step finds it in the variable `TRAINER_CONNECTION_` and the name in capitals."""
@@ -47,13 +51,41 @@ Uri = Annotated[str, StringConstraints(min_length=1), AfterValidator(_without_se
 """A path or an address, without a secret in it."""
 
 
+class DateParts(Spec):
+    """The columns (renamed) that a date is built from, each of whole numbers."""
+
+    year: str
+    month: str
+    day: str | None = None
+    """By default the first of the month."""
+    hour: str | None = None
+    """With it, the column is a datetime."""
+    minute: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns that are named, each once."""
+        parts = (self.year, self.month, self.day, self.hour, self.minute)
+        return [part for part in dict.fromkeys(parts) if part is not None]
+
+    @model_validator(mode="after")
+    def _no_minute_alone(self) -> Self:
+        if (self.minute and not self.hour) or (self.hour and not self.day):
+            raise ValueError("a minute needs an hour, and an hour a day")
+        return self
+
+
 class Source(Spec):
     """What every source can say about the table that it yields."""
 
     rename: dict[str, str] = {}
     """Column names as published, and what they are called from here on."""
     types: dict[str, ColumnType] = {}
-    """Types of columns (renamed) that must not be guessed; a value that does not fit is an error."""
+    """Types of columns (renamed) that must not be guessed; a value that does not fit is an error. A `datetime` with a
+    time zone becomes the same instant in UTC."""
+    dates: dict[str, DateParts] = {}
+    """Dates that stand in several columns, by the new column's name, such as `{seen: {year: y, month: m, day: d}}`.
+    They are built after `rename` and `types`."""
     missing: list[str] = []
     """Texts that mean a missing value, beside the empty one."""
     where: str = ""
@@ -63,6 +95,11 @@ class Source(Spec):
     def reading(self) -> dict[str, Any]:
         """What every source can say, as this one says it: for another place whose rows are to be read alike."""
         return {name: getattr(self, name) for name in Source.model_fields}
+
+    @property
+    def declared(self) -> set[str]:
+        """Columns that it names, as they are called from here on."""
+        return {*self.types, *self.rename.values(), *self.dates}
 
     @model_validator(mode="after")
     def _each_its_own_name(self) -> Self:
@@ -81,7 +118,11 @@ class FileSource(Source):
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
     """Between the fields of a CSV file."""
     columns: list[str] = []
-    """Columns to read from Parquet files, as published; all by default."""
+    """Columns to read from Parquet files, as published; by default all but the index of pandas."""
+
+    @property
+    def declared(self) -> set[str]:
+        return super().declared | {self.rename.get(column, column) for column in self.columns}
 
     def format_of(self, name: str) -> FileFormat:
         """What a file of that name holds. Raises ValueError where neither the source nor the name says it."""
@@ -114,7 +155,11 @@ class ParquetSource(StoredSource):
 
     KIND: Literal["parquet"] = "parquet"
     columns: list[str] = []
-    """Columns to read, as published; all by default."""
+    """Columns to read, as published; by default all but the index of pandas."""
+
+    @property
+    def declared(self) -> set[str]:
+        return super().declared | {self.rename.get(column, column) for column in self.columns}
 
 
 def _one_select(query: str) -> str:

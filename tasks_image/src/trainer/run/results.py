@@ -80,6 +80,8 @@ class IngestResult(Result):
     newest_row_age_days: float | None = None
     tags: dict[str, str] = {}
     """What else says where the rows came from, such as `dvc.hash`; tags of the run and of the model version."""
+    notes: list[str] = []
+    """Assumptions made while the rows were read, such as the order of day and month."""
 
 
 class CheckResult(BaseModel):
@@ -152,7 +154,9 @@ class FeaturesResult(Result):
     constants: dict[str, float | str | bool | None]
     """Fitted on the training rows."""
     inputs: list[str]
-    """Raw columns that the model takes."""
+    """Raw columns that are inputs of the model."""
+    for_features: list[str] = []
+    """Raw columns that only expressions read: the model takes them, the estimator does not."""
     derived: list[str]
     became_missing: dict[str, int]
     """Values of derived columns that are missing because of a division by zero."""

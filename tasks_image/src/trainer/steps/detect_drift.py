@@ -97,8 +97,7 @@ def _columns(pipeline: Pipeline, reference: pl.LazyFrame, current: pl.LazyFrame)
             "drift: the reference has no column to compare: all are the id, the time, the target or excluded; "
             "name inputs under `columns`"
         )
-    named = {*pipeline.source.types, *pipeline.source.rename.values()}
-    _refuse_unnamed([name for name in new if name not in named])
+    _refuse_unnamed([name for name in new if name not in pipeline.source.declared])
     if new:
         logger.warning("new since production was trained, and not compared: %s", ", ".join(new))
     return columns

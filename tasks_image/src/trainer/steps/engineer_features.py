@@ -29,7 +29,9 @@ STANDARD_ERRORS = 4
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
-    """Write one table: key, part, time (split by it), inputs, derived columns, target; rows in the snapshot's order.
+    """Write one table: key, part, time (split by it), inputs, what only expressions read, derived columns, target.
+
+    Rows stand in the snapshot's order.
 
     Raises ConfigurationError if an expression, a slice or a behaviour is wrong; DataValidationError if the target is
     absent or incomplete, an id is missing or repeated, or a part lacks rows or a class.
@@ -53,7 +55,7 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
 
     schema = snapshot.collect_schema()
     labels = _labels(pipeline, snapshot)
-    check_expressions(pipeline.features, schema, pipeline.columns.not_inputs)
+    check_expressions(pipeline.features, schema, pipeline.columns.never_used)
     keys = row_keys(snapshot, pipeline.columns.id)
     times = _times(pipeline, snapshot)
     parts, moved = splitter_for(pipeline.split).split_and_count_moved(keys, labels, times)
@@ -65,7 +67,8 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     ordered = [] if times is None else [times.alias(TIME)]
     known = pl.DataFrame([keys.alias(KEY), parts.alias(PART), *ordered])
     inputs = [name for name in schema if name not in pipeline.columns.not_inputs]
-    columns = [*known.columns, *inputs, *fitted.derive, pipeline.columns.target]
+    for_features = [name for name in columns_used(pipeline.features) if name in pipeline.columns.not_inputs]
+    columns = [*known.columns, *inputs, *for_features, *fitted.derive, pipeline.columns.target]
     table = pl.concat([known.lazy(), derived.lazy(), snapshot], how="horizontal")
     sink_table(run, FEATURES, table.select(columns))
     write_table(run, KEYS, known.select(KEY, PART))
@@ -80,6 +83,7 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
         proportions=proportions,
         constants=dict(fitted.constants),
         inputs=inputs,
+        for_features=for_features,
         derived=list(fitted.derive),
         became_missing=became_missing,
         duplicates_moved=moved,
@@ -135,6 +139,8 @@ def _labels(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
 
 
 def _check_classes(pipeline: Pipeline, labels: pl.Series) -> None:
+    from trainer.models.labels import find_class
+
     classes = labels.unique().sort().to_list()
     positive = pipeline.columns.positive
     binary = pipeline.problem == "binary_classification"
@@ -142,7 +148,7 @@ def _check_classes(pipeline: Pipeline, labels: pl.Series) -> None:
     if len(classes) < TWO or (binary and len(classes) > TWO):
         needed = "two" if binary else "several"
         raise DataValidationError(f"columns.target: {found}; a {pipeline.problem} needs {needed}")
-    if binary and positive not in classes:
+    if binary and find_class(classes, positive) is None:
         raise DataValidationError(f"columns.positive: {positive!r} is no class of the target; {found}")
 
 

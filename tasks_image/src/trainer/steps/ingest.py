@@ -32,7 +32,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> IngestResult:
 
     start = run.at("start").result(StartResult)
     with run.staged(SNAPSHOT) as file:
-        lineage = reader_for(pipeline.source).write(file)
+        lineage = reader_for(pipeline.source, pipeline.columns.named).write(file)
         in_source = height_of(file)
         _sample(pipeline, file)
         rows = height_of(file)
@@ -51,6 +51,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> IngestResult:
         age_days=_days_since(lineage.changed_at, "the source was changed"),
         newest_row_age_days=newest,
         tags=lineage.tags,
+        notes=list(lineage.notes),
     )
 
 
@@ -77,7 +78,7 @@ def _newest_row_age(rows: pl.LazyFrame, time_column: str | None) -> float | None
     if time_column is None:
         return None
     schema = rows.collect_schema()
-    if time_column not in schema or not schema[time_column].is_temporal():
+    if time_column not in schema or schema[time_column] not in (pl.Date, pl.Datetime):
         raise DataValidationError(
             f"columns.time: {time_column!r} must be a date or datetime column of the table; "
             f"declare it under source.types. Columns: {', '.join(schema)}"

@@ -67,7 +67,7 @@ def _refuse_mistakes(pipeline: Pipeline) -> None:
     from trainer.models.features import check_expressions
 
     check_condition(pipeline.source.where)
-    check_expressions(pipeline.features)
+    check_expressions(pipeline.features, forbidden=pipeline.columns.never_used)
     check_behaviours(pipeline.behaviour, pipeline.columns.target)
     for name in pipeline.selected_algorithms:
         check_model(model_for(pipeline.algorithms[name]), pipeline.problem, f"algorithms.{name}")

@@ -45,9 +45,9 @@ def search_of(pipeline: Pipeline, run: RunFolder) -> Iterator[Search]:
     from trainer.steps.engineer_features import FEATURES
 
     engineered = run.at("engineer_features")
-    inputs = engineered.result(FeaturesResult).inputs
+    made = engineered.result(FeaturesResult)
     with engineered.local(FEATURES) as file:
-        folds = make_folds(pipeline, *_training_rows(pipeline, file, inputs))
+        folds = make_folds(pipeline, *_training_rows(pipeline, file, [*made.inputs, *made.for_features]))
         yield Search(pipeline, run.algorithm, folds, run.worker)
 
 
@@ -64,7 +64,7 @@ def study_of(search: Search, run: RunFolder) -> optuna.Study:
 
 
 def _training_rows(pipeline: Pipeline, file: Path, inputs: list[str]) -> tuple[ChosenRows, pl.Series, pl.Series | None]:
-    """The raw inputs and targets of the training rows, and their times where the split goes by those."""
+    """What models are made from of the training rows, their targets, and their times where the split goes by those."""
     from trainer.data.chosen_rows import ChosenRows, open_table
     from trainer.steps.engineer_features import PART, TIME
 

@@ -35,6 +35,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
 
     from trainer.data.expectations import run_checks
     from trainer.data.inputs import constant_inputs
+    from trainer.data.suspects import suspicious_inputs
+    from trainer.data.target_checks import with_classes_as_in_table
     from trainer.data.validation_report import render_validation_report
 
     ingest = run.at("ingest").result(IngestResult)
@@ -45,10 +47,11 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
     with run.at("ingest").local(SNAPSHOT) as file:
         rows = pl.scan_parquet(file)
         _refuse_unusable(pipeline, rows, ingest.source)
-        results, own = run_checks(pipeline.validation, {"rows": rows, "source": _source_facts(ingest).lazy()})
-        results += constant_inputs(pipeline, rows)
-    checks = [result.model_dump(mode="json") for result in results]
-    run.write_json(RESULTS, {"checks": checks, "great_expectations": own})
+        checks = with_classes_as_in_table(pipeline, rows)
+        results, own = run_checks(checks, {"rows": rows, "source": _source_facts(ingest).lazy()})
+        results += [*constant_inputs(pipeline, rows), *suspicious_inputs(pipeline, rows)]
+    found = [result.model_dump(mode="json") for result in results]
+    run.write_json(RESULTS, {"checks": found, "great_expectations": own})
     report = run.write_text(REPORT, render_validation_report(pipeline.name, results, _facts(ingest)))
     failed = [result for result in results if not result.passed]
     _refuse_or_warn(failed, len(results), ingest.source, report)
@@ -78,6 +81,8 @@ def _facts(ingest: IngestResult) -> dict[str, str]:
     }
     if ingest.newest_row_age_days is not None:
         facts["Newest row"] = f"{ingest.newest_row_age_days:.1f} days old"
+    if ingest.notes:
+        facts["Assumed"] = "; ".join(ingest.notes)
     if ingest.sample:
         facts["Kind"] = "built-in sample, not real data"
     return facts
@@ -141,12 +146,15 @@ def _exclude_mistakes(pipeline: Pipeline, present: list[str]) -> list[str]:
 
 
 def _target_mistakes(pipeline: Pipeline, rows: pl.LazyFrame, present: list[str]) -> list[str]:
+    from trainer.data.plain_types import why_unusable
     from trainer.data.tables import column_of
 
     name = pipeline.columns.target
     if name not in present:
         return [f"columns.target: there is no column {name!r}{did_you_mean(name, present)}"]
     target = column_of(rows, name)
+    if why_unusable(target.dtype) or target.dtype.is_temporal():
+        return [f"columns.target: {name!r} is {target.dtype}, and a target is a number, a boolean or a text"]
     mistakes = []
     if target.null_count():
         mistakes.append(
@@ -175,17 +183,20 @@ def _rows_where_missing(target: pl.Series) -> str:
 
 
 def _class_mistakes(pipeline: Pipeline, target: pl.Series) -> list[str]:
-    from trainer.models.outputs import as_label
+    from trainer.models.labels import alike, as_label, find_class
 
-    labels = sorted(as_label(value) for value in target.unique())
+    classes = target.unique().to_list()
+    labels = sorted(map(as_label, classes))
     found = f"{len(labels)}: {', '.join(map(repr, labels[:EXAMPLES]))}{', …' if len(labels) > EXAMPLES else ''}"
     where = f"columns.target: {target.name!r}"
+    if same := alike(classes):
+        return [f"{where} has classes that read the same: {', '.join(map(repr, same[0]))}; write each in one way"]
     if pipeline.problem == "multiclass_classification":
         return [] if len(labels) >= BOTH else [f"{where} needs at least two values to tell apart, and has {found}"]
     if len(labels) != BOTH:
         return [f"{where} needs exactly two values in a binary classification, and has {found}; see `problem`"]
     positive = as_label(pipeline.columns.positive)
-    if positive not in labels:
+    if find_class(classes, positive) is None:
         return [
             f"columns.positive: {positive!r} is none of the values of {target.name!r}{did_you_mean(positive, labels)}"
             + (UNQUOTED if isinstance(pipeline.columns.positive, bool) else "")
