@@ -23,7 +23,8 @@ GATES = [
     GateResult(name="recall", value=None, limit=0.6, verdict="failed", reason="missing"),
     GateResult(name="against_production", value=0.025, limit=0.01, verdict="not_better", reason="noise"),
 ]
-DRIFT = {"status": "stable", "share": 0.5, "drifted": ["tenure"], "target_drifted": False, "reference_version": "7"}
+DRIFT = {"status": "stable", "share": 0.5, "drifted": ["tenure"], "target_drifted": False, "reference_version": "7",
+         "compared": "30 rows newer than all that production knows"}  # fmt: skip
 
 
 def summary(**values: Any) -> Summary:
@@ -125,10 +126,14 @@ def test_warnings_are_listed() -> None:
 @pytest.mark.parametrize(
     ("drift", "expected"),
     [
-        pytest.param(DRIFT, "stable: 50% of the columns drifted (tenure) since production version 7", id="stable"),
+        pytest.param(
+            DRIFT,
+            "stable: 50% of the columns drifted (tenure) since production version 7; compared: 30 rows newer than all that production knows",
+            id="stable",
+        ),
         pytest.param(
             {**DRIFT, "status": "drifted", "drifted": [], "share": 0.0, "target_drifted": True},
-            "drifted: 0% of the columns drifted, and the target has drifted since production version 7",
+            "drifted: 0% of the columns drifted, and the target has drifted since production version 7; compared: 30 rows newer than all that production knows",
             id="target",
         ),
         pytest.param(

@@ -294,6 +294,7 @@ def test_the_json_holds_what_readers_need(run: RunFolder, pipeline: Pipeline) ->
     }
     assert found["drift"] == {
         "status": "stable", "share": 0.5, "drifted": ["tenure"], "target_drifted": False, "reference_version": "7",
+        "compared": "all 0 rows, for none is new",
     }  # fmt: skip
     assert found["candidates"][1] == {
         "algorithm": "lightgbm", "cv_auc_roc": 0.846, "cv_auc_roc_std": 0.02, "validation_auc_roc": 0.84, "seconds": 10.25,

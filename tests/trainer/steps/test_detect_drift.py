@@ -120,7 +120,10 @@ def test_stable(pipeline: Pipeline, folder: RunFolder, publish: Publish, caplog:
     assert kept(folder) == result
     assert "Data drift: stable" in folder.read_text("drift.html")
     assert result.report == folder.uri_of("drift.html")
-    assert "0 of 2 columns drifted since version 3 (0%, from 50% on the data set has): stable" in caplog.text
+    expected = (
+        "0 of 2 columns drifted since version 3 (0%, from 50% on the data set has): stable; compared: all 400 rows"
+    )
+    assert expected in caplog.text
 
 
 def test_drift_warns(pipeline: Pipeline, folder: RunFolder, publish: Publish, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,7 +135,20 @@ def test_drift_warns(pipeline: Pipeline, folder: RunFolder, publish: Publish, ca
     assert kept(folder) == result
     assert "drifted: charges (ks 0." in caplog.text
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warnings == ["1 of 2 columns drifted since version 3 (50%, from 50% on the data set has): drifted"]
+    (warning,) = warnings
+    assert warning.startswith("1 of 2 columns drifted since version 3 (50%, from 50% on the data set has): drifted;")
+
+
+def test_a_broken_month_at_the_end_of_a_growing_table_is_found(
+    pipeline: Pipeline, folder: RunFolder, publish: Publish
+) -> None:
+    before, month = rows(1, count=700), rows(2, shift=1, count=30).with_columns(pl.col("seen") + pl.duration(days=700))
+    publish(before)
+    ingest(folder, pl.concat([before, month]))
+    result = detect_drift.run(pipeline, folder)
+    assert (result.compared, result.rows) == ("newer", 30)
+    assert [drift.column for drift in result.columns if drift.drifted] == ["charges"]
+    assert "700 of the reference, 30 current" in folder.read_text("drift.html")
 
 
 def test_drift_below_the_share_is_stable(pipeline: Pipeline, folder: RunFolder, publish: Publish) -> None:

@@ -20,6 +20,8 @@ from trainer.errors import DataValidationError
 from trainer.run.results import ColumnDrift
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from trainer.data.drift_statistics import Counts, Floats
@@ -35,11 +37,16 @@ ROWS_OF_ONE_COLUMN = 5_000_000
 
 
 def compare_tables(
-    reference: pl.LazyFrame, current: pl.LazyFrame, columns: list[str], limits: Drift
+    reference: pl.LazyFrame,
+    current: pl.LazyFrame,
+    columns: list[str],
+    limits: Drift,
+    usual: Mapping[str, Figures] | None = None,
 ) -> list[ColumnDrift]:
     """Each of the columns compared over all rows, in the order given.
 
-    A few at a time are held in memory, and one where rows are many.
+    A few at a time are held in memory, and one where rows are many. `usual` are distances, per column and statistic,
+    that are ordinary and so no drift.
 
     Raises DataValidationError where a table has no rows, or a column is missing on one side or of another type there.
     """
@@ -60,7 +67,8 @@ def compare_tables(
             )
 
     def compare(name: str) -> ColumnDrift:
-        return compare_column(_column(reference, name), _column(current, name), limits)
+        ordinary = (usual or {}).get(name, {})
+        return compare_column(_column(reference, name), _column(current, name), limits, ordinary)
 
     at_once = COLUMNS_AT_ONCE if most <= ROWS_OF_ONE_COLUMN else 1
     with ThreadPoolExecutor(at_once) as threads:  # NumPy and Polars let go of Python's lock
@@ -71,7 +79,9 @@ def _column(rows: pl.LazyFrame, name: str) -> pl.Series:
     return rows.select(name).collect().to_series()
 
 
-def compare_column(reference: pl.Series, current: pl.Series, limits: Drift) -> ColumnDrift:
+def compare_column(
+    reference: pl.Series, current: pl.Series, limits: Drift, usual: Mapping[str, float] | None = None
+) -> ColumnDrift:
     """How far `current` has moved from `reference`, both of at least one row.
 
     Numbers, and dates and datetimes as days since 1970 (UTC), have `ks`, `psi`, `wasserstein` (in standard deviations
@@ -80,7 +90,8 @@ def compare_column(reference: pl.Series, current: pl.Series, limits: Drift) -> C
     NaN and infinity count as missing. Missing values are a bin of their own in `psi` and `jensen_shannon`; `ks` and
     `wasserstein` leave them out, and are themselves left out where one side has no value at all. A column that has
     values on one side only has drifted if `psi` or `jensen_shannon` exceeds what chance explains, whatever the limits;
-    one that has none on either side is stable.
+    one that has none on either side is stable. `usual` are distances by statistic that are ordinary: a limit that is
+    lower gives way to them.
 
     Raises DataValidationError where the types differ, or no distribution of the type can be compared.
     """
@@ -92,7 +103,8 @@ def compare_column(reference: pl.Series, current: pl.Series, limits: Drift) -> C
     else:
         statistics, null = _compare_bins(category_counts(_texts(reference), _texts(current)))
         emptied = (reference.null_count() == len(reference)) != (current.null_count() == len(current))
-    thresholds = {name: max(0.0 if emptied else getattr(limits, name), null[name]) for name in statistics}
+    allowed = {name: max(getattr(limits, name), (usual or {}).get(name, 0.0)) for name in statistics}
+    thresholds = {name: max(0.0 if emptied else allowed[name], null[name]) for name in statistics}
     return ColumnDrift(
         column=current.name,
         kind="numeric" if family in ("number", "moment") else "categorical",
@@ -100,6 +112,23 @@ def compare_column(reference: pl.Series, current: pl.Series, limits: Drift) -> C
         thresholds=thresholds,
         drifted=any(statistics[name] > thresholds[name] for name in statistics),
     )
+
+
+def distances(reference: pl.Series, current: pl.Series) -> Figures:
+    """The statistics of `compare_column`, without what chance explains."""
+    if _common_family(reference, current) not in ("number", "moment"):
+        return _bin_distances(category_counts(_texts(reference), _texts(current)))
+    sides = (_numbers(reference), _numbers(current))
+    missing = (len(reference) - sides[0].size, len(current) - sides[1].size)
+    binned = _bin_distances(decile_counts(*sides, missing)) if sides[0].size else {}
+    if sides[0].size == 0 or sides[1].size == 0:
+        return binned
+    pooled = pool(*sides)
+    return {
+        "ks": kolmogorov_smirnov(pooled),
+        "wasserstein": wasserstein(pooled) / wasserstein_scale(sides[0], pooled),
+        **binned,
+    }
 
 
 def _compare_numbers(sides: tuple[Floats, Floats], missing: tuple[int, int]) -> tuple[Figures, Figures]:
@@ -121,11 +150,14 @@ def _compare_numbers(sides: tuple[Floats, Floats], missing: tuple[int, int]) -> 
 
 
 def _compare_bins(counts: Counts) -> tuple[Figures, Figures]:
-    statistics = {
+    return _bin_distances(counts), binned_null(counts)
+
+
+def _bin_distances(counts: Counts) -> Figures:
+    return {
         "psi": float(population_stability_index(*counts)),
         "jensen_shannon": float(jensen_shannon_distance(*counts)),
     }
-    return statistics, binned_null(counts)
 
 
 def _common_family(reference: pl.Series, current: pl.Series) -> Family:

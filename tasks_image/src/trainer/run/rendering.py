@@ -86,7 +86,8 @@ def _drift(drift: dict[str, Any]) -> str:
     columns = f" ({', '.join(drift['drifted'])})" if drift["drifted"] else ""
     target = ", and the target has drifted" if drift["target_drifted"] else ""
     share = f"{drift['share']:.0%} of the columns drifted{columns}{target}"
-    return f"{drift['status']}: {share} since production version {drift['reference_version']}"
+    since = f"since production version {drift['reference_version']}; compared: {drift['compared']}"
+    return f"{drift['status']}: {share} {since}"
 
 
 def _candidate(row: dict[str, Any]) -> dict[str, str]:

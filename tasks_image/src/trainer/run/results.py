@@ -127,6 +127,13 @@ class ColumnDrift(BaseModel):
     drifted: bool
 
 
+_COMPARED = {
+    "newer": "{rows:,} rows newer than all that production knows",
+    "unknown": "{rows:,} rows that production does not know",
+    "all": "all {rows:,} rows, for none is new",
+}
+
+
 class DriftResult(Result):
     """How far the data has moved since production's model was trained."""
 
@@ -137,7 +144,16 @@ class DriftResult(Result):
     """Share of the columns that drifted."""
     columns: list[ColumnDrift] = []
     target: ColumnDrift | None = None
+    compared: Literal["newer", "unknown", "all"] = "all"
+    """Rows that were compared: those newer than all that production knows, unknown to it, or all, since none is new."""
+    rows: int = 0
+    """How many these are."""
     report: str = ""
+
+    @property
+    def what(self) -> str:
+        """What was compared, in words."""
+        return _COMPARED[self.compared].format(rows=self.rows)
 
 
 class FeaturesResult(Result):

@@ -228,6 +228,7 @@ def _drift(run: RunFolder) -> dict[str, Any] | None:
         "drifted": drifted,
         "target_drifted": bool(result.target and result.target.drifted),
         "reference_version": result.reference_version,
+        "compared": result.what,
     }
 
 

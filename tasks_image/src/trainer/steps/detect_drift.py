@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from trainer.data.new_rows import NewRows
     from trainer.models.registry import Reference
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
@@ -42,6 +43,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
     """
     import polars as pl
 
+    from trainer.data.new_rows import new_rows
     from trainer.models.registry import production_reference
 
     run.at("ingest").result(IngestResult)
@@ -50,7 +52,10 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
         logger.info("%s has no production version yet: there is nothing to compare with", pipeline.registry.model)
         return _written(DriftResult(status="no_reference"), run)
     with _rows_of(reference) as before, run.at("ingest").local(SNAPSHOT) as snapshot:
-        found = _compare(pipeline, run, before, pl.scan_parquet(snapshot))
+        current = pl.scan_parquet(snapshot)
+        columns = _columns(pipeline, before, current)
+        new = new_rows(before, current, pipeline.columns.time, pipeline.columns.id)
+        found = _compare(pipeline, run, before, new, columns)
     share = sum(drift.drifted for drift in found.columns) / len(found.columns)
     result = DriftResult(
         status="drifted" if share >= pipeline.drift.share else "stable",
@@ -59,6 +64,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
         share=share,
         columns=found.columns,
         target=found.target,
+        compared=new.kind,
+        rows=found.rows,
         report=run.uri_of(REPORT_FILE),
     )
     return _judge(_written(result, run), pipeline)
@@ -68,18 +75,25 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
 class _Compared:
     columns: list[ColumnDrift]
     target: ColumnDrift
+    rows: int
 
 
-def _compare(pipeline: Pipeline, run: RunFolder, reference: pl.LazyFrame, current: pl.LazyFrame) -> _Compared:
-    """Compare all columns over all rows, and write the report."""
+def _compare(
+    pipeline: Pipeline, run: RunFolder, reference: pl.LazyFrame, new: NewRows, columns: list[str]
+) -> _Compared:
+    """Compare columns of the new rows with the reference, and write the report."""
+    import polars as pl
+
     from trainer.data.drift import compare_tables
+    from trainer.data.drift_months import month_limits
     from trainer.data.drift_report import write_drift_report
 
-    columns = _columns(pipeline, reference, current)
-    drifts = compare_tables(reference, current, [*columns, pipeline.columns.target], pipeline.drift)
+    compared = [*columns, pipeline.columns.target]
+    usual = month_limits(reference, pipeline.columns.time, compared) if new.kind == "newer" else {}
+    drifts = compare_tables(reference, new.rows, compared, pipeline.drift, usual)
     with run.staged(REPORT_FILE) as file:
-        write_drift_report(reference, current, columns, pipeline.drift, drifts, file)
-    return _Compared(drifts[:-1], drifts[-1])
+        write_drift_report(reference, new.rows, columns, pipeline.drift, drifts, file)
+    return _Compared(drifts[:-1], drifts[-1], new.rows.select(pl.len()).collect().item())
 
 
 def _columns(pipeline: Pipeline, reference: pl.LazyFrame, current: pl.LazyFrame) -> list[str]:
@@ -165,7 +179,8 @@ def _judge(result: DriftResult, pipeline: Pipeline) -> DriftResult:
         logger.info("drifted: %s", _explain(drift))
     summary = (
         f"{len(drifted)} of {len(result.columns)} columns drifted since version {result.reference_version} "
-        f"({result.share:.0%}, from {pipeline.drift.share:.0%} on the data set has): {result.status}"
+        f"({result.share:.0%}, from {pipeline.drift.share:.0%} on the data set has): {result.status}; compared: "
+        f"{result.what}"
     )
     if result.status == "drifted" and pipeline.drift.when_drifted == "fail":
         raise DataValidationError(
