@@ -28,6 +28,15 @@ def test_a_key_is_the_hash_of_the_id_as_text() -> None:
     assert keys.to_list() == [hashlib.blake2b(text, digest_size=8).hexdigest() for text in (b"7", b"8")]
 
 
+@pytest.mark.parametrize(
+    "ids",
+    [["9" * 25, "9" * 24 + "8"], pl.Series([2**64 - 1, 2**64 - 2], dtype=pl.UInt64), [-(2**63), 2**63 - 1]],
+    ids=["text", "unsigned", "64 bits"],
+)
+def test_long_ids_are_told_apart(ids: Any) -> None:
+    assert row_keys(pl.DataFrame({"id": ids}), "id").n_unique() == 2
+
+
 def test_the_other_columns_do_not_matter_where_there_is_an_id() -> None:
     before, after = pl.DataFrame({"id": ["a"], "x": [1]}), pl.DataFrame({"id": ["a"], "x": [2]})
     assert row_keys(before, "id").to_list() == row_keys(after, "id").to_list()

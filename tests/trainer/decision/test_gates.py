@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from random import Random
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from trainer.decision import Decision, GateResult, decide
 from trainer.pipeline import Gates
@@ -188,3 +190,37 @@ def test_without_limits_the_comparison_decides() -> None:
 def test_a_decision_without_numbers_still_is_json(figure: str) -> None:
     decision = against(compared(**{figure: math.nan}), {**GOOD, "auc_roc": math.nan})
     assert Decision.model_validate_json(decision.model_dump_json()) == decision
+
+
+FORGED: tuple[Any, ...] = (None, math.nan, math.inf, -math.inf, "0.9", True, [], 10**400)
+
+
+def test_no_forged_figure_promotes() -> None:
+    """Each of 2,000 evaluations has one to four figures that are missing, not finite or not numbers."""
+    random = Random(1)  # noqa: S311  (which figures are forged is no secret)
+    for _ in range(2000):
+        metrics: dict[str, Any] = dict(GOOD)
+        better = compared()
+        limited = [limit.metric for limit in GATES.limits()]
+        places = random.sample([*limited, "gain", "lower", "upper", "comparison"], random.randint(1, 4))
+        for place in places:
+            if place in GOOD:
+                metrics[place] = random.choice(FORGED[:4])
+            elif place == "comparison":
+                better = None  # type: ignore[assignment]
+            elif better is not None:
+                better = better.model_copy(update={place: random.choice(FORGED[1:4])})
+        forged = evaluation(metrics, comparison=better, production_version="7", production_metrics={"auc_roc": 0.82})
+        assert decide(GATES, forged).outcome == "refuse", places
+
+
+@pytest.mark.parametrize("value", FORGED, ids=repr)
+def test_a_record_takes_no_figure_that_is_not_finite(value: Any) -> None:
+    good = evaluation(GOOD).model_dump(mode="json")
+    assert EvaluateResult.model_validate(good).metrics == GOOD
+    record = {**good, "metrics": {**GOOD, "auc_roc": value}}
+    if value in ("0.9", True):  # read as 0.9 and 1.0
+        assert math.isfinite(EvaluateResult.model_validate(record).metrics["auc_roc"])
+    else:
+        with pytest.raises(ValidationError):
+            EvaluateResult.model_validate(record)

@@ -10,7 +10,7 @@ import pytest
 
 from trainer.data.chosen_rows import ChosenRows, all_of
 from trainer.errors import DataValidationError
-from trainer.jobs.models import SklearnModel
+from trainer.jobs.models import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.models.fitted import FittedPipeline
 from trainer.models.fitting import classes_of, encode, fit_pipeline, positive_class
 from trainer.models.scores import best_f1_cut_off
@@ -108,3 +108,22 @@ def test_a_positive_class_that_is_none() -> None:
         DataValidationError, match=r"columns.positive: 'Yes' is none of the target's values \['no', 'yes'\]"
     ):
         fit(VALIDATION, "Yes")
+
+
+AWKWARD = ["a[b]", "x<y", "{z}", '"quoted"', "comma, and: colon", "ümlaut\t", "a b", "a_b", "__proto__"]
+
+
+@pytest.mark.parametrize("kind", [XGBoostModel, LightGBMModel], ids=["xgboost", "lightgbm"])
+@pytest.mark.parametrize("names", [AWKWARD, [f"column {number}" for number in range(2000)]], ids=["awkward", "2,000"])
+def test_boosters_take_whatever_columns_are_called(kind: Any, names: list[str]) -> None:
+    random = np.random.default_rng(1)
+    table = pl.DataFrame({name: random.normal(size=60) for name in names})
+    labels = pl.select(y=pl.when(table[names[0]] > 0).then(pl.lit("yes")).otherwise(pl.lit("no"))).to_series()
+    part = (all_of(table), labels)
+    fitted = fit_pipeline(
+        LEAVERS, kind(params={"n_estimators": 3}), Features(), Preprocess(), "yes", training=part, validation=part,
+        seed=1, threads=1,
+    )  # fmt: skip
+    answers = fitted.predict(table)
+    assert (answers["prediction"] == labels).sum() > 54
+    assert fitted.predict(table.select(reversed(names))).equals(answers)
