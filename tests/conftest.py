@@ -20,6 +20,7 @@ from tests.redis_server import redis_server, running_redis  # noqa: F401  (fixtu
 from tests.server import free_port
 from tests.shared import built_once, copy_airflow, empty_mlflow_store, migrated_airflow  # noqa: F401  (fixtures)
 from tests.web_server import web_file  # noqa: F401  (a fixture)
+from tests.warm import warm  # noqa: F401  (a fixture)
 from tests.world import CHURN, PROJECT, QUICK, small_sample
 from trainer.environment import THREAD_LIMITS, Environment, variable_name
 from trainer.pipeline import Pipeline, load_pipeline

@@ -20,6 +20,7 @@ import yaml
 
 from tests.end_to_end.deployment import deployment  # noqa: F401  (a fixture)
 from tests.shared import copy_airflow
+from tests.warm import WarmServers
 from tests.world import PROJECT, Home, churn_document
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Checkout(Home):
     """The state of a checkout: Airflow's database, run folders, MLflow store and mails."""
 
     home: Path
+    warm: WarmServers
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -78,17 +80,25 @@ class Checkout(Home):
         target.parent.mkdir(parents=True)
         shutil.copy(source, target)
 
-    def start(self, pipeline: str, parameters: dict[str, Any] | None = None) -> subprocess.Popen[str]:
-        """What `make run` starts, in a process group of its own; the output goes to `log`."""
-        command = [sys.executable, "-m", "include.run_once", pipeline, "--parameters", json.dumps(parameters or {})]
+    def start(
+        self, pipeline: str, parameters: dict[str, Any] | None = None, *, cold: bool = False
+    ) -> subprocess.Popen[str]:
+        """What `make run` starts, in a process group of its own; the output goes to `log`.
+
+        It is given the worker's fork servers, unless it is `cold`: then it launches its own, as a person's does.
+        """
+        given = [] if cold else [self.warm.steps.fileno(), self.warm.scoring.fileno()]
+        module = ["tests.end_to_end.warm_run", *map(str, given)] if given else ["include.run_once"]
+        command = [sys.executable, "-m", *module, pipeline, "--parameters", json.dumps(parameters or {})]
         with self.log.open("w") as log:
             return subprocess.Popen(
-                command, env=self.environment, cwd=PROJECT, stdout=log, stderr=log, text=True, start_new_session=True
-            )
+                command, env=self.environment, cwd=PROJECT, stdout=log, stderr=log, text=True, start_new_session=True,
+                pass_fds=given,
+            )  # fmt: skip
 
-    def run(self, pipeline: str, parameters: dict[str, Any] | None = None) -> int:
+    def run(self, pipeline: str, parameters: dict[str, Any] | None = None, *, cold: bool = False) -> int:
         """Run a pipeline to its end; returns the exit code."""
-        return self.start(pipeline, parameters).wait(timeout=600)
+        return self.start(pipeline, parameters, cold=cold).wait(timeout=600)
 
     def trainer(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `trainer`, with the variables that this checkout's environment gives to steps."""
@@ -96,10 +106,10 @@ class Checkout(Home):
         exports = subprocess.run(
             settings, env=self.environment, cwd=PROJECT, check=True, capture_output=True, text=True
         )
-        return subprocess.run(
-            ["bash", "-c", f'{exports.stdout}\nexec "$0" "$@"', executable("trainer"), *arguments],
-            env=self.environment, cwd=PROJECT, capture_output=True, text=True, timeout=600,
-        )  # fmt: skip
+        shell = ["bash", "-c", f"{exports.stdout}\nexec env --null"]
+        found = subprocess.run(shell, env=self.environment, cwd=PROJECT, check=True, capture_output=True, text=True)
+        variables = dict(line.split("=", 1) for line in found.stdout.rstrip("\0").split("\0"))
+        return self.warm.run(["-m", "trainer", *arguments], variables, PROJECT)
 
     def train(self, pipeline: str, parameters: dict[str, Any], *options: str) -> Path:
         """Run all steps of a pipeline in one process, without Airflow; returns the run's folder."""
@@ -162,10 +172,10 @@ class Checkout(Home):
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, migrated_airflow: Path) -> Iterator[Checkout]:
+def checkout(tmp_path: Path, migrated_airflow: Path, warm: WarmServers) -> Iterator[Checkout]:
     """A fresh checkout's state; what still runs afterwards is ended."""
     copy_airflow(migrated_airflow, tmp_path / ".airflow")
-    made = Checkout(tmp_path)
+    made = Checkout(tmp_path, warm)
     yield made
     for process in made.processes():
         os.kill(process, signal.SIGKILL)

@@ -34,7 +34,7 @@ def trials(checkout: Checkout, algorithm: str) -> int:
 
 
 def test_the_sample_is_promoted_and_then_kept(checkout: Checkout) -> None:
-    assert checkout.run("churn", FEW_TRIALS) == 0, checkout.log.read_text()[-3000:]
+    assert checkout.run("churn", FEW_TRIALS, cold=True) == 0, checkout.log.read_text()[-3000:]
     first = checkout.summary()
     assert first["outcome"] == "promoted"
     assert first["data"]["sample"] is True
@@ -133,10 +133,8 @@ def test_a_run_killed_in_tune_resumes_and_loses_no_trial(checkout: Checkout) -> 
 
 def _step(checkout: Checkout, name: str) -> int:
     """The process of a running step."""
-    for process in checkout.processes():
-        if Path(f"/proc/{process}/comm").read_text().strip() == f"step {name}":
-            return process
-    raise AssertionError(f"no process runs the step {name}")
+    (found,) = [process.pid for process in checkout.warm.running_steps() if process.name() == f"step {name}"]
+    return found
 
 
 def _finished_trials(checkout: Checkout) -> list[Any]:
@@ -156,7 +154,7 @@ def test_an_interruption_ends_the_run_and_leaves_no_process(checkout: Checkout) 
     tuning = {"trials": 9000, "folds": 3, "metric": "auc_roc", "startup_trials": 2}
     algorithms = {name: {**estimator, "search": search} for name in ("first", "second", "third")}
     quick(checkout, "interrupted", algorithms=algorithms, tuning=tuning)
-    run = checkout.start("interrupted")
+    run = checkout.start("interrupted", cold=True)
     checkout.wait_for(lambda: "trial 2/9000" in checkout.log.read_text())
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=90) == 130
@@ -171,7 +169,7 @@ def test_an_interruption_ends_the_run_and_leaves_no_process(checkout: Checkout) 
 
 def test_a_second_interruption_cuts_the_run_off(checkout: Checkout) -> None:
     quick(checkout, "cut", tuning={"trials": 500, "folds": 3, "metric": "auc_roc", "startup_trials": 2})
-    run = checkout.start("cut")
+    run = checkout.start("cut", cold=True)
     checkout.wait_for(lambda: "trial 2/500" in checkout.log.read_text())
     run.send_signal(signal.SIGINT)
     checkout.wait_for(lambda: "Interrupted: ending the run" in checkout.log.read_text())

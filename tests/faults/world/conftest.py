@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from include.alerts import on_run_failure
+from tests.faults.world import killing
 from tests.faults.world.checks import connect_mail
+from tests.faults.world.killing import Kill
 from tests.faults.world.worlds import RUN_ID, STAGES, Stage, World, standing_in
 from tests.shared import BuiltOnce
+from tests.warm import WarmServers
 from tests.world import ALGORITHM
 
 CONTEXT: Any = {"dag": SimpleNamespace(dag_id="churn_training"), "run_id": RUN_ID, "reason": "task_failure"}
@@ -79,6 +82,12 @@ def world_after(stages: Stage, tmp_path: Path) -> Iterator[Stage]:
             return world
 
         yield enter
+
+
+@pytest.fixture
+def kill(warm: WarmServers) -> Kill:
+    """Starts a step that is killed at a call of choice."""
+    return functools.partial(killing.kill, warm)
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +15,14 @@ if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
     from tests.faults.world.worlds import World
+    from tests.warm import WarmServers
 
 BEGIN = ("before", "trainer.run.folder:RunFolder.begin")
 RESULT = ("before", "trainer.run.folder:RunFolder.write_text", "--marker", "'result.json'")
 HALF_A_RESULT = ("before", "trainer.run.folder:_replace_durably", "--marker", "result.json")
 DONE = ("after", "trainer.run.folder:RunFolder.finish")
+Kill = Callable[..., None]
+"""`kill` with its servers."""
 OF_TRY = {"seconds", "finished_at"}
 MOVED = {"production": "2", "staging": "2", "previous_production": "1"}
 """The aliases after `promote`, in a world in which version 1 was production."""
@@ -33,15 +34,14 @@ def kill_points(points: Mapping[str, tuple[Any, ...]], *, slow: Container[str]) 
     return [pytest.param(*values, id=name, marks=marks[name]) for name, values in points.items()]
 
 
-def kill(world: World, kind: tuple[str, ...], step: str, algorithm: str = "") -> None:
-    """Start a step as the scheduler does; it is killed at the call given."""
-    script = [sys.executable, str(Path(__file__).with_name("kill_at.py")), *kind, "--", "step", step]
+def kill(warm: WarmServers, world: World, kind: tuple[str, ...], step: str, algorithm: str = "") -> None:
+    """Start a step as a process; it is killed at the call given."""
+    script = [str(Path(__file__).with_name("kill_at.py")), *kind, "--", "step", step]
     command = [*script, "--run", world.folder.uri, *(["--algorithm", algorithm] if algorithm else [])]
     scratch = world.home / "tmp"
     scratch.mkdir(exist_ok=True)
-    variables = {**os.environ, **world.variables, "TMPDIR": str(scratch)}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, start_new_session=True)
-    assert done.returncode == -signal.SIGKILL, f"it was not killed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    done = warm.run(command, {**os.environ, **world.variables, "TMPDIR": str(scratch)}, Path.cwd())
+    assert done.returncode == -signal.SIGKILL, f"it was not killed:\n{done.stdout[-2000:]}"
 
 
 def outputs(world: World, step: str, algorithm: str = "") -> dict[str, Any]:

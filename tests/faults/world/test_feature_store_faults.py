@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.faults.world.checks import fails
-from tests.faults.world.killing import BEGIN, HALF_A_RESULT, MOVED, RESULT, assert_closed, kill, kill_points, outputs
+from tests.faults.world.killing import BEGIN, HALF_A_RESULT, MOVED, RESULT, Kill, assert_closed, kill_points, outputs
 from tests.faults.world.servers import BROKEN, Proxy
 from tests.redis_server import RedisServer
 from trainer.data.feature_store import FeatureStore, NothingPublishedError
@@ -61,7 +61,7 @@ REPEATED = ("at its begin", "before rows", "after the tag", "before its result")
 
 @pytest.mark.parametrize(("point", "between"), kill_points(POINTS, slow=REPEATED))
 def test_killed_and_tried_again_all_features_are_there_once(
-    point: tuple[str, ...], between: bool, promoted: World, redis_server: RedisServer
+    point: tuple[str, ...], between: bool, promoted: World, redis_server: RedisServer, kill: Kill
 ) -> None:
     kill(promoted, point, STEP)
     assert published(promoted, redis_server) == between

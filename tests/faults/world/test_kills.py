@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +14,8 @@ from tests.faults.world.killing import (
     HALF_A_RESULT,
     MOVED,
     RESULT,
+    Kill,
     assert_closed,
-    kill,
     kill_points,
     outputs,
 )
@@ -28,6 +26,7 @@ from trainer.run.results import AcceptResult, EvaluateResult, TrainResult, TuneR
 
 if TYPE_CHECKING:
     from tests.faults.world.worlds import Stage, World
+    from tests.warm import WarmServers
 
 ALIAS = "mlflow:MlflowClient.set_registered_model_alias"
 VERSION = "mlflow:MlflowClient.create_model_version"
@@ -46,7 +45,7 @@ TUNE = {
 
 @pytest.mark.parametrize("point", kill_points(TUNE, slow=("at its begin", "before a trial", "after a trial")))
 def test_tune_loses_no_trial_and_repeats_none(
-    point: tuple[str, ...], world_after: Stage, stages: Stage, monkeypatch: pytest.MonkeyPatch
+    point: tuple[str, ...], world_after: Stage, stages: Stage, kill: Kill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from trainer.models import study_storage
 
@@ -87,7 +86,7 @@ TRAIN = {
     ("point", "killed"), kill_points(TRAIN, slow=("at its begin", "in its run", "before the model"))
 )
 def test_train_leaves_one_candidate_and_no_open_run(
-    point: tuple[str, ...], killed: int, world_after: Stage, stages: Stage
+    point: tuple[str, ...], killed: int, world_after: Stage, stages: Stage, kill: Kill
 ) -> None:
     world = world_after("tune")
     kill(world, point, "train", ALGORITHM)
@@ -122,7 +121,7 @@ REGISTER = {
 
 
 @pytest.mark.parametrize("point", kill_points(REGISTER, slow=("at its begin", "before the version")))
-def test_register_makes_one_version(point: tuple[str, ...], world_after: Stage, stages: Stage) -> None:
+def test_register_makes_one_version(point: tuple[str, ...], world_after: Stage, stages: Stage, kill: Kill) -> None:
     world = world_after("decide")
     kill(world, point, "register")
     assert world.aliases() == {"production": "1"}
@@ -150,7 +149,7 @@ ACCEPT = {
 
 
 @pytest.mark.parametrize("point", kill_points(ACCEPT, slow=("at its begin", "before its result")))
-def test_accept_moves_nothing(point: tuple[str, ...], world_after: Stage, stages: Stage) -> None:
+def test_accept_moves_nothing(point: tuple[str, ...], world_after: Stage, stages: Stage, kill: Kill) -> None:
     world = world_after("register")
     kill(world, point, "accept")
     assert world.folder.at("accept").result_or_none(AcceptResult) is None
@@ -186,7 +185,7 @@ REPEATED = ("at its begin", "before staging", "after the way back", "before its 
 
 @pytest.mark.parametrize(("point", "between"), kill_points(PROMOTE, slow=REPEATED))
 def test_promote_is_safe_at_every_instant(
-    point: tuple[str, ...], between: dict[str, str], world_after: Stage, stages: Stage
+    point: tuple[str, ...], between: dict[str, str], world_after: Stage, stages: Stage, kill: Kill
 ) -> None:
     world = world_after("accept")
     kill(world, point, "promote")
@@ -198,13 +197,15 @@ def test_promote_is_safe_at_every_instant(
     assert_closed(world)
 
 
-def test_the_next_try_removes_the_temporary_files_of_a_killed_one(world_after: Stage) -> None:
+def test_the_next_try_removes_the_temporary_files_of_a_killed_one(
+    world_after: Stage, kill: Kill, warm: WarmServers
+) -> None:
     world = world_after("register")
     kill(world, ("before", "trainer.isolated.scoring:_run"), "accept")
     (left,) = (world.home / "tmp").glob("trainer-*")
     assert list(left.rglob("rows.parquet"))
-    command = [sys.executable, "-m", "trainer", "step", "accept", "--run", world.folder.uri]
-    variables = {**os.environ, "TMPDIR": str(world.home / "tmp")}
-    subprocess.run(command, env=variables, check=True, capture_output=True)
+    command = ["-m", "trainer", "step", "accept", "--run", world.folder.uri]
+    done = warm.run(command, {**os.environ, "TMPDIR": str(world.home / "tmp")}, world.home)
+    assert done.returncode == 0, done.stdout
     assert list((world.home / "tmp").glob("trainer-*")) == []
     assert world.folder.key == KEY
