@@ -232,15 +232,13 @@ def test_addresses_that_hold_passwords_are_named_without_them(
         ("byhand", mlflow_server, "tune/logistic", 1), ("byhand", nobody, "start", 1), ("absent", mlflow_server, "start", 3),
     ):  # fmt: skip
         run = checkout.home / "runs" / name / failed.partition("/")[0]
-        done = subprocess.run(
-            [sys.executable, "-m", "trainer", "train", "--config", f"{checkout.home}/pipelines/{name}.yaml", "--run", run],
-            env={**checkout.environment, **variables, "MLFLOW_TRACKING_URI": address.replace("http://", login)},
-            cwd=checkout.home, capture_output=True, text=True,
-        )  # fmt: skip
+        command = ["-m", "trainer", "train", "--config", f"{checkout.home}/pipelines/{name}.yaml", "--run", str(run)]
+        environment = {**checkout.environment, **variables, "MLFLOW_TRACKING_URI": address.replace("http://", login)}
+        done = checkout.warm.run(command, environment, checkout.home)
         assert done.returncode == code
         assert (run / failed / "failure.json").exists(), done.stdout
         assert all(isinstance(json.loads(line), dict) for line in done.stdout.splitlines())
-        output += done.stdout + done.stderr
+        output += done.stdout
     found = places(checkout, store, mail_server)
     assert any("server.db" in name for name in found)
     assert leaks({**found, "output": output.encode()}) == []

@@ -123,6 +123,7 @@ def _check_predictions(flowers: Checkout) -> None:
     assert answers["prediction"][0] == "a"
 
 
+@pytest.mark.slow
 def test_the_broken_file_is_a_dag_that_says_what_is_wrong(flowers: Checkout, project: Path) -> None:
     done = subprocess.run(
         [executable("airflow"), "dags", "test", "wrong_broken"],

@@ -70,8 +70,8 @@ FORK = """
     def work():
         child = os.fork()
         if child == 0:
+            ready(str(os.getpid()))  # it has dropped its parent's handlers by now
             time.sleep(60)
-        ready(str(child))
         say(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
         time.sleep(0.5)
         say("goes on")

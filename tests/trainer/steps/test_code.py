@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.git_world import Repository
+from tests.warm import WarmServers
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
@@ -59,6 +60,14 @@ FILES = {
     "lib/unrelated/__init__.py": "raise RuntimeError('nobody needs me')\n",
     "README.md": "models\n",
 }
+WITH_PATH = """
+import os, sys
+from trainer.__main__ import main
+
+sys.path[1:1] = os.environ["PYTHONPATH"].split(os.pathsep)
+sys.exit(main(sys.argv[1:]))
+"""
+"""For a fork, which takes its path from the server."""
 ALGORITHM = {
     "KIND": "sklearn",
     "estimator": "my_models.Churner",
@@ -76,7 +85,7 @@ class World:
     home: Path
     repository: Repository
     pipeline: Pipeline
-    variables: dict[str, str] = field(default_factory=dict)
+    warm: WarmServers
 
     @property
     def run(self) -> RunFolder:
@@ -86,37 +95,44 @@ class World:
     def clone(self) -> Path:
         return self.home / "code"
 
-    def trainer(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "TRAINER_PIPELINE": self.pipeline.to_yaml(), **self.variables, **variables}
-        command = [sys.executable, "-m", "trainer", *arguments, "--run", self.run.uri]
+    def trainer(self, *arguments: str, fork: bool = False, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "TRAINER_PIPELINE": self.pipeline.to_yaml(), **variables}
+        arguments = (*arguments, "--run", self.run.uri)
+        if fork:
+            return self.warm.run([str(self.home / "with_path.py"), *arguments], environment, self.home)
+        command = [sys.executable, "-m", "trainer", *arguments]
         return subprocess.run(command, cwd=self.home, env=environment, capture_output=True, text=True)
 
     def checkout(self, step: str, algorithm: str = "") -> subprocess.CompletedProcess[str]:
         chosen = ["--algorithm", algorithm] if algorithm else []
         return self.trainer("checkout", "--step", step, *chosen, TRAINER_CODE=str(self.clone))
 
-    def step(self, name: str) -> subprocess.CompletedProcess[str]:
+    def step(self, name: str, *, fork: bool) -> subprocess.CompletedProcess[str]:
         """As a pod runs it: the clone's folder is named, and Python imports from it."""
         chosen = ["--algorithm", "own"] if name in {"tune", "train"} else []
-        return self.trainer("step", name, *chosen, TRAINER_CODE=str(self.clone), PYTHONPATH=str(self.clone / "lib"))
+        path = {"TRAINER_CODE": str(self.clone), "PYTHONPATH": str(self.clone / "lib")}
+        return self.trainer("step", name, *chosen, fork=fork, **path)
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, standing_in: Any, session_churn: Pipeline) -> Iterator[World]:
+def world(
+    tmp_path_factory: pytest.TempPathFactory, standing_in: Any, session_churn: Pipeline, warm: WarmServers
+) -> Iterator[World]:
     """A run that has come as far as `accept`; its branch moved after `start`, and other pods cloned again."""
     home = tmp_path_factory.mktemp("coded")
     repository = Repository.create(home / "models", FILES)
     sections = {"algorithms": {"own": ALGORITHM}, "code": {"repository": repository.address, "path": "lib"}}
     pipeline = Pipeline.model_validate({**session_churn.model_dump(mode="json"), **sections})
     with standing_in(home):
-        made = World(home, repository, pipeline)
+        made = World(home, repository, pipeline, warm)
+        (home / "with_path.py").write_text(WITH_PATH)
         must(made.checkout("start"))
-        must(made.step("start"))
+        must(made.step("start", fork=False))
         repository.commit({"lib/my_models/core.py": "raise RuntimeError('the branch has moved')\n"})
         shutil.rmtree(made.clone)
         must(made.checkout("ingest"))
         for name in TO_ACCEPT:
-            must(made.step(name))
+            must(made.step(name, fork=name != "train"))
         yield made
 
 

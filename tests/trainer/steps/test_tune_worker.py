@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
-import subprocess
-import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -17,6 +19,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from tests.postgres import Postgres
+from tests.warm import WarmServers
 from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError
 from trainer.models.studies import ENQUEUED, SURPLUS, WORKER, finished_trials, open_study, starting_point, study_name
@@ -45,27 +48,56 @@ def shared(runs: Any, workers: int, **fields: Any) -> Pipeline:
     return pipeline
 
 
-@contextlib.contextmanager
-def started(folder: RunFolder, *workers: int, algorithm: str = "forest") -> Iterator[list[subprocess.Popen[str]]]:
-    """Workers as a scheduler would start them."""
-    begin = [sys.executable, "-m", "trainer", "step", "tune_worker", "--run", folder.uri, "--algorithm", algorithm]
-    processes = [
-        subprocess.Popen([*begin, "--worker", str(worker)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for worker in workers
-    ]
-    try:
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            with process:  # which waits for it, also where its output has been read
-                pass
+class Started:
+    """A worker's process, and its output so far."""
+
+    def __init__(self, warm: WarmServers, command: list[str]) -> None:
+        self._process = warm.start(command, os.environ, Path.cwd())
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=lambda: self._lines.extend(self._process.stdout), daemon=True)
+        self._reader.start()
+
+    @property
+    def has_ended(self) -> bool:
+        return not self._reader.is_alive()
+
+    def send_signal(self, number: int) -> None:
+        if not self.has_ended:
+            os.kill(self._process.pid, number)
+
+    def ended(self) -> tuple[int, str]:
+        """Wait for its end; returns the exit code and what it has said."""
+        code = self._process.wait(PATIENCE_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
+        self._process.close()
+        return code, "".join(self._lines)
 
 
-def ended_well(processes: list[subprocess.Popen[str]]) -> None:
+Start = Callable[..., AbstractContextManager[list[Started]]]
+
+
+@pytest.fixture
+def started(warm: WarmServers) -> Start:
+    """Starts workers as processes of their own."""
+
+    @contextlib.contextmanager
+    def started(folder: RunFolder, *workers: int, algorithm: str = "forest") -> Iterator[list[Started]]:
+        command = ["-m", "trainer", "step", "tune_worker", "--run", folder.uri, "--algorithm", algorithm, "--worker"]
+        processes = [Started(warm, [*command, str(worker)]) for worker in workers]
+        try:
+            yield processes
+        finally:
+            for process in processes:
+                process.send_signal(signal.SIGKILL)
+                process.ended()
+
+    return started
+
+
+def ended_well(processes: list[Started]) -> None:
     for process in processes:
-        said = process.communicate(timeout=PATIENCE_SECONDS)[0]
-        assert process.returncode == 0, said
+        code, said = process.ended()
+        assert code == 0, said
 
 
 def study_of(folder: RunFolder, storage: str, algorithm: str = "forest") -> optuna.Study | None:
@@ -86,10 +118,10 @@ def finished(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state in {TrialState.COMPLETE, TrialState.PRUNED}]
 
 
-def wait_for(there: Callable[[], Any], processes: list[subprocess.Popen[str]]) -> None:
+def wait_for(there: Callable[[], Any], processes: list[Started]) -> None:
     end = time.monotonic() + PATIENCE_SECONDS
     while not there():
-        assert any(process.poll() is None for process in processes), [process.communicate() for process in processes]
+        assert not all(process.has_ended for process in processes), [process.ended() for process in processes]
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -115,7 +147,9 @@ def database(trained: Any, postgres_database: str, monkeypatch: pytest.MonkeyPat
     return postgres_database
 
 
-def test_workers_run_exactly_the_studys_trials(trained: Any, storage: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_workers_run_exactly_the_studys_trials(
+    trained: Any, storage: str, started: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     workers = range(1, 4 if storage.startswith("postgresql") else 3)
     pipeline = shared(trained, len(workers))
     with started(trained.folder, *workers) as processes:
@@ -142,7 +176,7 @@ def test_workers_run_exactly_the_studys_trials(trained: Any, storage: str, caplo
     assert tuned.cv_mean == pytest.approx(max(trial.value for trial in done if trial.state == TrialState.COMPLETE))
 
 
-def stop_in_mid_trial(process: subprocess.Popen[str], folder: RunFolder, storage: str) -> None:
+def stop_in_mid_trial(process: Started, folder: RunFolder, storage: str) -> None:
     """Halt a worker where it has scored some of a trial's folds."""
     wait_for(lambda: study_of(folder, storage), [process])
     study = study_of(folder, storage)  # kept: to open a storage can take longer than a trial
@@ -165,13 +199,13 @@ def stop_in_mid_trial(process: subprocess.Popen[str], folder: RunFolder, storage
 
 
 def test_what_a_killed_worker_leaves_is_made_up_for(
-    trained: Any, storage: str, caplog: pytest.LogCaptureFixture
+    trained: Any, storage: str, started: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     shared(trained, 2)
     with started(trained.folder, 2) as victims:
         stop_in_mid_trial(victims[0], trained.folder, storage)
         with started(trained.folder, 1) as survivors:
-            victims[0].kill()
+            victims[0].send_signal(signal.SIGKILL)
             ended_well(survivors)
     before = finished(trials_of(trained.folder, storage))
     left = [trial for trial in trials_of(trained.folder, storage) if trial.state == TrialState.RUNNING]
@@ -186,18 +220,20 @@ def test_what_a_killed_worker_leaves_is_made_up_for(
     assert len(after) == TRIALS == trained.folder.at("tune", "forest").result(TuneResult).trials
 
 
-def test_a_database_that_is_restarted_loses_no_finished_trial(trained: Any, database: str, postgres: Postgres) -> None:
+def test_a_database_that_is_restarted_loses_no_finished_trial(
+    trained: Any, database: str, postgres: Postgres, started: Start
+) -> None:
     shared(trained, 2)
     with started(trained.folder, 1, 2) as processes:
         wait_for(lambda: len(finished(trials_of(trained.folder, database))) >= 3, processes)
         before = {(trial.number, trial.value) for trial in finished(trials_of(trained.folder, database))}
         postgres.stop()
         postgres.start()
-        said = {process: process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes}
-    for process, text in said.items():
-        assert process.returncode in {0, 1}, text
-        assert process.returncode == 0 or "OutageError: a database does not answer" in text, text
-    again = [number for number, process in enumerate(processes, start=1) if process.returncode]
+        ends = [process.ended() for process in processes]
+    for code, text in ends:
+        assert code in {0, 1}, text
+        assert code == 0 or "OutageError: a database does not answer" in text, text
+    again = [number for number, (code, _) in enumerate(ends, start=1) if code]
     with started(trained.folder, *again) as retried:
         ended_well(retried)
     trained.step("tune", "forest")
@@ -206,7 +242,7 @@ def test_a_database_that_is_restarted_loses_no_finished_trial(trained: Any, data
     assert len(after) == TRIALS
 
 
-def test_two_algorithms_may_begin_at_once_on_an_empty_database(trained: Any, database: str) -> None:
+def test_two_algorithms_may_begin_at_once_on_an_empty_database(trained: Any, database: str, started: Start) -> None:
     pipeline = shared(trained, 2, trials=2)
     document = pipeline.model_dump(mode="json")
     other = Pipeline.model_validate({**document, "algorithms": {"forest": FOREST, "copse": FOREST}})
