@@ -14,12 +14,15 @@ UNPAUSE ?=
 UI_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 
-WORKERS ?= 2
+# One more than two cores have room for: a test often waits for a server, a pod or Airflow.
+WORKERS ?= 3
 
 ROOT := $(CURDIR)
 BIN := $(ROOT)/.venv/bin
 # A module's tests share a worker, and start in their order: the longest, end to end, come early.
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
+# To collect the others would take longer than to run these.
+ALONE = $(shell grep -rl --include='*.py' 'pytest\.mark\.alone' tests)
 STATE := .airflow .data .mlflow .outbox .runs .studies
 # What Airflow says of its own bookkeeping; a step's log stays as it is.
 QUIET := airflow.api_fastapi=WARNING airflow.dag_processing=WARNING airflow.models=WARNING airflow.serialization=WARNING task=WARNING
@@ -45,11 +48,11 @@ ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=c
 data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
 	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"
 
-test: .airflow/ready .venv/ready-dev  ## the test suite without its longest tests: WORKERS=2
-	@source .airflow/env && $(PYTEST) -m "not slow and not alone" && $(BIN)/pytest -m "alone and not slow"
+test: .airflow/ready .venv/ready-dev  ## the test suite without its longest tests: WORKERS=3
+	@source .airflow/env && $(PYTEST) -m "not slow and not alone" && $(BIN)/pytest -m "alone and not slow" $(ALONE)
 
 test-all: .airflow/ready .venv/ready-dev  ## the whole test suite
-	@source .airflow/env && $(PYTEST) -m "not alone" && $(BIN)/pytest -m alone
+	@source .airflow/env && $(PYTEST) -m "not alone" && $(BIN)/pytest -m alone $(ALONE)
 
 check: .airflow/ready .venv/ready-dev  ## lint, format, types, pipeline files
 	$(BIN)/ruff check .

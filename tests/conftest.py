@@ -19,8 +19,8 @@ from tests.postgres import postgres, postgres_database, warehouse  # noqa: F401 
 from tests.redis_server import redis_server, running_redis  # noqa: F401  (fixtures)
 from tests.server import free_port
 from tests.shared import built_once, copy_airflow, empty_mlflow_store, migrated_airflow  # noqa: F401  (fixtures)
-from tests.web_server import web_file  # noqa: F401  (a fixture)
 from tests.warm import warm  # noqa: F401  (a fixture)
+from tests.web_server import web_file  # noqa: F401  (a fixture)
 from tests.world import CHURN, PROJECT, QUICK, small_sample
 from trainer.environment import THREAD_LIMITS, Environment, variable_name
 from trainer.pipeline import Pipeline, load_pipeline
@@ -46,7 +46,7 @@ def _set_environment() -> Path:
 
 
 def _keep_to_one_core() -> None:
-    """Keep a worker, and all that it starts, to a core of its own.
+    """Keep a worker, and all that it starts, to one core; a further worker shares it.
 
     Two workers whose libraries each start a thread per core would spend most of their time waiting for each other.
     """

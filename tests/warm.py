@@ -33,9 +33,7 @@ class WarmServers:
         """Start what follows the interpreter in `command`, as a process with a session of its own."""
         return self.steps.start(command, environment, folder, {SCORING_SERVER: self.scoring.fileno()})
 
-    def run(
-        self, command: list[str], environment: Mapping[str, str], folder: Path
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, command: list[str], environment: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
         """Run such a command to its end; `stdout` holds its errors too."""
         with self.start(command, environment, folder) as process:
             output = process.stdout.read()
@@ -45,7 +43,8 @@ class WarmServers:
         """The processes that the server for steps has started and that have not ended."""
         server = self.steps._process
         assert server is not None
-        return psutil.Process(server.pid).children()
+        children: list[psutil.Process] = psutil.Process(server.pid).children()
+        return children
 
     def close(self) -> None:
         """End the servers that were launched."""

@@ -36,6 +36,7 @@ def test_the_whole_dag_ends_in_a_promoted_model_after_what_a_cluster_does_to_its
         assert secret not in log
 
 
+@pytest.mark.slow
 def test_an_image_that_is_not_there_ends_the_run_and_its_mail_says_so(deployment: Deployment) -> None:
     deployment.cluster.faults.add(Fault(kind="image_not_found", step="ingest"))
     assert deployment.checkout.run("churn") != 0

@@ -43,10 +43,13 @@ def refused_by_the_library(_: Checkout) -> dict[str, Any]:
     ("spoil", "step", "code", "error", "reason"),
     [
         (truncated, "ingest", 3, "DataValidationError", "customers.csv: the header has 21 fields, and 1 of 500 rows"),
-        (refused_by_the_library, "start", 2, "ConfigurationError", "algorithms.quick.params.learning_rate: "),
+        pytest.param(
+            refused_by_the_library, "start", 2, "ConfigurationError", "algorithms.quick.params.learning_rate: ",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["data", "configuration"],
-)
+)  # fmt: skip
 def test_a_fault_fails_one_task_once_and_is_told_once(
     checkout: Checkout, project: Path, spoil: Any, step: str, code: int, error: str, reason: str
 ) -> None:

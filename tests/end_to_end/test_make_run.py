@@ -133,8 +133,8 @@ def test_a_run_killed_in_tune_resumes_and_loses_no_trial(checkout: Checkout) -> 
 
 def _step(checkout: Checkout, name: str) -> int:
     """The process of a running step."""
-    (found,) = [process.pid for process in checkout.warm.running_steps() if process.name() == f"step {name}"]
-    return found
+    (found,) = [process for process in checkout.warm.running_steps() if process.name() == f"step {name}"]
+    return int(found.pid)
 
 
 def _finished_trials(checkout: Checkout) -> list[Any]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from include import airflow_command, run_once, step_servers
 from trainer.process.forked import ForkServer
@@ -29,15 +30,19 @@ def main() -> int:
         own = [sys.executable, "-m", "tests.end_to_end.warm_run", *command[len(AIRFLOW) :]]
         return subprocess.Popen(own, pass_fds=[*pass_fds, scoring], **options)
 
-    run_once.launch_step_server = lambda _: ForkServer.inherited(steps)
-    run_once.subprocess = SimpleNamespace(Popen=start, TimeoutExpired=subprocess.TimeoutExpired)  # type: ignore[assignment]
-    return run_once.main()
+    with patch.multiple(
+        run_once,
+        launch_step_server=lambda _: ForkServer.inherited(steps),
+        subprocess=SimpleNamespace(Popen=start, TimeoutExpired=subprocess.TimeoutExpired),
+    ):
+        return run_once.main()
 
 
 def run_airflow() -> None:
     """Run Airflow's command; its steps score models by the server that is given."""
-    step_servers.launch_scoring_server = lambda: ForkServer.inherited(int(os.environ[SCORING]))
-    airflow_command.main()
+    scoring = int(os.environ[SCORING])
+    with patch.object(step_servers, "launch_scoring_server", lambda: ForkServer.inherited(scoring)):
+        airflow_command.main()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.cncf.kubernetes import kubernetes_helper_functions as provider
-from tenacity import wait_fixed
 
 from include.pods import manager
 from include.pods.operator import PodStepOperator
@@ -39,11 +37,6 @@ READINGS: dict[str, RequestFault] = {
     "ended after a line": RequestFault(kind="cut", resource="pods/log", parts=1),
     "ended twice after three lines": RequestFault(kind="cut", resource="pods/log", parts=3, times=2),
 }
-
-
-@pytest.fixture
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider, "_default_wait", wait_fixed(0.05))
 
 
 @pytest.fixture

@@ -74,7 +74,9 @@ def test_so_does_a_deferred_one_by_the_clock_of_its_task(
 
 
 @pytest.fixture
-def losing(s3_endpoint: str, run: RunFolder, sleeping: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+def losing(
+    s3_endpoint: str, run: RunFolder, sleeping: None, quick_retries: None, monkeypatch: pytest.MonkeyPatch
+) -> Any:
     """A cluster that loses the node of the first pod, whose object nobody takes away."""
     monkeypatch.setattr(endings, "TIME_TO_BE_GONE", timedelta(seconds=1 - SECONDS_TO_END))
     with cluster_for(s3_endpoint, unreachable_seconds=QUICK_LOSS) as cluster:

@@ -235,7 +235,7 @@ def test_a_step_without_the_runs_code_is_not_begun(world: World, variables: dict
     assert code is not None
     with Git.of(code.repository) as git:
         clone(git, code, world.repository.head, world.home / "other")
-    given = {name: value.format(home=world.home) for name, value in variables.items()}
+    given: Any = {name: value.format(home=world.home) for name, value in variables.items()}
     done = world.trainer("step", "detect_drift", **given)
     assert done.returncode == 2, done.stdout + done.stderr
     failure = world.run.at("detect_drift").failure()
