@@ -169,11 +169,11 @@ def test_an_interruption_ends_the_run_and_leaves_no_process(checkout: Checkout) 
 
 def test_a_second_interruption_cuts_the_run_off(checkout: Checkout) -> None:
     quick(checkout, "cut", tuning={"trials": 500, "folds": 3, "metric": "auc_roc", "startup_trials": 2})
-    run = checkout.start("cut", cold=True)
+    run = checkout.start("cut")
     checkout.wait_for(lambda: "trial 2/500" in checkout.log.read_text())
     run.send_signal(signal.SIGINT)
     checkout.wait_for(lambda: "Interrupted: ending the run" in checkout.log.read_text())
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=60) == 130
     assert "the run was cut off" in checkout.log.read_text()
-    checkout.wait_for(lambda: not checkout.processes(), seconds=5)
+    checkout.wait_for(lambda: not checkout.processes() and not checkout.warm.running_steps(), seconds=5)

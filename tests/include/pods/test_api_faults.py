@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +15,9 @@ from tests.include.pods.conftest import Describe, Operator, Says, carried_out, c
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.faults import RequestFault
 from trainer.run import RunFolder
+
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
 
 pytestmark = pytest.mark.usefixtures("mode", "quick_retries")
 
@@ -31,6 +36,16 @@ STUMBLES: dict[str, RequestFault] = {
     "delete: error": RequestFault(kind="status", verb="delete", status=500),
     "delete: done, the answer lost": RequestFault(kind="reset", verb="delete", done=True),
 }  # fmt: skip
+
+
+def _stumbles() -> Iterator[ParameterSet]:
+    """Every stumble with each of those who wait; the worker creates the pod for both."""
+    for (name, fault), deferrable in itertools.product(STUMBLES.items(), (False, True)):
+        repeated = deferrable and name.startswith("create")
+        who = "triggerer" if deferrable else "worker"
+        yield pytest.param(deferrable, fault, id=f"{who}-{name}", marks=[pytest.mark.slow] if repeated else [])
+
+
 READINGS: dict[str, RequestFault] = {
     "error": RequestFault(kind="status", resource="pods/log", status=500),
     "broken off before the first line": RequestFault(kind="reset", resource="pods/log"),
@@ -55,7 +70,7 @@ def decided(operator: Operator, made: Any = None) -> str:
     return outcome
 
 
-@pytest.mark.parametrize("fault", STUMBLES.values(), ids=STUMBLES)
+@pytest.mark.parametrize(("mode", "fault"), [*_stumbles()], indirect=["mode"])
 def test_a_stumble_is_survived_by_one_and_the_same_pod(
     fault: RequestFault, kubernetes: Cluster, evaluated: RunFolder, operator: Operator
 ) -> None:
