@@ -10,6 +10,7 @@ import mlflow
 import pytest
 
 from tests.trainer.isolated.models import ROWS, TARGETS, Logged
+from tests.warm import WarmServers
 from trainer.data.chosen_rows import all_of
 from trainer.isolated import scoring
 from trainer.jobs.models import SklearnModel
@@ -18,23 +19,13 @@ from trainer.jobs.services import MlflowService, RunConfig
 from trainer.jobs.signers import SchemaSigner
 from trainer.models.fitting import fit_pipeline
 from trainer.pipeline import Features, Preprocess
-from trainer.process.forked import ForkServer
-from trainer.process.servers import launch_scoring_server
-
-
-@pytest.fixture(scope="module")
-def scoring_server() -> Iterator[ForkServer]:
-    server = launch_scoring_server()
-    yield server
-    server.close()
-    server.wait(60)
 
 
 @pytest.fixture(autouse=True)
-def way(request: pytest.FixtureRequest, scoring_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> str:
+def way(request: pytest.FixtureRequest, warm: WarmServers, monkeypatch: pytest.MonkeyPatch) -> str:
     """The way the isolated process is started: forked from a server, or as an interpreter of its own."""
     chosen = str(getattr(request, "param", "forked"))
-    monkeypatch.setattr(scoring, "_server", lambda: scoring_server if chosen == "forked" else None)
+    monkeypatch.setattr(scoring, "_server", lambda: warm.scoring if chosen == "forked" else None)
     return chosen
 
 
