@@ -57,11 +57,16 @@ def _advance(before: World | None, name: str, algorithm: str, store: Path, home:
 
 def _make_production(world: World) -> None:
     """The trained model as version 1 and production, with a record of the same data."""
+    import mlflow
+
+    from trainer.models.origin import MODEL_DIGEST_TAG, model_digest
     from trainer.run.results import FeaturesResult, IngestResult, TrainResult
 
     trained = world.folder.at("train", ALGORITHM).result(TrainResult)
     ingest = world.folder.at("ingest").result(IngestResult)
+    model = Path(mlflow.artifacts.download_artifacts(trained.model_uri))
     tags = {
+        MODEL_DIGEST_TAG: model_digest(model),
         "data.snapshot": ingest.snapshot,
         "data.digest": ingest.digest,
         "data.keys": world.folder.at("engineer_features").result(FeaturesResult).keys,
