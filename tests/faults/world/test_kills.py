@@ -166,16 +166,17 @@ def test_accept_moves_nothing(point: tuple[str, ...], world_after: Stage, stages
 
 BEFORE = {"production": "1"}
 STAGED = {"production": "1", "staging": "2"}
-WAY_BACK = {"production": "1", "staging": "2", "previous_production": "1"}
+NO_WAY_BACK_YET = {"production": "2", "staging": "2"}
+"""The version's tag says by then what it replaces."""
 
 
 PROMOTE = {
     "at its begin": (BEGIN, BEFORE),
     "before staging": (("before", ALIAS, "--marker", "'staging'"), BEFORE),
     "after staging": (("after", ALIAS, "--marker", "'staging'"), STAGED),
-    "after the way back": (("after", ALIAS, "--marker", "'previous_production'"), WAY_BACK),
-    "before production": (("before", ALIAS, "--marker", "'production'"), WAY_BACK),
-    "after production": (("after", ALIAS, "--marker", "'production'"), MOVED),
+    "before production": (("before", ALIAS, "--marker", "'production'"), STAGED),
+    "after production": (("after", ALIAS, "--marker", "'production'"), NO_WAY_BACK_YET),
+    "after the way back": (("after", ALIAS, "--marker", "'previous_production'"), MOVED),
     "before its result": (RESULT, MOVED),
     "in its result": (HALF_A_RESULT, MOVED),
     "after its result": (DONE, MOVED),

@@ -15,6 +15,7 @@ from tests import world
 from tests.world import ALGORITHM, QUICK, Home
 from trainer.commands.step import run_step
 from trainer.environment import Environment, variable_name
+from trainer.models.promotion import LOCKS
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder, run_key
 
@@ -59,6 +60,7 @@ class World(Home):
             "TRAINER_DATA_STORE": f"file://{self.home}/data",
             "TRAINER_SAMPLES": "true",
             "TRAINER_GIT_COMMIT": "0" * 40,
+            "TRAINER_AIRFLOW_RUN_ID": RUN_ID,
             **self.changes,
         }
 
@@ -107,8 +109,8 @@ class World(Home):
         return self.mlflow_runs(f"tags.`trainer.task` = '{task}'")
 
     def litter(self) -> list[str]:
-        """What a step in its middle would leave in the run folders."""
-        return [str(path) for path in (self.home / ".runs").rglob(".*")]
+        """What a step in its middle would leave in the run folders; the locks beside them stay."""
+        return [str(path) for path in (self.home / ".runs").rglob(".*") if path.name != LOCKS]
 
     def copy_to(self, home: Path) -> World:
         """The same world in another home; logged models stay where they are, and are only read."""
