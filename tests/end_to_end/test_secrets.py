@@ -44,12 +44,13 @@ ROWS = 1200
 
 @pytest.fixture
 def mlflow_server(checkout: Checkout, empty_mlflow_store: Path) -> Iterator[str]:
-    """A real MLflow server."""
+    """A real MLflow server below a path, as behind an ingress, which passes the artifacts on."""
     store = checkout.home / "server.db"
     store.write_bytes(empty_mlflow_store.read_bytes())
-    address = f"http://127.0.0.1:{free_port()}"
+    port = str(free_port())
+    address = f"http://127.0.0.1:{port}/mlflow"
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", address.rpartition(":")[2],
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port, "--static-prefix", "/mlflow",
         "--backend-store-uri", f"sqlite:///{store}", "--artifacts-destination", f"file://{checkout.home}/served",
         "--workers", "1",
     ]  # fmt: skip
