@@ -300,6 +300,7 @@ def test_check_looks_into_expressions_expectations_and_estimators(tmp_path: Path
         "expression.yaml": PIPELINE + "features: {derive: {x: 'sum(a)'}}\n",
         "estimator.yaml": PIPELINE.replace("{KIND: xgboost}", estimator),
         "schedule.yaml": PIPELINE + "schedule: '0 24 * * *'\n",
+        "taken.yaml": PIPELINE.replace("{xgboost: ", "{evaluate: "),
         "never.yaml": PIPELINE + "schedule: '0 0 30 2 *'\n",
         "behaviour.yaml": PIPELINE + "behaviour: [{name: b, set: {a: 'max(a)'}, expect: unchanged}]\n",
     }
@@ -316,9 +317,10 @@ def test_check_looks_into_expressions_expectations_and_estimators(tmp_path: Path
     assert lines[2].startswith("expression.yaml: ")
     assert lines[3].startswith("estimator.yaml: algorithms.xgboost: ")
     assert lines[4].startswith("schedule.yaml: schedule: '0 24 * * *' is not a cron expression: ")
-    assert lines[5].startswith("never.yaml: schedule: '0 0 30 2 *' is not a cron expression: ")
-    assert lines[6].startswith("behaviour.yaml: behaviour (b).set.a: ")
-    assert len(lines) == 7
+    assert lines[5] == "taken.yaml: algorithms.evaluate: 'evaluate' is the name of a step; give it another"
+    assert lines[6].startswith("never.yaml: schedule: '0 0 30 2 *' is not a cron expression: ")
+    assert lines[7].startswith("behaviour.yaml: behaviour (b).set.a: ")
+    assert len(lines) == 8
 
 
 def test_check_leaves_to_start_what_only_a_clone_can_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

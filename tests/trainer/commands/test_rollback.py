@@ -36,7 +36,9 @@ def test_production_returns_once_however_often_it_is_asked(promoted: MlflowClien
     assert aliases_of(promoted, MODEL) == {PRODUCTION: "1", PREVIOUS: "1"}
     assert promoted.get_model_version(MODEL, "2").tags[ROLLED_BACK_TAG] == "1"
     assert main(["rollback", MODEL, "--from", "2"]) == 0
-    assert capsys.readouterr().out == f"{MODEL}: production is version 1 already; nothing moved\n"
+    assert capsys.readouterr().out.startswith(
+        f"{MODEL}: production is version 1 already; nothing moved; a rollback from"
+    )
     assert aliases_of(promoted, MODEL) == {PRODUCTION: "1", PREVIOUS: "1"}
 
 
@@ -47,6 +49,30 @@ def test_a_rollback_is_released_once(promoted: MlflowClient, capsys: Any) -> Non
     capsys.readouterr()
     assert main(["rollback", "--release", MODEL]) == 0
     assert capsys.readouterr().out == f"{MODEL}: the rollback from version 2 to 1 is released: runs may promote again\n"
+    assert rollback_of(promoted, MODEL) is None
+
+
+def test_what_somebody_moved_back_elsewhere_holds_as_well(promoted: MlflowClient) -> None:
+    promoted.set_registered_model_alias(MODEL, PRODUCTION, "1")
+    main(["rollback", MODEL, "--from", "2"])
+    held = rollback_of(promoted, MODEL)
+    assert held is not None
+    assert (held.left, held.to) == ("2", "1")
+
+
+def test_a_version_that_was_deleted_is_nothing_to_go_back_to(promoted: MlflowClient, caplog: Any) -> None:
+    promoted.delete_registered_model_alias(MODEL, PREVIOUS)
+    promoted.set_model_version_tag(MODEL, "2", REPLACES_TAG, "1")
+    promoted.delete_model_version(MODEL, "1")
+    assert main(["rollback", MODEL, "--from", "2"]) == 2
+    assert f"{MODEL} has no version '1'; there are the versions 2, 3" in caplog.text
+    assert rollback_of(promoted, MODEL) is None
+
+
+def test_a_rollback_is_released_without_a_production_too(promoted: MlflowClient, capsys: Any) -> None:
+    main(["rollback", MODEL, "--from", "2"])
+    promoted.delete_registered_model_alias(MODEL, PRODUCTION)
+    assert main(["rollback", MODEL, "--release"]) == 0
     assert rollback_of(promoted, MODEL) is None
 
 

@@ -27,7 +27,7 @@ from trainer.run import RunFolder
 pytestmark = pytest.mark.skipif(not available().is_complete, reason="this kernel has no Landlock or no seccomp")
 
 TRY = """
-import json, os, signal, socket, subprocess, sys
+import json, os, resource, signal, socket, subprocess, sys
 from pathlib import Path
 
 def attempt(act):
@@ -57,6 +57,11 @@ raise RuntimeError("attempts " + json.dumps({{
     "UDP": attempt(lambda: connect((socket.AF_INET, socket.SOCK_DGRAM), ("127.0.0.1", PORT))),
     "Unix socket": attempt(lambda: connect((socket.AF_UNIX, socket.SOCK_STREAM), HOME + "/socket")),
     "leave the process group": attempt(os.setsid),
+    "open a folder to all": attempt(lambda: os.chmod(HOME, 0o777)),
+    "date a record back": attempt(lambda: os.utime(RECORD, (0, 0))),
+    "limit the parent": attempt(lambda: resource.prlimit(PARENT, resource.RLIMIT_NOFILE, (1, 1))),
+    "slow the parent down": attempt(lambda: os.setpriority(os.PRIO_PROCESS, PARENT, 19)),
+    "move the parent": attempt(lambda: os.sched_setaffinity(PARENT, {{0}})),
     "signal the parent": attempt(lambda: os.kill(PARENT, signal.SIGCONT)),
     "a child": attempt(lambda: subprocess.run(["/bin/cat", SECRET], capture_output=True).stdout),
 }}))
@@ -109,7 +114,7 @@ def test_no_way_out_is_open(hostile: Callable[[str], str], home: Path, listener:
     assert attempts.pop("a child") == "b''"
     assert attempts.pop("link a record") == "OSError"  # EXDEV: Landlock's word for it
     assert attempts == dict.fromkeys(attempts, REFUSED)
-    assert len(attempts) == 14
+    assert len(attempts) == 19
     assert record.read_text() == before
     assert not (home / "left").exists()
 
@@ -162,8 +167,9 @@ def _runs(pid: int) -> bool:
         ("open('stats.json', 'w').write('{\"memory_mb\": -1, \"tried\": null}')", "memory_mb"),
         ("open('stats.json', 'w').write('{\"memory_mb\": NaN, \"tried\": null}')", "memory_mb"),
         ("open('stats.json', 'w').write('[]')", "what scoring has cost cannot be read: "),
+        ("open('stats.json', 'w').write('[' * 100_000)", "what scoring has cost cannot be read: "),
     ],
-    ids=["folder", "torn", "missing", "no-json", "negative", "nan", "list"],
+    ids=["folder", "torn", "missing", "no-json", "negative", "nan", "list", "deep"],
 )
 def test_what_it_hands_over_is_validated(last: str, message: str, hostile: Callable[[str], str]) -> None:
     """It replaces what the script has written, as the last thing before the process ends."""
@@ -171,6 +177,12 @@ def test_what_it_hands_over_is_validated(last: str, message: str, hostile: Calla
     program = f"import atexit, os\ndef last():\n    {remove}{last}\natexit.register(last)"
     with pytest.raises(ModelRefusedError, match=message):
         score_in_isolation(hostile(program), ROWS)
+
+
+def test_what_it_says_without_end_is_not_kept(hostile: Callable[[str], str]) -> None:
+    with pytest.raises(ModelRefusedError) as raised:
+        score_in_isolation(hostile("print('x' * 10_000_000, flush=True)\nraise RuntimeError('y' * 100_000)"), ROWS)
+    assert len(str(raised.value)) < 2 * scoring.MOST_CHARACTERS
 
 
 def test_where_nothing_confines_it_the_records_are_compared(

@@ -17,7 +17,7 @@ from trainer.models.promotion import check_unmoved, promotion_lock, release, rol
 from trainer.models.registry import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG, aliases_of
 from trainer.run import RunFolder
 from trainer.run import lock as lock_module
-from trainer.tracking import connect, ensure_experiment
+from trainer.tracking import PIPELINE_TAG, connect, ensure_experiment
 
 MODEL = "churn-predictor"
 PAIRS = 6
@@ -49,7 +49,7 @@ def versions(registry: MlflowClient, tmp_path: Path) -> MlflowClient:
     registry.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     registry.create_registered_model(MODEL)
     for number in (1, 2, 3):
-        tags = {RUN_FOLDER_TAG: str(tmp_path / "runs" / "churn" / f"run-{number}")}
+        tags = {PIPELINE_TAG: "churn", RUN_FOLDER_TAG: str(tmp_path / "runs" / "churn" / f"run-{number}")}
         registry.create_model_version(MODEL, logged.model_uri, tags=tags, model_id=logged.model_id)
     registry.set_registered_model_alias(MODEL, PRODUCTION, "1")
     return registry
@@ -59,7 +59,7 @@ def promote(client: MlflowClient, version: str, store: Path) -> bool:
     """Promote a version as a run does that was compared with version 1; returns whether that succeeded."""
     run = RunFolder.open(str(store / "churn" / f"run-{version}"))
     try:
-        with promotion_lock(run, MODEL, run.uri) as lock:
+        with promotion_lock(run, "churn", MODEL, run.uri) as lock:
             check_unmoved(client, MODEL, version, "1")
             to_production(client, MODEL, version, "1", lock)
     except PromotionConflictError:

@@ -10,6 +10,7 @@ import pytest
 
 from trainer.errors import ConfigurationError
 from trainer.pipeline import CsvSource, Pipeline, did_you_mean, parse_yaml, read_text, validate
+from trainer.pipeline.document import dump_yaml
 
 DOCUMENT: dict[str, Any] = {
     "name": "churn",
@@ -176,7 +177,7 @@ def test_every_mistake_has_a_line_of_its_own() -> None:
     ("text", "expected"),
     [
         pytest.param("a: [", "this is no YAML: while parsing a flow node", id="not-closed"),
-        pytest.param("a: *b", "this is no YAML: found undefined alias", id="alias"),
+        pytest.param("a: *b", "aliases \\(\\*name\\) are not read; write the value out", id="alias"),
         pytest.param("a: \x07", "this is no YAML: unacceptable character", id="control-character"),
         pytest.param("a: 2026-13-01", "this is no YAML: month must be in 1..12", id="date"),
         pytest.param("a: !!python/name:os.system", "this is no YAML: could not determine a constructor", id="tag"),
@@ -184,7 +185,17 @@ def test_every_mistake_has_a_line_of_its_own() -> None:
         pytest.param("a:\n  b: 1\n  c: 2\n  b: 3", "the key 'b' stands here twice\n.*line 4", id="repeated-inside"),
         pytest.param("a: [{b: 1, b: 2}]", "the key 'b' stands here twice", id="repeated-in-a-list"),
         pytest.param("? [1, 2]\n: 3", "a key has to be a plain value", id="list-as-key"),
-        pytest.param("a: &a {x: 1}\nb: {<<: *a}", "merge keys \\(<<\\) are not read", id="merge"),
+        pytest.param("b: {<<: {x: 1}}", "merge keys \\(<<\\) are not read", id="merge"),
+        pytest.param("a: &a {x: 1}\nb: *a", "aliases \\(\\*name\\) are not read; write the value out", id="repeated"),
+        pytest.param("a: &a [*a]", "aliases \\(\\*name\\) are not read", id="itself"),
+        pytest.param(
+            "x: 0\n" + "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else '1'] * 9)}]" for n in range(30)),
+            "aliases",
+            id="bomb",
+        ),
+        pytest.param("a: " + "[" * 50_000, "nested deeper than 50 levels", id="deep"),
+        pytest.param("a:\n  " + "- " * 50_000, "nested deeper than 50 levels", id="deep-block"),
+        pytest.param("a: " + "x" * 1_000_000, "expected at most 1,000,000 characters, found 1,000,003", id="large"),
         pytest.param("- 1", "a mapping of keys is needed, this is list", id="list"),
         pytest.param("", "a mapping of keys is needed, the file is empty", id="empty"),
     ],
@@ -195,7 +206,7 @@ def test_a_text_that_cannot_be_read_is_refused_with_its_name(text: str, expected
 
 
 def test_equal_keys_in_different_mappings_are_fine() -> None:
-    assert parse_yaml("a: {x: 1}\nb: {x: 1}\nc: &c [1]\nd: *c", "f") == {
+    assert parse_yaml("a: {x: 1}\nb: {x: 1}\nc: [1]\nd: [1]", "f") == {
         "a": {"x": 1},
         "b": {"x": 1},
         "c": [1],
@@ -228,3 +239,10 @@ def test_a_password_in_an_address_is_in_no_text_of_an_error() -> None:
         validate(CsvSource, document, "churn.yaml")
     assert "holds a password" in str(refused.value)
     assert password not in "".join(traceback.format_exception(refused.value))
+
+
+def test_what_stands_twice_is_written_twice() -> None:
+    shared = {"x": [1]}
+    text = dump_yaml({"a": shared, "b": shared})
+    assert "*" not in text
+    assert parse_yaml(text, "f") == {"a": shared, "b": shared}

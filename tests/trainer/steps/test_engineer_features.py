@@ -17,7 +17,7 @@ from trainer.data.tables import read_table, write_table
 from trainer.errors import ConfigurationError, DataValidationError, StepNotDoneError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
-from trainer.run.results import FeaturesResult, IngestResult
+from trainer.run.results import Failure, FeaturesResult, IngestResult
 from trainer.steps import engineer_features
 
 ROWS = 2000
@@ -275,3 +275,12 @@ def test_a_split_by_time_names_a_column_that_is_not_there(tmp_path: Path) -> Non
     columns = {"id": "id", "target": "churn", "positive": "Yes", "exclude": ["leak"], "time": "dya"}
     with pytest.raises(DataValidationError, match=r"columns\.time: no column 'dya'"):
         _run(tmp_path, columns=columns, split={"KIND": "time"})
+
+
+@pytest.mark.parametrize("step", ["validate", "detect_drift"])
+def test_data_that_was_refused_gives_no_features(step: str, tmp_path: Path) -> None:
+    folder = _folder(tmp_path, _rows())
+    failure = Failure(step=step, error="DataValidationError", message="1 of 4 checks failed", exit_code=3)
+    folder.at(step).fail(failure)
+    with pytest.raises(StepNotDoneError, match=rf"step '{step}' failed \(DataValidationError: 1 of 4 checks failed\)"):
+        engineer_features.run(_pipeline(), folder)

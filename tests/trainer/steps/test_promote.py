@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.records import change_record
-from trainer.errors import PromotionConflictError, StepNotDoneError
+from trainer.errors import ConfigurationError, PromotionConflictError, StepNotDoneError
 from trainer.models.promotion import release, roll_back
 from trainer.models.registry import PREVIOUS, PRODUCTION, STAGING, aliases_of
 from trainer.run import RunFolder
@@ -157,6 +157,13 @@ def test_a_run_may_go_to_staging_only(second: Any) -> None:
     second.client.set_registered_model_alias(second.model, PRODUCTION, "1")
     second.step("promote", key="run-2", pipeline=staging)
     assert aliases(second) == {PRODUCTION: "1", STAGING: "2"}
+
+
+def test_a_run_that_may_not_promote_moves_nothing(accepted: Any) -> None:
+    kept_back = accepted.frozen.for_run({"promote_to": "none"})
+    with pytest.raises(ConfigurationError, match="this run promotes nothing"):
+        accepted.step("promote", pipeline=kept_back)
+    assert aliases(accepted) == {}
 
 
 def test_nothing_is_promoted_that_was_not_accepted(accepted: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline, Sklearn, load_pipeline, refuse_same_name
+from trainer.run.steps import STEPS
 
 if TYPE_CHECKING:
     import argparse
@@ -54,6 +55,7 @@ def _check_parts(pipeline: Pipeline) -> list[str]:
     from trainer.models.features import check_expressions
 
     _check_schedule(pipeline.schedule)
+    _check_names(pipeline)
     check_checks(pipeline.validation)
     check_expressions(pipeline.features, forbidden=pipeline.columns.never_used)
     check_behaviours(pipeline.behaviour, pipeline.columns.target)
@@ -62,6 +64,13 @@ def _check_parts(pipeline: Pipeline) -> list[str]:
         if name not in later:
             check_model(model_for(algorithm), pipeline.problem, f"algorithms.{name}")
     return [f"algorithms.{name}" for name in later]
+
+
+def _check_names(pipeline: Pipeline) -> None:
+    """Raise ConfigurationError for an algorithm that is called like a task of the DAG, beside which it stands."""
+    taken = [name for name in pipeline.algorithms if name in {*STEPS, "notify"}]
+    if taken:
+        raise ConfigurationError(f"algorithms.{taken[0]}: {taken[0]!r} is the name of a step; give it another")
 
 
 def _check_schedule(schedule: str | None) -> None:

@@ -56,14 +56,39 @@ _REFUSED = {
         "io_uring_setup": 425, "pidfd_getfd": 438, "add_key": 248, "request_key": 249, "keyctl": 250, "bpf": 321,
         "userfaultfd": 323, "perf_event_open": 298, "mount": 165, "umount2": 166, "unshare": 272, "setns": 308,
         "open_by_handle_at": 304, "kcmp": 312, "shmget": 29, "msgget": 68, "semget": 64, "mq_open": 240,
+        "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452, "chown": 92, "fchown": 93, "lchown": 94,
+        "fchownat": 260, "utime": 132, "utimes": 235, "futimesat": 261, "utimensat": 280, "setxattr": 188,
+        "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
+        "setxattrat": 463, "removexattrat": 466, "setpriority": 141, "ioprio_set": 251, "inotify_init": 253,
+        "inotify_init1": 294, "fanotify_init": 300,
     },
     "aarch64": {
         "socket": 198, "setpgid": 154, "setsid": 157, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271,
         "io_uring_setup": 425, "pidfd_getfd": 438, "add_key": 217, "request_key": 218, "keyctl": 219, "bpf": 280,
         "userfaultfd": 282, "perf_event_open": 241, "mount": 40, "umount2": 39, "unshare": 97, "setns": 268,
         "open_by_handle_at": 265, "kcmp": 272, "shmget": 194, "msgget": 186, "semget": 190, "mq_open": 180,
+        "fchmod": 52, "fchmodat": 53, "fchmodat2": 452, "fchown": 55, "fchownat": 54, "utimensat": 88, "setxattr": 5,
+        "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16, "setxattrat": 463,
+        "removexattrat": 466, "setpriority": 140, "ioprio_set": 30, "inotify_init1": 26, "fanotify_init": 262,
     },
 }  # fmt: skip
+_OF_OTHERS = {
+    "x86_64": {
+        "prlimit64": 302,
+        "sched_setaffinity": 203,
+        "sched_setscheduler": 144,
+        "sched_setparam": 142,
+        "sched_setattr": 314,
+    },
+    "aarch64": {
+        "prlimit64": 261,
+        "sched_setaffinity": 122,
+        "sched_setscheduler": 119,
+        "sched_setparam": 118,
+        "sched_setattr": 274,
+    },
+}
+"""Allowed for the caller itself, whose number is 0 there, and refused for any other process."""
 _SIGNALS = {
     "x86_64": {"kill": 62, "tkill": 200, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "pidfd_send_signal": 424},
     "aarch64": {"kill": 129, "tkill": 130, "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "pidfd_send_signal": 424},
@@ -180,6 +205,12 @@ def _program(machine: str, *, keeps_signals: bool) -> Iterator[bytes]:
         yield refuse
     for number in (*_REFUSED[machine].values(), *(() if keeps_signals else _SIGNALS[machine].values())):
         yield _instruction(_EQUAL, number, if_false=1)
+        yield refuse
+    for number in _OF_OTHERS[machine].values():
+        yield _instruction(_EQUAL, number, if_false=4)
+        yield _instruction(_LOAD, _FIRST_ARGUMENT)
+        yield _instruction(_EQUAL, 0, if_false=1)
+        yield _instruction(_RETURN, _ALLOW)
         yield refuse
     if not keeps_signals:
         yield _instruction(_EQUAL, _TGKILL[machine], if_false=3)

@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LAST_LINES = 15
+MOST_CHARACTERS = 4_000
+"""Of what a model's process says; it may say without end."""
 BYTES_PER_MB = 1_000_000
 SECONDS_FOR_OUTPUT = 5.0
 """A process that has left its group would keep the output open."""
@@ -170,11 +172,13 @@ def _output(model_uri: str, scratch: Path, height: int) -> pl.DataFrame:
     import polars as pl
 
     try:
-        output = pl.read_parquet(_regular_file(scratch / score_model.OUTPUT))
+        file = _regular_file(scratch / score_model.OUTPUT)
+        answered = pl.scan_parquet(file).select(pl.len()).collect().item()
+        if answered != height:  # seen before they are read: they may be more than memory holds
+            raise ModelRefusedError(f"{model_uri}: {answered} predictions for {height} rows")
+        output = pl.read_parquet(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ModelRefusedError(f"{model_uri}: its answers cannot be read: {error}") from error
-    if output.height != height:
-        raise ModelRefusedError(f"{model_uri}: {output.height} predictions for {height} rows")
     if "prediction" not in output.columns:
         raise ModelRefusedError(f"{model_uri}: expected a column 'prediction', found {', '.join(output.columns)}")
     return output
@@ -186,7 +190,7 @@ def _stats(model_uri: str, scratch: Path, model: Path, digest: str) -> _Stats:
     try:
         text = _regular_file(scratch / score_model.STATS).read_text(encoding="utf-8")
         return _Stats.model_validate({**json.loads(text), "size_mb": size_mb, "digest": digest})
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ModelRefusedError(f"{model_uri}: what scoring has cost cannot be read: {error}") from error
 
 
@@ -226,15 +230,21 @@ def _run(model_uri: str, request: Path, scratch: Path) -> None:
 
 def _run_to_end(command: list[str], scratch: Path) -> tuple[int, str]:
     """Run the script, end whatever it leaves behind, and give its exit code and last lines."""
-    last: deque[str] = deque(maxlen=LAST_LINES)
+    last: deque[str] = deque([""], maxlen=1)
     with _start(command, scratch) as process:
-        reading = threading.Thread(target=lambda: last.extend(process.stdout or ()), daemon=True)
+        reading = threading.Thread(target=_keep_end, args=(process.stdout, last), daemon=True)
         reading.start()
         exit_code = process.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         reading.join(SECONDS_FOR_OUTPUT)
-    return exit_code, "".join(last).strip()
+    return exit_code, "\n".join(last[0].strip().splitlines()[-LAST_LINES:])
+
+
+def _keep_end(output: IO[str], last: deque[str]) -> None:
+    """Read an output to its end, and keep no more than the last characters."""
+    while chunk := output.read(MOST_CHARACTERS):
+        last.append((last[0] + chunk)[-MOST_CHARACTERS:])
 
 
 @functools.cache

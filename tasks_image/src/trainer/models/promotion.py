@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from trainer.errors import ConfigurationError, PromotionConflictError
-from trainer.models.registry import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG, find_version, version_of
+from trainer.models.registry import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG, find_version, refuse_unknown, version_of
 from trainer.run.folder import RunFolder
 from trainer.run.lock import locked
+from trainer.tracking import PIPELINE_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,9 +57,14 @@ def rollback_of(client: MlflowClient, model: str) -> Rollback | None:
     return Rollback.model_validate_json(text) if text else None
 
 
-def promotion_lock(run_folder: RunFolder, model: str, owner: str) -> contextlib.AbstractContextManager[HeldLock]:
-    """The lock under which production of a model moves; it lies in the artifact store of a run folder."""
-    store, _, _ = run_folder.at("").uri.rsplit("/", 2)
+def promotion_lock(
+    run_folder: RunFolder, pipeline: str, model: str, owner: str
+) -> contextlib.AbstractContextManager[HeldLock]:
+    """The lock under which production of a model moves; it lies in the artifact store of a run folder.
+
+    That of a run by hand, whose folder does not lie in one, is beside the folder.
+    """
+    store = run_folder.at("").uri.rsplit("/", 1)[0].removesuffix(f"/{pipeline}")
     folder = RunFolder.open(f"{store}/{LOCKS}/{model}", run_folder.filesystem)
     return locked(folder, owner)
 
@@ -99,13 +105,14 @@ def roll_back(client: MlflowClient, model: str, leaving: str) -> str:
     Asked again, it changes nothing. Raises ConfigurationError if there is nothing to go back to, and
     PromotionConflictError if production is another version.
     """
-    recorded = find_version(client, model, version=leaving).tags.get(RUN_FOLDER_TAG)
+    tags = find_version(client, model, version=leaving).tags
+    recorded, pipeline = tags.get(RUN_FOLDER_TAG), tags.get(PIPELINE_TAG, "")
     if not recorded:  # no run has made it, so no run's store has the lock
         return _move_back(client, model, leaving)
     with contextlib.ExitStack() as stack:
         try:
             owner = f"a rollback of {model} on {socket.gethostname()}"
-            stack.enter_context(promotion_lock(RunFolder.open(recorded), model, owner))
+            stack.enter_context(promotion_lock(RunFolder.open(recorded), pipeline, model, owner))
         except Exception as error:  # noqa: BLE001  (a person may have MLflow's rights only, and has to get production back)
             logger.warning(
                 "the lock beside %s is not to be had (%s: %s): a promotion at this very moment is not kept out",
@@ -118,7 +125,7 @@ def _move_back(client: MlflowClient, model: str, leaving: str) -> str:
     now = str(find_version(client, model, alias=PRODUCTION).version)
     before = _way_back(client, model, leaving)
     if now == before and now != leaving:
-        return f"{model}: production is version {now} already; nothing moved"
+        return f"{model}: production is version {now} already; nothing moved; {_hold(client, model, leaving, before)}"
     if now != leaving:
         raise PromotionConflictError(
             f"{model}: production is version {now}, not {leaving}; somebody moved it. Nothing moves; "
@@ -126,12 +133,21 @@ def _move_back(client: MlflowClient, model: str, leaving: str) -> str:
         )
     if before in (now, NOTHING):
         raise ConfigurationError(f"{model}: nothing was production before version {now}: nothing to go back to")
-    held = Rollback(left=leaving, to=before, at=datetime.now(UTC).isoformat(timespec="seconds"))
-    client.set_registered_model_tag(model, ROLLBACK_TAG, held.model_dump_json())  # first: a kill may not lose it
+    find_version(client, model, version=before)  # it may have been deleted
+    sentence = _hold(client, model, leaving, before)  # first: a kill may not lose it
     client.set_model_version_tag(model, leaving, ROLLED_BACK_TAG, before)
     client.set_registered_model_alias(model, PREVIOUS, before)
     client.set_registered_model_alias(model, PRODUCTION, before)
-    return f"{model}: production {leaving} → {before}; {held.sentence(model)}"
+    return f"{model}: production {leaving} → {before}; {sentence}"
+
+
+def _hold(client: MlflowClient, model: str, leaving: str, before: str) -> str:
+    """Let a rollback hold, unless one does already; gives it as a sentence."""
+    held = rollback_of(client, model)
+    if held is None:
+        held = Rollback(left=leaving, to=before, at=datetime.now(UTC).isoformat(timespec="seconds"))
+        client.set_registered_model_tag(model, ROLLBACK_TAG, held.model_dump_json())
+    return held.sentence(model)
 
 
 def _way_back(client: MlflowClient, model: str, version: str) -> str:
@@ -142,7 +158,7 @@ def _way_back(client: MlflowClient, model: str, version: str) -> str:
 
 def release(client: MlflowClient, model: str) -> str:
     """End a rollback, so that runs promote again; gives what happened as a sentence."""
-    find_version(client, model, alias=PRODUCTION)
+    refuse_unknown(client, model)
     held = rollback_of(client, model)
     if held is None:
         return f"{model}: no rollback holds; nothing changed"

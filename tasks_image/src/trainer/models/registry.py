@@ -142,13 +142,18 @@ def _recorded_addresses(version: ModelVersion, aliases: list[str]) -> list[str]:
     return [version.tags[tag] for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG)]
 
 
+def refuse_unknown(client: MlflowClient, model: str) -> None:
+    """Raise ConfigurationError if there is no registered model of this name."""
+    known = model_names(client)
+    if model not in known:
+        raise ConfigurationError(f"there is no registered model {model!r}{did_you_mean(model, known)}")
+
+
 def find_version(client: MlflowClient, model: str, *, version: str = "", alias: str = "") -> ModelVersion:
     """The version that a number or an alias names; raises ConfigurationError saying what there is instead."""
     from mlflow.exceptions import MlflowException
 
-    known = model_names(client)
-    if model not in known:
-        raise ConfigurationError(f"there is no registered model {model!r}{did_you_mean(model, known)}")
+    refuse_unknown(client, model)
     if alias:
         if found := version_of(client, model, alias):
             return found

@@ -25,6 +25,9 @@ T = TypeVar("T", bound=BaseModel)
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PlainDumper: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+LONGEST_TEXT = 1_000_000
+"""Characters of a YAML file: a scheduler reads them all, again and again."""
+DEEPEST = 50
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -48,7 +51,10 @@ class _UniqueKeyLoader(_Loader):  # type: ignore[misc,valid-type]
 
 
 class _Dumper(_PlainDumper):  # type: ignore[misc,valid-type]
-    """A safe dumper whose texts the loader here reads back as texts."""
+    """A safe dumper whose texts the loader here reads back as texts, and without aliases."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
 
 
 # YAML 1.2 reads 1e-3 as a number; PyYAML follows 1.1, which asks for a point, and would hand a text to an estimator.
@@ -58,8 +64,8 @@ for _kind in (_UniqueKeyLoader, _Dumper):
     )
 
 
-def _yaml_error(problem: str, node: yaml.Node) -> yaml.YAMLError:
-    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+def _yaml_error(problem: str, place: yaml.Node | yaml.Event) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, place.start_mark)  # type: ignore[arg-type]
 
 
 def parse_yaml(text: str, name: str) -> dict[str, Any]:
@@ -67,7 +73,10 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
 
     Raises ConfigurationError if the text is no YAML, repeats a key or holds something else than a mapping.
     """
+    if len(text) > LONGEST_TEXT:
+        raise ConfigurationError(f"{name}: expected at most {LONGEST_TEXT:,} characters, found {len(text):,}")
     try:
+        _refuse_bombs(text)
         document = yaml.load(text, _UniqueKeyLoader)  # noqa: S506  (a safe loader)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01
         raise ConfigurationError(f"{name}: this is no YAML: {error}{_about_tabs(text, error)}") from error
@@ -76,6 +85,17 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
         raise ConfigurationError(f"{name}: a mapping of keys is needed, {found}")
     _refuse_unstorable(document, name, "")
     return document
+
+
+def _refuse_bombs(text: str) -> None:
+    """Refuse what a few lines can stand for more of than memory holds, or nest deeper than the C library's stack."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise _yaml_error("aliases (*name) are not read; write the value out in each place", event)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise _yaml_error(f"nested deeper than {DEEPEST} levels", event)
 
 
 def _refuse_unstorable(value: Any, name: str, where: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from trainer.ending import ENDED, last_words
 from trainer.environment import cores_paid, read_means
-from trainer.errors import LESS_MEMORY, PromotionConflictError, TrainerError
+from trainer.errors import LESS_MEMORY, PromotionConflictError, StepNotDoneError, TrainerError
 from trainer.redaction import without_secrets
 from trainer.run import about
 from trainer.run.cost import cost_of
@@ -83,7 +83,8 @@ def recorded(folder: RunFolder) -> Iterator[None]:
         if isinstance(told, MemoryError):
             told.add_note(f"memory ran out; {LESS_MEMORY}")
         try:
-            if folder.step in FALLS_BACK and not isinstance(told, PromotionConflictError):  # that one says it itself
+            says_it_itself = isinstance(told, PromotionConflictError | StepNotDoneError)
+            if folder.step in FALLS_BACK and not says_it_itself:
                 told.add_note(fall_back(folder))
             folder.fail(failure_of(told, folder))
         except Exception as another:  # noqa: BLE001  (what went wrong first is what counts)

@@ -98,7 +98,7 @@ def _acquire(folder: RunFolder, owner: str) -> HeldLock:
                 return HeldLock(folder, number + 1, lease)
         elif current.owner != waits_for:
             waits_for = current.owner
-            logger.info("waiting for %s, which holds the lock %s", waits_for, folder.uri)
+            logger.warning("waiting for %s, which holds the lock %s", waits_for, folder.uri)
         time.sleep(POLL_SECONDS)
     raise OutageError(f"the lock {folder.uri} was not to be had in {2 * LEASE_SECONDS:g} s; {waits_for} holds it")
 

@@ -6,9 +6,9 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from trainer.errors import DataValidationError
+from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.pipeline import did_you_mean
-from trainer.run.results import FeaturesResult, IngestResult
+from trainer.run.results import AnyResult, FeaturesResult, IngestResult
 from trainer.steps.ingest import SNAPSHOT
 
 if TYPE_CHECKING:
@@ -40,8 +40,21 @@ def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
 
     ingest = run.at("ingest")
     ingest.result(IngestResult)
+    _refuse_failed_checks(run)
     with ingest.local(SNAPSHOT) as file:
         return _engineer(pipeline, pl.scan_parquet(file), run)
+
+
+def _refuse_failed_checks(run: RunFolder) -> None:
+    """Raise StepNotDoneError if a step that judges the data has failed, or has judged another snapshot."""
+    for name in ("validate", "detect_drift"):
+        folder = run.at(name)
+        if (failure := folder.failure()) is not None:
+            raise StepNotDoneError(
+                f"step {name!r} failed ({failure.error}: {failure.message}); it has to succeed first"
+            )
+        if folder.result_or_none(AnyResult) is not None:
+            folder.result(AnyResult)
 
 
 def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> FeaturesResult:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from trainer.decision import DecisionResult
-from trainer.errors import PromotionConflictError
+from trainer.errors import ConfigurationError, PromotionConflictError
 from trainer.run.results import AcceptResult, PromoteResult
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ def run(pipeline: Pipeline, run: RunFolder) -> PromoteResult:
     from trainer.models.registry import aliases_of
     from trainer.tracking import connect
 
+    if pipeline.run.promote_to == "none":
+        raise ConfigurationError("step promote: this run promotes nothing (`promote_to: none`); start one that does")
     client = connect()
     accepted = run.at("accept").result(AcceptResult)
     decision = run.at("decide").result(DecisionResult)
-    with promotion_lock(run, accepted.model, run.at("").uri) as lock:
+    with promotion_lock(run, pipeline.name, accepted.model, run.at("").uri) as lock:
         _move(client, pipeline, accepted, decision.compared_with, lock)
         aliases = aliases_of(client, accepted.model)
     _check_moved(pipeline, accepted, aliases)
