@@ -110,7 +110,7 @@ def test_a_model_that_is_not_better_is_told_as_success(kept_run: RunFolder, mail
     (message,) = mailbox.messages
     assert message["Subject"] == "Training Pipeline - Success: churn kept"
     html = body(message, "html")
-    assert "Production stays: the new model is not shown to be better</h1>" in html
+    assert "Production stays: the new model is not promoted</h1>" in html
     assert "not shown to be better than production" in body(message, "plain")
     assert "not shown to be better than production" in html
 
@@ -218,7 +218,7 @@ def test_without_a_connection_the_mail_is_written_to_the_outbox(kept_run: RunFol
     assert message["From"] == "pipelines@example.com"
     assert message["To"] == "mlops-team@example.com"
     assert message["Date"].datetime is not None
-    assert body(message, "plain").startswith("churn: Production stays: the new model is not shown to be better\n")
+    assert body(message, "plain").startswith("churn: Production stays: the new model is not promoted\n")
     assert "Production stays" in body(message, "html")
 
 

@@ -184,8 +184,9 @@ class RunFolder:
             raise StepNotDoneError(
                 f"step {self.label!r} is not done: {self.uri_of(RESULT_FILE)} does not exist; run the step first"
             ) from None
+        found = kind.model_validate_json(text)
         note_record("/".join(self._parts), text, lambda step: self.at(step).read_text(RESULT_FILE))
-        return kind.model_validate_json(text)
+        return found
 
     def result_or_none(self, kind: type[R]) -> R | None:
         """The step's result, or None if the step is not done."""
