@@ -177,7 +177,7 @@ def test_every_mistake_has_a_line_of_its_own() -> None:
     ("text", "expected"),
     [
         pytest.param("a: [", "this is no YAML: while parsing a flow node", id="not-closed"),
-        pytest.param("a: *b", "aliases \\(\\*name\\) are not read; write the value out", id="alias"),
+        pytest.param("a: *b", "this is no YAML: found undefined alias", id="alias"),
         pytest.param("a: \x07", "this is no YAML: unacceptable character", id="control-character"),
         pytest.param("a: 2026-13-01", "this is no YAML: month must be in 1..12", id="date"),
         pytest.param("a: !!python/name:os.system", "this is no YAML: could not determine a constructor", id="tag"),
@@ -186,11 +186,10 @@ def test_every_mistake_has_a_line_of_its_own() -> None:
         pytest.param("a: [{b: 1, b: 2}]", "the key 'b' stands here twice", id="repeated-in-a-list"),
         pytest.param("? [1, 2]\n: 3", "a key has to be a plain value", id="list-as-key"),
         pytest.param("b: {<<: {x: 1}}", "merge keys \\(<<\\) are not read", id="merge"),
-        pytest.param("a: &a {x: 1}\nb: *a", "aliases \\(\\*name\\) are not read; write the value out", id="repeated"),
-        pytest.param("a: &a [*a]", "aliases \\(\\*name\\) are not read", id="itself"),
+        pytest.param("a: &a [*a]", r"the alias \*a stands inside of what it names", id="itself"),
         pytest.param(
             "x: 0\n" + "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else '1'] * 9)}]" for n in range(30)),
-            "aliases",
+            "its aliases stand for more than 100,000 values",
             id="bomb",
         ),
         pytest.param("a: " + "[" * 50_000, "nested deeper than 50 levels", id="deep"),
@@ -206,7 +205,7 @@ def test_a_text_that_cannot_be_read_is_refused_with_its_name(text: str, expected
 
 
 def test_equal_keys_in_different_mappings_are_fine() -> None:
-    assert parse_yaml("a: {x: 1}\nb: {x: 1}\nc: [1]\nd: [1]", "f") == {
+    assert parse_yaml("a: {x: 1}\nb: {x: 1}\nc: &c [1]\nd: *c", "f") == {
         "a": {"x": 1},
         "b": {"x": 1},
         "c": [1],

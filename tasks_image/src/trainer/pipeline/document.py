@@ -27,7 +27,7 @@ _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PlainDumper: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 LONGEST_TEXT = 1_000_000
 """Characters of a YAML file: a scheduler reads them all, again and again."""
-DEEPEST = 50
+DEEPEST, MOST_VALUES, CHARACTERS_OF_A_VALUE = 50, 100_000, 100
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -88,14 +88,41 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
 
 
 def _refuse_bombs(text: str) -> None:
-    """Refuse what a few lines can stand for more of than memory holds, or nest deeper than the C library's stack."""
-    depth = 0
+    """Refuse what nests deeper than the C library's stack, and aliases by which a few lines stand for a full memory."""
+    sizes: dict[str, int] = {}
+    around: list[tuple[str, int]] = []
     for event in yaml.parse(text, _Loader):
-        if isinstance(event, yaml.AliasEvent):
-            raise _yaml_error("aliases (*name) are not read; write the value out in each place", event)
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise _yaml_error(f"nested deeper than {DEEPEST} levels", event)
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append((event.anchor or "", 1))
+            if len(around) > DEEPEST:
+                raise _yaml_error(f"nested deeper than {DEEPEST} levels", event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = around.pop()
+            sizes[anchor] = size
+            _count(around, size, event)
+        elif isinstance(event, yaml.ScalarEvent):
+            size = 1 + len(event.value) // CHARACTERS_OF_A_VALUE
+            sizes[event.anchor or ""] = size
+            _count(around, size, event)
+        elif isinstance(event, yaml.AliasEvent):
+            _count(around, _size_of_alias(event, sizes, around), event)
+
+
+def _size_of_alias(event: yaml.AliasEvent, sizes: dict[str, int], around: list[tuple[str, int]]) -> int:
+    name = str(event.anchor)
+    if name in {anchor for anchor, _ in around}:
+        raise _yaml_error(f"the alias *{name} stands inside of what it names", event)
+    return sizes.get(name, 1)
+
+
+def _count(around: list[tuple[str, int]], size: int, event: yaml.Event) -> None:
+    """Add the values that an event stands for to the innermost collection around it."""
+    if not around:
+        return
+    anchor, before = around[-1]
+    around[-1] = (anchor, before + size)
+    if before + size > MOST_VALUES:
+        raise _yaml_error(f"its aliases stand for more than {MOST_VALUES:,} values", event)
 
 
 def _refuse_unstorable(value: Any, name: str, where: str) -> None:
