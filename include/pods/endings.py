@@ -122,7 +122,7 @@ def ending_of(pod: Any | None, events: Sequence[Any], disruption: Ending | None 
 
 
 def _told_by_events(events: Sequence[Any]) -> Ending | None:
-    """What the last event that ends pods says; events outlive their pod."""
+    """Return the ending that the last such event reports; events outlive their pod."""
     for event in reversed(events):
         if (found := _ENDING_EVENTS.get(event.reason)) is not None:
             name, what = found

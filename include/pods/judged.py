@@ -52,7 +52,7 @@ class JudgedPodOperator(DescribedPodOperator):
         return self._fail(ending, folder)
 
     def _result(self, folder: RunFolder) -> AnyResult:
-        """What a step that has succeeded left. Raises OutageError if the run folder cannot be read."""
+        """Return the result of a step that has succeeded. Raises OutageError if the run folder cannot be read."""
         try:
             folder.clear_failure()
             return folder.result(AnyResult)

@@ -12,7 +12,7 @@ WRONG = {400, 413, 422}
 UNAVAILABLE = "ClusterUnavailable"
 
 _LACKS_A_RIGHT = re.compile(r'cannot \w+ resource "')
-"""What the cluster says of an account whose role lacks a right; pods are listed before one is created."""
+"""The cluster's message for an account whose role lacks a right; pods are listed before one is created."""
 
 
 def refused(status: int | None, message: str) -> Ending:

@@ -40,4 +40,6 @@ def test_the_digest_is_of_names_and_contents(tmp_path: Path) -> None:
     (tmp_path / "data" / "model").rename(tmp_path / "data" / "models")
     renamed = model_digest(tmp_path)
     (tmp_path / "data" / "models").write_text("weightz")
-    assert len({digest, renamed, model_digest(tmp_path)}) == 3
+    changed = model_digest(tmp_path)
+    (tmp_path / "data" / "registered_model_meta").write_text("part of the model")
+    assert len({digest, renamed, changed, model_digest(tmp_path)}) == 4

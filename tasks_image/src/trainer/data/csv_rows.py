@@ -45,7 +45,7 @@ def types_of(parts: list[pl.LazyFrame], source: Source, name: str) -> dict[str, 
 def raw_csv_rows(file: SourceFile, source: Source, separator: str, target: Path) -> pl.LazyFrame:
     """Write the rows of a CSV file to a Parquet file, renamed but not all typed yet, and return them from there.
 
-    Raises DataValidationError where the file is no such CSV.
+    Raises DataValidationError if the file is not such a CSV file.
     """
     import polars as pl
 

@@ -1,4 +1,4 @@
-"""What `trainer init` drafts of columns that are no inputs: dates in several columns, numbers from dates and texts."""
+"""Draft features from columns that are not inputs: dates in several columns, numbers from dates and texts."""
 
 from __future__ import annotations
 

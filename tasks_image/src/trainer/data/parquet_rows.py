@@ -29,7 +29,7 @@ def raw_parquet_rows(file: SourceFile, source: Source, columns: list[str]) -> pl
 
     Without `columns`, the index of pandas is left out, but for what the source names.
 
-    Raises DataValidationError where the file is no Parquet, or a column is missing.
+    Raises DataValidationError if the file is not a Parquet file, or a column is missing.
     """
     import polars as pl
 

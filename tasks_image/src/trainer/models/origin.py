@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 MODEL_DIGEST_TAG = "trainer.model_digest"
 WRITTEN_BY_DOWNLOAD = "registered_model_meta"
-"""MLflow adds this file to what it downloads of a registered version."""
+"""MLflow adds this file at the top of what it downloads of a registered version."""
 _REMEDY = "let the alias name a version that a run of this pipeline has registered, by `trainer rollback` or in MLflow"
 
 
 def model_digest(folder: Path) -> str:
     """The SHA-256, in hex, of a model's files: their names, sizes and contents, in the order of their names."""
     digest = sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != WRITTEN_BY_DOWNLOAD):
+    added = folder / WRITTEN_BY_DOWNLOAD
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path != added):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
