@@ -127,7 +127,7 @@ def _features(draft: Draft) -> list[str]:
     derived = draft_features(draft.columns, draft.frame)
     if not derived:
         return []
-    head = ["features:   # computed from columns that are no inputs themselves; a service has to send these too"]
+    head = ["features:   # computed from columns that are not inputs themselves; a service has to send these too"]
     return ["\n".join([*head, "  derive:", *(f"    {name}: {_text(text)}" for name, text in derived.items())])]
 
 
