@@ -22,7 +22,9 @@ TASK_DOCS = {
     "tune_worker": "One of several workers that share the trials of a search; what one leaves undone, `tune` does.",
     "tune": "Searches hyperparameters with Optuna by cross-validation on the training rows. Killed, it resumes.",
     "train": "Trains one candidate with the parameters found and logs it to MLflow with code and signature.",
-    "evaluate": "Chooses the challenger on validation rows; scores it and production, each in a process of its own, on "
+    "refit": "Chooses the winner on validation rows, and fits it once more on training and validation rows, with its "
+    "parameters and its cut-off kept (unless `refit: none`). From here on it is the challenger.",
+    "evaluate": "Scores the challenger and production, each in a process of its own, on "
     "the same test rows, whole and by segment; sees on changed validation rows whether it behaves as expected. "
     "See `predictions.parquet`.",
     "explain": "Ranks what the challenger's answers rest on (SHAP for trees), and draws how good they are. See "
@@ -30,6 +32,8 @@ TASK_DOCS = {
     "decide": "Holds the figures against the gates, those of segments and of behaviour too. **Promote**: all pass and "
     "the challenger is better than production beyond noise. **Keep**: it passes and is not shown to be better. "
     "**Refuse**: the run fails, nothing moves.",
+    "refit_everything": "Fits the challenger once more, on all rows, after the decision to promote it: what is "
+    "registered has seen the newest rows, and was itself not judged on unseen ones. Only with `refit: everything`.",
     "register": "Registers the challenger as a version; skipped unless it is to be promoted. Moves no alias.",
     "accept": "Loads the registered version in a process of its own and tries it, before anything moves.",
     "promote": "Moves the aliases, if production is still what the decision compared with.",

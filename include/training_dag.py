@@ -9,7 +9,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, TaskGroup, task
+from airflow.sdk import DAG, TaskGroup, chain, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from include import alerts
@@ -26,6 +26,7 @@ from trainer.pipeline import UNSTORABLE, parse_pipeline, read_text, refuse_same_
 from trainer.run import run_key
 from trainer.run.execute import execute
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
+from trainer.run.steps import AFTER_DECISION, last_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,9 +117,11 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         detect_drift = step("detect_drift")
         engineer_features = step("engineer_features")
         candidates = [_candidate(name, pipeline.tuning.workers, step) for name in pipeline.algorithms]
-        evaluate = step("evaluate", trigger_rule="none_failed_min_one_success")
+        refit = step("refit", trigger_rule="none_failed_min_one_success")
+        evaluate = step("evaluate")
         explain = step("explain")
         decide = _decide(run)
+        again = [step(AFTER_DECISION, when=PASSED)] if last_fit(pipeline.refit) == AFTER_DECISION else []
         register = step("register", when=PASSED)
         accept = step("accept")
         promote = step("promote", when=MAY_PROMOTE)
@@ -129,8 +132,8 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         start >> ingest >> validate >> detect_drift >> engineer_features
         for workers, tune, train in candidates:
             engineer_features >> [*workers, tune]
-            workers >> tune >> train >> [evaluate, report]
-        evaluate >> explain >> decide >> register >> accept >> promote >> publish_features >> report >> notify
+            workers >> tune >> train >> [refit, report]
+        chain(refit, evaluate, explain, decide, *again, register, accept, promote, publish_features, report, notify)
         [decide, promote, publish_features] >> notify
         # Given to the DAG before, the form would be copied into every task, which finds it on its DAG anyway.
         dag.params = run_form(pipeline)  # type: ignore[assignment]  # Airflow converts and validates it

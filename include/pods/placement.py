@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from include.connections import check_connection
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Resources, did_you_mean
+from trainer.pipeline import REFIT, Resources, did_you_mean
 from trainer.run.steps import PER_ALGORITHM, STEPS
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 IN_AIRFLOW = frozenset({"decide"})
 """Steps that run in Airflow's own process."""
-AS_TUNE = "tune_worker"
+AS = {"tune_worker": "tune", "refit_everything": "refit"}
+"""Steps that get what another one gets."""
 READ_DATA = frozenset({"start", "ingest"})
 """Steps that turn to the source; one that is a Git repository asks them for a login."""
 
@@ -38,9 +39,10 @@ class Placement:
 
 def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str = "") -> Placement:
     """The environment's defaults, and the pipeline's own wishes over them. Raises ConfigurationError."""
-    named = "tune" if step == AS_TUNE else step
+    named = AS.get(step, step)
     layers = (
         cluster.resources.get("default"),
+        cluster.resources.get("train") if named == REFIT else None,
         cluster.resources.get(named),  # type: ignore[call-overload]
         pipeline.resources_of(named, algorithm),
     )

@@ -14,8 +14,9 @@ from trainer.run.steps import PER_ALGORITHM, PER_WORKER, STEPS, Part, parts_of_r
 
 def test_the_order() -> None:
     assert STEPS == (
-        "start", "ingest", "validate", "detect_drift", "engineer_features", "tune_worker", "tune", "train", "evaluate", "explain",
-        "decide", "register", "accept", "promote", "publish_features", "report",
+        "start", "ingest", "validate", "detect_drift", "engineer_features", "tune_worker", "tune", "train", "refit",
+        "evaluate", "explain", "decide", "refit_everything", "register", "accept", "promote", "publish_features",
+        "report",
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import pytest
 from trainer.data import chosen_rows
 from trainer.data.tables import read_table, write_table
 from trainer.errors import DataValidationError, ModelRefusedError, StepNotDoneError
+from trainer.jobs.run_jobs import PREDICTIONS
 from trainer.models.comparison import Rival
 from trainer.models.origin import MODEL_DIGEST_TAG
 from trainer.models.outputs import predictions_of
@@ -27,7 +28,6 @@ from trainer.steps.engineer_features import KEY, KEYS, PART
 from trainer.steps.evaluate import PREDICTIONS as ANSWERS
 from trainer.steps.evaluate import _compare, _never_seen, _winner, rows_of
 from trainer.steps.ingest import SNAPSHOT
-from trainer.steps.train import PREDICTIONS
 
 TEST_ROWS = 200
 

@@ -11,9 +11,9 @@ from mlflow.entities import Run
 
 from trainer.data.tables import read_table
 from trainer.errors import ModelTrainingError, StepNotDoneError
+from trainer.jobs.run_jobs import PREDICTIONS
 from trainer.run.results import FeaturesResult, IngestResult, StartResult, TrainResult, TuneResult
 from trainer.steps.engineer_features import KEY, KEYS, PART
-from trainer.steps.train import PREDICTIONS
 from trainer.tracking import TASK_TAG
 
 

@@ -19,7 +19,7 @@ from trainer.run import RunFolder, about, run_key
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
 from trainer.run.production import PUBLISHES
 from trainer.run.rendering import render
-from trainer.run.steps import parts_of_run
+from trainer.run.steps import AFTER_DECISION, Part, parts_of_run
 from trainer.run.summary import build_summary, write_summary
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REGISTRATION = ("register", "accept")
+REGISTRATION = (AFTER_DECISION, "register", "accept")
 
 
 def add_to(commands: Any) -> None:
@@ -73,7 +73,7 @@ def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
     run_step("start", folder, pipeline)
     frozen = folder.pipeline()
     try:
-        for name, algorithm, _ in parts_of_run(frozen.selected_algorithms):  # one process: nobody to share a study with
+        for name, algorithm, _ in _parts(frozen):
             if name in ("start", "report") or not _is_due(name, folder, frozen, register=register):
                 continue
             if why := _left_out(name, frozen):
@@ -83,6 +83,11 @@ def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
                 run_step(name, folder, frozen, algorithm)
     finally:
         run_step("report", folder, frozen)
+
+
+def _parts(pipeline: Pipeline) -> list[Part]:
+    """Every part of the run; in one process there is nobody to share a study with."""
+    return parts_of_run(pipeline.selected_algorithms, refit=pipeline.refit)
 
 
 def _is_due(name: str, folder: RunFolder, pipeline: Pipeline, *, register: bool) -> bool:

@@ -37,17 +37,23 @@ class Decision(BaseModel):
 
 
 def decide(
-    gates: Gates, evaluation: EvaluateResult, behaviour: Sequence[Behaviour] = (), *, rollback: str = ""
+    gates: Gates,
+    evaluation: EvaluateResult,
+    behaviour: Sequence[Behaviour] = (),
+    *,
+    rollback: str = "",
+    waits_for_rows: bool = False,
 ) -> Decision:
     """Refuse if any figure fails its limit or is missing; promote if better than production beyond noise; else keep.
 
     The comparison with production stands last. A `rollback` that holds keeps production, whatever the comparison says.
+    Where too few test rows are new to production, that is a failure, unless the pipeline `waits_for_rows`.
     """
     results = [_absolute(limit, evaluation.metrics, evaluation.production_metrics) for limit in gates.limits()]
     metric = gates.against_production.metric
     results += [result for gate in gates.slices for result in slice_results(gate, metric, evaluation)]
     results += [behaviour_result(expected, evaluation.behaviour) for expected in behaviour]
-    results.append(_against_production(gates, evaluation))
+    results.append(_against_production(gates, evaluation, "not_better" if waits_for_rows else "failed"))
     failed = [gate for gate in results if gate.verdict == "failed"]
     if failed:
         outcome: Outcome = "refuse"
@@ -71,14 +77,14 @@ def _absolute(limit: Limit, figures: Mapping[str, float], production: Mapping[st
     )
 
 
-def _against_production(gates: Gates, evaluation: EvaluateResult) -> GateResult:
+def _against_production(gates: Gates, evaluation: EvaluateResult, too_few: Verdict) -> GateResult:
     rule = gates.against_production
     compared = evaluation.comparison
     if not evaluation.production_version:
         verdict: Verdict = "passed"
         reason = "there is no production model yet"
     elif compared is None:
-        verdict = "failed"
+        verdict = too_few
         reason = (
             f"fewer than {rule.min_rows} test rows are new to production version {evaluation.production_version}, "
             "so the two models cannot be compared"

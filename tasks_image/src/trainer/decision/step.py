@@ -34,7 +34,8 @@ def decide_run(pipeline: Pipeline, run: RunFolder) -> DecisionResult:
     with noting_records() as judged:
         evaluation = run.at("evaluate").result(EvaluateResult)
     rollback = evaluation.rollback if pipeline.run.promote_to == "production" else ""
-    decision = decide(pipeline.gates, evaluation, pipeline.behaviour, rollback=rollback)
+    waits = pipeline.refit == "everything"
+    decision = decide(pipeline.gates, evaluation, pipeline.behaviour, rollback=rollback, waits_for_rows=waits)
     run.write_json(DECISION_FILE, {**decision.model_dump(mode="json"), "made_from": judged})
     for gate in decision.gates:
         logger.info("%s: %s: %s", gate.verdict, gate.name, gate.reason)

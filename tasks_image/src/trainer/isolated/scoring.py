@@ -134,7 +134,7 @@ def _ask(
         folder, scratch = Path(temporary), Path(temporary) / "scratch"
         scratch.mkdir()
         rows.write_parquet(folder / "rows.parquet")
-        model = _fetch(model_uri, folder / "model")
+        model = fetch_model(model_uri, folder / "model")
         found = model_digest(Path(model))
         if digest and found != digest:
             raise ModelRefusedError(
@@ -201,7 +201,7 @@ def _regular_file(path: Path) -> Path:
     return path
 
 
-def _fetch(model_uri: str, folder: Path) -> str:
+def fetch_model(model_uri: str, folder: Path) -> str:
     """Download the model in this process, which has the credentials; return its folder."""
     import mlflow
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from trainer.errors import DataValidationError
 from trainer.jobs.splitters import PARTS, HashSplitter, RandomSplitter, TimeSplitter
+from trainer.jobs.training_table import Part
 from trainer.pipeline import Spec
 
 if TYPE_CHECKING:
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 class ColumnSplitter(Spec):
     """Takes each row's part from a column of the inputs.
 
+    Rows of the parts under `learned` are training rows too.
+
     >>> ColumnSplitter(column="part").KIND
     'column'
     """
 
     KIND: Literal["column"] = "column"
     column: str
+    learned: tuple[Part, ...] = ()
 
 
 AnySplitter = Annotated[HashSplitter | RandomSplitter | TimeSplitter | ColumnSplitter, Field(discriminator="KIND")]
@@ -51,4 +55,4 @@ def parts_of(
     strange = sorted({str(part) for part in column.unique()} - {*PARTS})
     if strange:
         raise DataValidationError(f"splitter.column: {splitter.column!r} holds {strange[:5]}; parts are {PARTS}")
-    return column
+    return column.replace(list(splitter.learned), "train") if splitter.learned else column

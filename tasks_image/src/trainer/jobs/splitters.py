@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigurationError, DataValidationError
@@ -131,11 +132,21 @@ class TimeSplitter(TimeSplit, Splitter):
         _check_parts(parts, labels)
         return parts, 0
 
-    def _by_time(self, moments: Rows) -> pl.Series:
+    def split_after(self, newest: datetime, labels: pl.Series | None, times: pl.Series) -> pl.Series:
+        """The part of each row, where all that are newer than a moment are test rows.
+
+        Raises DataValidationError if a part is empty, or a class is absent from one.
+        """
+        parts = self._by_time(_microseconds(times).to_numpy(), _moment(newest) + 1)
+        _check_parts(parts, labels)
+        return parts
+
+    def _by_time(self, moments: Rows, test_from: int | None = None) -> pl.Series:
         import numpy as np
         import polars as pl
 
-        test_from = _start(moments, int(moments.max()) + 1, self.test_hours, self.test)
+        if test_from is None:
+            test_from = _start(moments, int(moments.max()) + 1, self.test_hours, self.test)
         validation_from = _start(moments, test_from, self.validation_hours, self.validation)
         places = np.digitize(moments, [validation_from, test_from])
         return pl.Series("__part__", np.array(["train", "validation", "test"])[places])
@@ -167,6 +178,16 @@ def _microseconds(times: pl.Series) -> pl.Series:
             f"columns.time: {times.name!r} is missing in {missing} of {len(times)} rows; leave those rows out"
         )
     return times.dt.epoch("us")
+
+
+def _moment(time: datetime) -> int:
+    """A time of a column, which has no zone, in microseconds since 1970."""
+    return (time - datetime(1970, 1, 1)) // timedelta(microseconds=1)  # noqa: DTZ001
+
+
+def rows_newer_than(newest: datetime, times: pl.Series) -> int:
+    """How many of the times (n,), dates or datetimes, are newer than a moment."""
+    return int((_microseconds(times) > _moment(newest)).sum())
 
 
 def _start(moments: Rows, end: int, hours: float | None, share: float) -> int:

@@ -7,9 +7,9 @@ import functools
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainer.environment import cores
 from trainer.errors import ConfigurationError, DataValidationError
@@ -96,10 +96,19 @@ class TrainingJob(Spec):
     saver: PyFuncSaver = PyFuncSaver()
     signer: SchemaSigner = SchemaSigner()
     registry: MlflowRegister | None = None
+    cut_off: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The probability from which a row is positive (two classes); by default the one with the best F1 on the
+    validation rows."""
     seed: int = 42
     logger: LoggerService = LoggerService()
     alerts: AlertsService = AlertsService()
     mlflow: MlflowService = MlflowService()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.cut_off is not None and self.problem != "binary_classification":
+            raise ValueError("cut_off: only a binary classification has one")
+        return self
 
     def run(self) -> TrainingResult:
         """Do the whole job in one MLflow run.
@@ -181,7 +190,7 @@ class TrainingJob(Spec):
         from trainer.models.fitting import fit_pipeline
         from trainer.tracking import log_training_metrics
 
-        training, validation = (table.rows(part) for part in ("train", "validation"))
+        training, aside = (table.rows(part) for part in ("train", "validation"))
         logger.info("fitting %s on %d rows, on %s", self.model.KIND, training.height, self.model.device)
         return fit_pipeline(
             self.problem,
@@ -191,7 +200,8 @@ class TrainingJob(Spec):
             self.positive,
             not_inputs=self._not_inputs,
             training=(training, table.targets_of("train")),
-            validation=(validation, table.targets_of("validation")),
+            validation=(aside, table.targets_of("validation")) if aside.height else None,
+            cut_off=self.cut_off,
             seed=self.seed,
             threads=cores(),
             log_point=functools.partial(log_training_metrics, self.run_config.name),

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from trainer.errors import ModelRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
 
     from trainer.isolated.scoring import Tried
     from trainer.models.scores import Predictions
-    from trainer.pipeline import Acceptance
+    from trainer.pipeline import Acceptance, Behaviour
+    from trainer.run.results import Behaved
 
 LARGEST_DIFFERENCE = 1e-6
 """Between what a model answered in training and what it answers once loaded (floats travel through no text)."""
@@ -47,6 +48,16 @@ def as_in_training(difference: float) -> Check:
     """Whether a loaded model answers as it did in training, but for a difference that floats explain."""
     says = f"predictions differ from those of training by up to {difference:.3g}, the limit is {LARGEST_DIFFERENCE:g}"
     return Check("as in training", difference <= LARGEST_DIFFERENCE, says, difference, LARGEST_DIFFERENCE)
+
+
+def as_expected(behaviours: Sequence[Behaviour], found: Sequence[Behaved]) -> list[Check]:
+    """Whether a loaded model behaves as a pipeline expects, by what became of each expectation."""
+    from trainer.decision.behaviour import behaviour_result
+
+    results = [behaviour_result(expected, found) for expected in behaviours]
+    return [
+        Check(one.name, one.verdict == "passed", f"{one.name}: {one.reason}", one.value, one.limit) for one in results
+    ]
 
 
 def answers(problem: str, truth: pl.Series, output: pl.DataFrame, positive: Any) -> tuple[Check, Predictions | None]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from trainer.pipeline import Behaviour
+    from trainer.pipeline import Behaviour, Pipeline
 
     Array = NDArray[Any]
 
@@ -36,6 +36,38 @@ class Changed:
     """Where they stand among the rows that were given (n,)."""
     rows: pl.DataFrame
     """The same rows, changed (n, raw columns)."""
+
+
+@dataclass(frozen=True)
+class BehaviourTrials:
+    """A pipeline's expectations, and the rows that each of them changes."""
+
+    pipeline: Pipeline
+    given: int
+    """How many rows there were to change."""
+    trials: list[Changed]
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, rows: pl.DataFrame) -> BehaviourTrials:
+        """Rows (n, raw columns) changed as each of the pipeline's expectations says."""
+        return cls(pipeline, rows.height, [change_rows(one, rows, pipeline.tuning.seed) for one in pipeline.behaviour])
+
+    @property
+    def rows(self) -> list[pl.DataFrame]:
+        """The changed rows of each expectation."""
+        return [trial.rows for trial in self.trials]
+
+    def judge(self, output: pl.DataFrame) -> list[Behaved]:
+        """What became of each expectation, by answers to the rows that were given, then to the changed ones in order.
+
+        Whatever else follows in `output` is left aside.
+        """
+        before, end, found = output.head(self.given), self.given, []
+        for expected, trial in zip(self.pipeline.behaviour, self.trials, strict=True):
+            begin, end = end, end + trial.rows.height
+            answered = before[trial.positions], output[begin:end]
+            found.append(judge_behaviour(self.pipeline.problem, expected, *answered))
+        return found
 
 
 def check_behaviours(behaviours: Sequence[Behaviour], target: str, schema: pl.Schema | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.models.expressions import build, check_aggregate, check_row_wise, columns_of, parse
@@ -107,8 +107,13 @@ def fit_features(spec: Features, training: pl.DataFrame) -> FittedFeatures:
         _typed(training, {name: wide_type(training.schema[name]) for name in columns_used(spec)}).collect()
     )
     constants = {name: _constant(rows, name, text) for name, text in spec.fit.items()}
-    columns = {name: wide_type(training.schema[name]) for name in _raw_columns(spec.derive, spec)}
-    return FittedFeatures(constants, dict(spec.derive), columns)
+    return features_with(spec, constants, training.schema)
+
+
+def features_with(spec: Features, constants: Mapping[str, Any], schema: pl.Schema) -> FittedFeatures:
+    """The features with constants that are known, for rows of a schema."""
+    columns = {name: wide_type(schema[name]) for name in _raw_columns(spec.derive, spec)}
+    return FittedFeatures(dict(constants), dict(spec.derive), columns)
 
 
 def check_expressions(

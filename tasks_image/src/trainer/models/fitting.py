@@ -31,7 +31,8 @@ def fit_pipeline(  # noqa: PLR0913
     *,
     not_inputs: Collection[str] = (),
     training: tuple[ChosenRows, pl.Series],
-    validation: tuple[ChosenRows, pl.Series],
+    validation: tuple[ChosenRows, pl.Series] | None,
+    cut_off: float | None = None,
     seed: int,
     threads: int,
     log_point: LogPoint | None = None,
@@ -39,13 +40,14 @@ def fit_pipeline(  # noqa: PLR0913
     """Everything fitted on the training rows; for two classes, the cut-off with the best F1 on the validation rows.
 
     Columns of the rows that are `not_inputs` are only for expressions. `log_point` gets the losses while the model
-    is fitted.
+    is fitted. Without validation rows there are none, and the cut-off has to be given.
+    Raises DataValidationError where it is not, or where a class does not occur in the training rows.
     """
     rows, targets = training
     preparation = fit_preparation(features, preprocess, rows.lazy(), not_inputs)
     classes = classes_of(problem, targets)
     prepared = training_rows(preparation, rows, encode(problem, targets, classes))
-    if log_point is None:
+    if log_point is None or validation is None:
         estimator = model.fit(prepared, problem, seed=seed, threads=threads)
     else:
         aside = training_rows(preparation, validation[0], encode(problem, validation[1], classes))
@@ -54,7 +56,8 @@ def fit_pipeline(  # noqa: PLR0913
     fitted = FittedPipeline(preparation, estimator, classes, positive_class(classes, positive))
     if problem != "binary_classification":
         return fitted
-    return FittedPipeline(preparation, estimator, classes, fitted.positive, _cut_off(fitted, *validation))
+    chosen = _cut_off(fitted, validation) if cut_off is None else cut_off
+    return FittedPipeline(preparation, estimator, classes, fitted.positive, chosen)
 
 
 def classes_of(problem: str, targets: pl.Series) -> tuple[Any, ...]:
@@ -85,8 +88,11 @@ def positive_class(classes: tuple[Any, ...], positive: Any) -> Any:
     return found
 
 
-def _cut_off(fitted: FittedPipeline, rows: ChosenRows, targets: pl.Series) -> float:
+def _cut_off(fitted: FittedPipeline, validation: tuple[ChosenRows, pl.Series] | None) -> float:
     from trainer.models.scores import best_f1_cut_off
 
+    if validation is None:
+        raise DataValidationError("there are no validation rows to choose the cut-off on; set some aside, or give one")
+    rows, targets = validation
     is_positive = (targets == fitted.positive).to_numpy()
     return best_f1_cut_off(is_positive, fitted.predict_in_batches(rows)["probability"].to_numpy())

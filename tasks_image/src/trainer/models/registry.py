@@ -26,6 +26,7 @@ DIGEST_TAG = "data.digest"
 KEYS_TAG = "data.keys"
 RUN_FOLDER_TAG = "trainer.run_folder"
 ALGORITHM_TAG = "trainer.algorithm"
+REFIT_TAG = "trainer.refit"
 
 _NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
 _INVALID = "INVALID_PARAMETER_VALUE"

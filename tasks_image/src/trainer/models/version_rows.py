@@ -43,11 +43,16 @@ def own_rows(version: ModelVersion) -> VersionRows:
     Raises ConfigurationError where there is no record of them, DataValidationError where they are not what they were.
     """
     from trainer.data.tables import file_digest
-    from trainer.models.registry import DIGEST_TAG
+    from trainer.models.registry import DIGEST_TAG, REFIT_TAG
     from trainer.steps.evaluate import rows_of
     from trainer.steps.ingest import SNAPSHOT
 
     run, pipeline = _recorded(version)
+    if version.tags.get(REFIT_TAG) == "everything":
+        raise ConfigurationError(
+            f"{_named(version)} was fitted on all rows of its run (`refit: everything`), so none of them can judge it; "
+            f"{_OTHER_ROWS}"
+        )
     try:
         with run.at("ingest").local(SNAPSHOT) as file:
             digest = file_digest(file)

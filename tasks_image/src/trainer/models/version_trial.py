@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from trainer.errors import ConfigurationError, ModelRefusedError
 from trainer.models.acceptance import Check, answers, as_in_training, checks_of_use
 from trainer.pipeline import METRICS, did_you_mean, metrics_for
+from trainer.run.steps import last_fit
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from trainer.isolated.scoring import Tried
     from trainer.models.version_rows import VersionRows
+    from trainer.run import RunFolder
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,18 @@ def _judge(
 
 
 def _beside_training(version: ModelVersion, judged: VersionRows, output: pl.DataFrame) -> list[Check]:
-    from trainer.models.registry import ALGORITHM_TAG
     from trainer.steps.evaluate import largest_difference
 
     if judged.validation is None or judged.run is None:
         return []
     rows, keys = judged.validation
-    algorithm = version.tags.get(ALGORITHM_TAG, "")
-    return [as_in_training(largest_difference(judged.run, algorithm, keys, output.head(rows.height)))]
+    fit = _folder_of_fit(version, judged.run)
+    return [as_in_training(largest_difference(fit, keys, output.head(rows.height)))]
+
+
+def _folder_of_fit(version: ModelVersion, run: RunFolder) -> RunFolder:
+    """Where the step that fitted a version wrote its predictions: versions of earlier releases have no such tag."""
+    from trainer.models.registry import ALGORITHM_TAG, REFIT_TAG
+
+    refit = version.tags.get(REFIT_TAG)
+    return run.at(last_fit(refit)) if refit else run.at("train", version.tags.get(ALGORITHM_TAG, ""))

@@ -99,6 +99,9 @@ class EarlyStopping(Spec):
     """Share of the fold's training rows; the fold's scored rows are never looked at."""
 
 
+Refit = Literal["none", "validation", "everything"]
+
+
 class Tuning(Spec):
     """How hyperparameters are searched."""
 

@@ -13,7 +13,7 @@ from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, Ra
 from trainer.pipeline.document import did_you_mean, dump_yaml, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
 from trainer.pipeline.metrics import METRICS, Problem, metrics_for
-from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Tuning
+from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Refit, Tuning
 from trainer.pipeline.parameters import CLEARABLE, RunParameters
 from trainer.pipeline.resources import Resources, StepResources
 from trainer.pipeline.sources import AnySource
@@ -21,6 +21,7 @@ from trainer.pipeline.spec import Spec
 
 AIRFLOW_TAG, MLFLOW_NOTE = 100, 5000
 """Characters that fit into the databases of Airflow and MLflow: a longer value would end the process that stores it."""
+REFIT = "refit"
 CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly|once|continuous)|\S+( \S+){4})$"
 
 
@@ -46,6 +47,10 @@ class Pipeline(Spec):
     preprocess: Preprocess = Preprocess()
     algorithms: Annotated[dict[AlgorithmName, AnyAlgorithm], Field(min_length=1)]
     tuning: Tuning
+    refit: Refit = "validation"
+    """On which rows the winner is fitted once more before it is judged. `validation`: on training and validation rows.
+    `none`: it stays as it was fitted on the training rows. `everything` (splits by time only): the test rows are those
+    newer than any that production has learned from; a winner that is promoted is fitted on all rows after that."""
     gates: Gates
     behaviour: list[Behaviour] = []
     """What has to happen to the model's answers when something about real rows is changed."""
@@ -122,6 +127,10 @@ class Pipeline(Spec):
         if self.split.KIND == "time" and self.columns.time is None:
             mistakes.append("columns.time: a split by time needs the column that says when a row was observed")
         mistakes += self._role_mistakes()
+        if self.refit == "everything" and self.split.KIND != "time":
+            mistakes.append(
+                "refit: 'everything' needs a split by time (`split: {KIND: time}`): only newer rows are unseen then"
+            )
         derived = {*self.features.fit} & {*self.features.derive}
         mistakes += [f"features: {name!r} stands under fit and under derive" for name in sorted(derived)]
         return mistakes
@@ -171,7 +180,13 @@ class Pipeline(Spec):
         return [name for name in self.algorithms if chosen is None or name in chosen]
 
     def resources_of(self, step: str, algorithm: str = "") -> Resources:
-        """What the pipeline itself says of a step's resources: of the algorithm's, the step's and the default."""
+        """What the pipeline itself says of a step's resources: of the algorithm's, the step's and the default.
+
+        `refit` gets what the training of any of the algorithms gets, for which one wins is not known before.
+        """
+        if step == REFIT and not algorithm:
+            needed = reduce(Resources.and_at_least, [self.resources_of("train", name) for name in self.algorithms])
+            return self.resources.get("refit", Resources()).over(needed)
         of_algorithm = self.algorithms[algorithm].resources if algorithm else {}
         named = [self.resources.get("default"), self.resources.get(step), of_algorithm.get(step)]  # type: ignore[call-overload]
         return reduce(lambda base, over: over.over(base), filter(None, named), Resources())

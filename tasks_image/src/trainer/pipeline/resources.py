@@ -134,6 +134,28 @@ class Resources(Spec):
             given["tolerations"] = [*base.tolerations, *added]
         return base.model_copy(update=given)
 
+    def and_at_least(self, other: Resources) -> Resources:
+        """What serves either of two steps: the larger of each amount; all else of the one with more GPUs, or memory."""
+        base, less = (other, self) if _size(other) > _size(self) else (self, other)
+        larger = {name: getattr(less, name) for name in AMOUNTS if _amount_of(less, name) > _amount_of(base, name)}
+        return Resources.model_validate({**base.model_dump(exclude_none=True), **larger})
+
+
+AMOUNTS = (
+    "cpu", "memory", "gpu", "ephemeral_storage", "shared_memory",
+    "schedule_timeout_minutes", "startup_timeout_minutes", "deadline_minutes",
+)  # fmt: skip
+"""What a step may need more or less of."""
+
+
+def _amount_of(resources: Resources, name: str) -> float:
+    """How much is asked for; 0 where nothing is said."""
+    return amount(str(getattr(resources, name) or 0))
+
+
+def _size(resources: Resources) -> tuple[float, ...]:
+    return tuple(_amount_of(resources, name) for name in ("gpu", "memory", "cpu"))
+
 
 ResourceStep = Literal[
     "default",
@@ -144,6 +166,7 @@ ResourceStep = Literal[
     "engineer_features",
     "tune",
     "train",
+    "refit",
     "evaluate",
     "explain",
     "register",

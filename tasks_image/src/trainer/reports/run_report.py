@@ -138,7 +138,7 @@ def _facts(summary: Summary, pipeline: Pipeline | None, evaluation: EvaluateResu
         facts["Aliases after the run"] = ", ".join(aliases) or "none"
     if evaluation is not None and pipeline is not None:
         metric = pipeline.gates.against_production.metric
-        facts["Challenger"] = evaluation.winner
+        facts["Challenger"] = summary.fitted or evaluation.winner
         facts[f"Test {metric}"] = number_text(evaluation.metrics.get(metric))
         if evaluation.production_version:
             facts[f"Test {metric} of production (version {evaluation.production_version})"] = number_text(

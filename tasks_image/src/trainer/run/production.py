@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PUBLISHES = "publish_features"
 PUBLISH_AGAIN = f"Mend what the reason names, then clear the task `{PUBLISHES}`: a new run publishes if it promotes."
 """What to do where the feature store is away or refuses."""
-FALLS_BACK = ("tune", "train", "register", "accept", "promote", PUBLISHES)
+FALLS_BACK = ("tune", "train", "refit", "refit_everything", "register", "accept", "promote", PUBLISHES)
 """Steps whose failure leaves people asking which model is served."""
 
 

@@ -46,6 +46,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     if summary.model.name:
         aliases = ", ".join(f"{alias} → {version}" for alias, version in sorted(summary.model.aliases.items()))
         yield f"Model: {summary.model.name} version {summary.model.version or '-'} ({aliases or 'no aliases'})"
+    if summary.fitted:
+        yield f"Challenger: {summary.fitted}"
     yield from _data_checks(summary)
     yield from _table("Candidates", [_candidate(row) for row in summary.candidates])
     yield from _table("Gates (test rows)", _gates(summary))

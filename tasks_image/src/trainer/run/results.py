@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -148,6 +149,9 @@ class DriftResult(Result):
     """Rows that were compared: those newer than all that production knows, unknown to it, or all, since none is new."""
     rows: int = 0
     """How many these are."""
+    learned_until: datetime | None = None
+    """The newest time among the rows that production has learned from; only where the pipeline says
+    `refit: everything`."""
     report: str = ""
 
     @property
@@ -177,6 +181,8 @@ class FeaturesResult(Result):
     became_missing: dict[str, int]
     """Values of derived columns that are missing because of a division by zero."""
     duplicates_moved: int = 0
+    test_rows_after: datetime | None = None
+    """The test rows are all that are newer; None where they are what the pipeline's `split` sets aside."""
 
 
 class TuneWorkerResult(Result):
@@ -223,6 +229,40 @@ class TrainResult(Result):
     train_metrics: dict[str, float]
     cut_off: float | None
     predictions: str
+
+
+class RefitResult(Result):
+    """The challenger, as it was fitted last."""
+
+    winner: str
+    learned_from: list[Literal["train", "validation", "test"]]
+    """Parts whose rows it was fitted on."""
+    rows: int
+    """How many these are."""
+    run_id: str
+    model_id: str
+    model_uri: str
+    model_digest: str
+    """SHA-256 of the model's files."""
+    cut_off: float | None
+    """Chosen on validation rows that the model had not learned from."""
+    constants: dict[str, float | str | bool | None]
+    """Of feature expressions, fitted on the same rows."""
+    predictions: str
+    """The model's answers to rows that it was fitted on: loaded elsewhere, it has to give them again."""
+    keys: str
+    """The row keys and parts, by which later runs know what the model has learned from."""
+
+    @property
+    def what(self) -> str:
+        """What was fitted on which rows, in words."""
+        if "test" in self.learned_from:
+            return (
+                f"{self.winner}, fitted once more on all {self.rows:,} rows after the decision: this very fit was not "
+                "judged on unseen rows"
+            )
+        parts = "training and validation" if "validation" in self.learned_from else "training"
+        return f"{self.winner}, fitted on {self.rows:,} {parts} rows"
 
 
 class Compared(BaseModel):

@@ -13,9 +13,11 @@ STEPS = (
     "tune_worker",
     "tune",
     "train",
+    "refit",
     "evaluate",
     "explain",
     "decide",
+    "refit_everything",
     "register",
     "accept",
     "promote",
@@ -28,6 +30,15 @@ PER_ALGORITHM = frozenset({*PER_WORKER, "tune", "train"})
 """Steps that run once for each algorithm."""
 
 
+AFTER_DECISION = "refit_everything"
+"""A step of pipelines that say `refit: everything`."""
+
+
+def last_fit(refit: str) -> str:
+    """The step whose model is registered, for what a pipeline says under `refit`."""
+    return AFTER_DECISION if refit == "everything" else "refit"
+
+
 class Part(NamedTuple):
     """A step of a run, with its algorithm or an empty text, and the number of its worker or 0."""
 
@@ -36,11 +47,12 @@ class Part(NamedTuple):
     worker: int = 0
 
 
-def parts_of_run(algorithms: list[str], workers: int = 1) -> list[Part]:
+def parts_of_run(algorithms: list[str], workers: int = 1, refit: str = "validation") -> list[Part]:
     """Every part of a run, in order."""
     return [
         Part(step, name, worker)
         for step in STEPS
+        if step != AFTER_DECISION or last_fit(refit) == step
         for name in (algorithms if step in PER_ALGORITHM else [""])
         for worker in (_shared_by(workers) if step in PER_WORKER else [0])
     ]

@@ -19,12 +19,13 @@ from trainer.run.results import (
     Failure,
     IngestResult,
     PromoteResult,
+    RefitResult,
     RegisterResult,
     ReportResult,
     StartResult,
     ValidateResult,
 )
-from trainer.run.steps import PER_WORKER, parts_of_run
+from trainer.run.steps import AFTER_DECISION, PER_WORKER, parts_of_run
 
 if TYPE_CHECKING:
     from trainer.decision import Decision
@@ -77,6 +78,8 @@ class Summary(BaseModel):
     drift: dict[str, Any] | None
     candidates: list[dict[str, Any]]
     winner: str
+    fitted: str = ""
+    """On which rows the challenger was fitted last, in words."""
     metrics: dict[str, float]
     production_metrics: dict[str, float]
     gates: list[GateResult]
@@ -106,7 +109,9 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         pipeline = run.pipeline()
     except StepNotDoneError:
         return _not_started(run, wall_seconds or 0.0)
-    steps = [run.at(*part) for part in parts_of_run(pipeline.selected_algorithms, pipeline.tuning.workers)]
+    steps = [
+        run.at(*part) for part in parts_of_run(pipeline.selected_algorithms, pipeline.tuning.workers, pipeline.refit)
+    ]
     results = {folder.label: done for folder in steps if (done := folder.result_or_none(AnyResult))}
     seconds = {label: result.seconds for label, result in results.items()}
     wall = wall_seconds or _since_start(run)
@@ -125,6 +130,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         drift=_drift(run),
         candidates=_candidates(pipeline, evaluation),
         winner=evaluation.winner if evaluation else "",
+        fitted=_fitted(run),
         metrics=evaluation.metrics if evaluation else {},
         production_metrics=evaluation.production_metrics if evaluation else {},
         gates=decision.gates if decision else [],
@@ -244,6 +250,12 @@ def _candidates(pipeline: Pipeline, evaluation: EvaluateResult | None) -> list[d
         }
         for candidate in (evaluation.candidates if evaluation else [])
     ]
+
+
+def _fitted(run: RunFolder) -> str:
+    """What the fit that was made last says of itself."""
+    found = [run.at(step).result_or_none(RefitResult) for step in (AFTER_DECISION, "refit")]
+    return next((fit.what for fit in found if fit), "")
 
 
 def _model(run: RunFolder, pipeline: Pipeline, evaluation: EvaluateResult | None) -> ModelSummary:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import ModelRefusedError
 from trainer.isolated.scoring import try_in_isolation
-from trainer.run.results import AcceptResult, EvaluateResult, RegisterResult
+from trainer.run.results import AcceptResult, RefitResult, RegisterResult
+from trainer.run.steps import last_fit
 
 if TYPE_CHECKING:
     from trainer.isolated.scoring import Tried
@@ -18,39 +19,45 @@ logger = logging.getLogger(__name__)
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> AcceptResult:
-    """It has what serving needs, answers as in training, and keeps to the pipeline's limits.
+    """It has what serving needs, answers and behaves as in training, and keeps to the pipeline's limits.
 
     Raises ModelRefusedError naming everything that is broken.
     """
+    import polars as pl
+
     from trainer.isolated.records import unchanged_records
-    from trainer.models.acceptance import answers, as_in_training, checks_of_use, refused
+    from trainer.models.acceptance import answers, as_expected, as_in_training, checks_of_use, refused
+    from trainer.models.behaviour import BehaviourTrials
     from trainer.steps.evaluate import largest_difference, rows_of
 
     registered = run.at("register").result(RegisterResult)
-    evaluation = run.at("evaluate").result(EvaluateResult)
+    fit = run.at(last_fit(pipeline.refit))
     rows, truth, keys = rows_of(pipeline, run, "validation")
     uri = f"models:/{registered.model}/{registered.version}"
     size, batch_rows = pipeline.run.batch_size, pipeline.acceptance.batch_rows
+    trials = BehaviourTrials.of(pipeline, rows)
     with unchanged_records(run):
-        tried = try_in_isolation(uri, rows, size, batch_rows, digest=evaluation.model_digest)
-    answered, predictions = answers(pipeline.problem, truth, tried.output, pipeline.columns.positive)
+        asked, digest = pl.concat([rows, *trials.rows]), fit.result(RefitResult).model_digest
+        tried = try_in_isolation(uri, asked, size, batch_rows, digest=digest)
+    output = tried.output.head(rows.height)
+    answered, predictions = answers(pipeline.problem, truth, output, pipeline.columns.positive)
     checks = [answered, *checks_of_use(pipeline.acceptance, tried)]
     difference = 0.0
     if predictions is not None:
-        difference = largest_difference(run, evaluation.winner, keys, tried.output)
-        checks.append(as_in_training(difference))
+        difference = largest_difference(fit, keys, output)
+        checks += [as_in_training(difference), *as_expected(pipeline.behaviour, trials.judge(tried.output))]
     for check in checks:
         logger.info("%s: %s", "passed" if check.passed else "FAILED", check.says)
     if reasons := refused(checks):
         raise ModelRefusedError(f"{uri} is not accepted: {reasons}. Nothing moves.")
-    return _result(registered, tried, difference)
+    return _result(registered, tried, rows.height, difference)
 
 
-def _result(registered: RegisterResult, tried: Tried, difference: float) -> AcceptResult:
+def _result(registered: RegisterResult, tried: Tried, rows: int, difference: float) -> AcceptResult:
     return AcceptResult(
         model=registered.model,
         version=registered.version,
-        rows=tried.output.height,
+        rows=rows,
         largest_difference=difference,
         size_mb=tried.size_mb,
         latency_ms=tried.one_row.median_ms,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
@@ -15,12 +11,9 @@ from trainer.run.results import ColumnDrift, DriftResult, IngestResult
 from trainer.steps.ingest import SNAPSHOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import polars as pl
 
     from trainer.data.new_rows import NewRows
-    from trainer.models.registry import Reference
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
@@ -29,10 +22,6 @@ logger = logging.getLogger(__name__)
 VERDICT_FILE = "drift.json"
 REPORT_FILE = "drift.html"
 EXAMPLES = 5
-TO_MEND = (
-    "bring the file back, or move the alias `production` to a version whose snapshot is there; "
-    "a production without its reference is not taken for none"
-)
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
@@ -44,6 +33,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
     import polars as pl
 
     from trainer.data.new_rows import new_rows
+    from trainer.models.reference import learned_until, reference_rows
     from trainer.models.registry import production_reference
 
     run.at("ingest").result(IngestResult)
@@ -51,11 +41,13 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
     if reference is None:
         logger.info("%s has no production version yet: there is nothing to compare with", pipeline.registry.model)
         return _written(DriftResult(status="no_reference"), run)
-    with _rows_of(reference) as before, run.at("ingest").local(SNAPSHOT) as snapshot:
+    with reference_rows(reference) as before, run.at("ingest").local(SNAPSHOT) as snapshot:
         current = pl.scan_parquet(snapshot)
         columns = _columns(pipeline, before, current)
         new = new_rows(before, current, pipeline.columns.time, pipeline.columns.id)
         found = _compare(pipeline, run, before, new, columns)
+        time = pipeline.columns.time if pipeline.refit == "everything" else None
+        until = learned_until(reference, before, time) if time else None
     share = sum(drift.drifted for drift in found.columns) / len(found.columns)
     result = DriftResult(
         status="drifted" if share >= pipeline.drift.share else "stable",
@@ -66,6 +58,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
         target=found.target,
         compared=new.kind,
         rows=found.rows,
+        learned_until=until,
         report=run.uri_of(REPORT_FILE),
     )
     return _judge(_written(result, run), pipeline)
@@ -126,45 +119,6 @@ def _refuse_unnamed(new: list[str]) -> None:
             "expected cannot be served. Give a type under `source.types` to make a new column an input, or list it "
             "under `columns.exclude`"
         )
-
-
-@contextlib.contextmanager
-def _rows_of(reference: Reference) -> Iterator[pl.LazyFrame]:
-    """The reference's rows, if the file still is what was registered, for as long as the block lasts."""
-    import polars as pl
-
-    from trainer.data.tables import file_digest
-
-    name = f"drift reference of production's version {reference.version}"
-    if not reference.snapshot or not reference.digest:
-        raise DataValidationError(f"{name}: the version does not say on which snapshot it was trained; {TO_MEND}")
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / SNAPSHOT
-        _fetch(reference.snapshot, file, name)
-        digest = file_digest(file)
-        if digest != reference.digest:
-            raise DataValidationError(
-                f"{name}: {reference.snapshot} is not the file that it was trained on: its SHA-256 is {digest}, "
-                f"registered is {reference.digest}; {TO_MEND}"
-            )
-        try:
-            rows = pl.scan_parquet(file)
-            rows.collect_schema()
-        except pl.exceptions.PolarsError as error:
-            raise DataValidationError(f"{name}: {reference.snapshot} is no Parquet file: {error}; {TO_MEND}") from error
-        yield rows
-
-
-def _fetch(uri: str, file: Path, name: str) -> None:
-    import fsspec
-
-    try:
-        with fsspec.open(uri, "rb") as source, file.open("wb") as target:
-            shutil.copyfileobj(source, target)
-    except (ConnectionError, TimeoutError):
-        raise  # may pass: the step is retried
-    except (OSError, ValueError, ImportError) as error:
-        raise DataValidationError(f"{name}: {uri} cannot be read: {error}; {TO_MEND}") from error
 
 
 def _written(result: DriftResult, run: RunFolder) -> DriftResult:

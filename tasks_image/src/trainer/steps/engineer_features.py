@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.pipeline import did_you_mean
-from trainer.run.results import AnyResult, FeaturesResult, IngestResult
+from trainer.run.results import AnyResult, DriftResult, FeaturesResult, IngestResult
 from trainer.steps.ingest import SNAPSHOT
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import polars as pl
 
     from trainer.pipeline import Pipeline
@@ -63,7 +65,7 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
 
     from trainer.data.keys import fingerprint, row_keys
     from trainer.data.tables import sink_table, write_table
-    from trainer.jobs.splitters import PARTS, splitter_for
+    from trainer.jobs.splitters import PARTS
     from trainer.models.features import check_expressions, columns_used, fit_features
 
     schema = snapshot.collect_schema()
@@ -71,7 +73,8 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     check_expressions(pipeline.features, schema, pipeline.columns.never_used)
     keys = row_keys(snapshot, pipeline.columns.id)
     times = _times(pipeline, snapshot)
-    parts, moved = splitter_for(pipeline.split).split_and_count_moved(keys, labels, times)
+    after = _test_rows_after(pipeline, run, times)
+    parts, moved = _split(pipeline, keys, labels, times, after)
     used = snapshot.select(columns_used(pipeline.features) or [pipeline.columns.target]).collect()
     fitted = fit_features(pipeline.features, used.filter(parts == "train"))
     became_missing = fitted.became_missing(used)
@@ -100,7 +103,43 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
         derived=list(fitted.derive),
         became_missing=became_missing,
         duplicates_moved=moved,
+        test_rows_after=after,
     )
+
+
+def _test_rows_after(pipeline: Pipeline, run: RunFolder, times: pl.Series | None) -> datetime | None:
+    """With `refit: everything`, the newest time that production has learned from.
+
+    None where there is no production, or are too few newer rows to compare with it: then nothing is promoted.
+    """
+    from trainer.jobs.splitters import rows_newer_than
+
+    if pipeline.refit != "everything" or times is None:
+        return None
+    newest = run.at("detect_drift").result(DriftResult).learned_until
+    if newest is None:
+        return None
+    newer, needed = rows_newer_than(newest, times), pipeline.gates.against_production.min_rows
+    if newer < needed:
+        logger.warning(
+            "%d rows are newer than %s, until when production has learned, and %d are needed to compare: production "
+            "stays, and the test rows are those that `split` sets aside", newer, newest, needed,
+        )  # fmt: skip
+        return None
+    logger.info("the test rows are the %d that are newer than %s, until when production has learned", newer, newest)
+    return newest
+
+
+def _split(
+    pipeline: Pipeline, keys: pl.Series, labels: pl.Series | None, times: pl.Series | None, after: datetime | None
+) -> tuple[pl.Series, int]:
+    """The part of each row, and how many were moved to the part of an equal row."""
+    from trainer.jobs.splitters import TimeSplitter, splitter_for
+
+    splitter = splitter_for(pipeline.split)
+    if after is not None and times is not None and isinstance(splitter, TimeSplitter):
+        return splitter.split_after(after, labels, times), 0
+    return splitter.split_and_count_moved(keys, labels, times)
 
 
 def _check_judging(pipeline: Pipeline, whole: pl.LazyFrame, snapshot: pl.LazyFrame, parts: pl.Series) -> None:

@@ -1,14 +1,13 @@
-"""Choose the challenger on validation rows, and judge it beside production on test rows."""
+"""Judge the challenger beside production on test rows."""
 
 from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from trainer.errors import DataValidationError, ModelRefusedError, TrainerError
+from trainer.errors import ModelRefusedError, TrainerError
 from trainer.isolated.scoring import score_in_isolation
 from trainer.models.comparison import Rival, compare
 from trainer.run.results import (
@@ -16,6 +15,7 @@ from trainer.run.results import (
     Candidate,
     Compared,
     EvaluateResult,
+    RefitResult,
     Segment,
     StartResult,
     TrainResult,
@@ -37,7 +37,7 @@ NOT_COMPARED = "This is production's model: nothing can be compared with it, so 
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
-    """The winner by the tuning metric on validation rows; its test figures; production's on the same rows.
+    """The challenger's test figures, and production's on the same rows.
 
     Test rows are used here, once, and each model is scored in a process of its own. How the challenger behaves when
     rows are changed is seen on validation rows.
@@ -49,21 +49,21 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     from trainer.tracking import connect
 
     candidates = {name: run.at("train", name).result(TrainResult) for name in pipeline.selected_algorithms}
-    winner = _winner(pipeline, candidates)
+    challenger = run.at("refit").result(RefitResult)
     reference = production_reference(pipeline.registry.model)
     held = rollback_of(connect(), pipeline.registry.model)
     test, truth, keys = rows_of(pipeline, run, "test")
     fair = _never_seen(keys, reference) if reference else None
     with unchanged_records(run):
-        answers = _score_both(pipeline, run, candidates[winner], reference, test)
+        answers = _score_both(pipeline, run, challenger, reference, test)
     _write_predictions(run, keys, truth, answers)
     judged = _predictions(pipeline, truth, answers.challenger)
     result = EvaluateResult(
-        winner=winner,
+        winner=challenger.winner,
         candidates=[_candidate(pipeline, run, name, trained) for name, trained in candidates.items()],
-        model_uri=candidates[winner].model_uri,
-        model_id=candidates[winner].model_id,
-        run_id=candidates[winner].run_id,
+        model_uri=challenger.model_uri,
+        model_id=challenger.model_id,
+        run_id=challenger.run_id,
         test_rows=test.height,
         metrics=_figures(pipeline, judged),
         reliability=reliability(judged),
@@ -84,14 +84,6 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
             "slices": _slices(pipeline, run, judged, rival),
         }
     )
-
-
-def _winner(pipeline: Pipeline, candidates: dict[str, TrainResult]) -> str:
-    metric = pipeline.tuning.metric
-    sign = 1 if pipeline.greater_is_better else -1
-    winner = max(candidates, key=lambda name: sign * candidates[name].metrics[metric])
-    logger.info("%s wins with validation %s %.4f", winner, metric, candidates[winner].metrics[metric])
-    return winner
 
 
 def _candidate(pipeline: Pipeline, run: RunFolder, name: str, trained: TrainResult) -> Candidate:
@@ -134,12 +126,12 @@ class _Answers:
 
 
 def _score_both(
-    pipeline: Pipeline, run: RunFolder, winner: TrainResult, reference: Reference | None, test: pl.DataFrame
+    pipeline: Pipeline, run: RunFolder, challenger: RefitResult, reference: Reference | None, test: pl.DataFrame
 ) -> _Answers:
     """The challenger's and production's answers, each from a process of its own."""
     digest = _trusted(pipeline, run, reference) if reference else ""
     with ThreadPoolExecutor(2) as pool:
-        both = pool.submit(_score_challenger, pipeline, run, winner, test)
+        both = pool.submit(_score_challenger, pipeline, run, challenger, test)
         if reference is None:
             return both.result()
         uri = f"models:/{pipeline.registry.model}/{reference.version}"
@@ -166,43 +158,40 @@ def _trusted(pipeline: Pipeline, run: RunFolder, reference: Reference) -> str:
         raise
 
 
-def _score_challenger(pipeline: Pipeline, run: RunFolder, winner: TrainResult, test: pl.DataFrame) -> _Answers:
+def _score_challenger(pipeline: Pipeline, run: RunFolder, challenger: RefitResult, test: pl.DataFrame) -> _Answers:
     """Score validation, test and changed rows in one process, and check the first against what training saw."""
     import polars as pl
 
     from trainer.models.acceptance import LARGEST_DIFFERENCE
-    from trainer.models.behaviour import change_rows, judge_behaviour
+    from trainer.models.behaviour import BehaviourTrials
 
     validation, _, keys = rows_of(pipeline, run, "validation")
-    trials = [change_rows(behaviour, validation, pipeline.tuning.seed) for behaviour in pipeline.behaviour]
-    parts = [validation, test, *(trial.rows for trial in trials)]
-    scored = score_in_isolation(winner.model_uri, pl.concat(parts), pipeline.run.batch_size)
-    output = scored.output
-    ends = list(accumulate(part.height for part in parts))
-    before, answers, *after = (output[end - part.height : end] for end, part in zip(ends, parts, strict=True))
-    difference = largest_difference(run, winner.algorithm, keys, before)
+    trials = BehaviourTrials.of(pipeline, validation)
+    asked = pl.concat([validation, *trials.rows, test])
+    scored = score_in_isolation(challenger.model_uri, asked, pipeline.run.batch_size, digest=challenger.model_digest)
+    before, answers = scored.output.head(validation.height), scored.output.tail(test.height)
+    difference = largest_difference(run.at("refit"), keys, before)
     if difference > LARGEST_DIFFERENCE:
         raise ModelRefusedError(
-            f"{winner.model_uri}: loaded in a process of its own it answers differently than in training, by up to "
+            f"{challenger.model_uri}: loaded in a process of its own it answers differently than in training, by up to "
             f"{difference:.3g} on {validation.height} validation rows"
         )
-    behaved = [
-        judge_behaviour(pipeline.problem, behaviour, before[trial.positions], changed)
-        for behaviour, trial, changed in zip(pipeline.behaviour, trials, after, strict=True)
-    ]
-    return _Answers(answers, behaved, scored.digest)
+    return _Answers(answers, trials.judge(scored.output), scored.digest)
 
 
-def largest_difference(run: RunFolder, algorithm: str, keys: pl.Series, output: pl.DataFrame) -> float:
-    """The largest difference between outputs (n rows, `keys` (n,)) and what training wrote for the same rows."""
+def largest_difference(fitted: RunFolder, keys: pl.Series, output: pl.DataFrame) -> float:
+    """The largest difference between outputs (n rows, `keys` (n,)) and what was written when the model was fitted.
+
+    `fitted` is the folder of the step that fitted it. Raises ModelRefusedError where rows have no prediction there.
+    """
     import polars as pl
 
     from trainer.data.tables import read_table
+    from trainer.jobs.run_jobs import PREDICTIONS as OF_TRAINING
     from trainer.steps.engineer_features import KEY
-    from trainer.steps.train import PREDICTIONS as OF_TRAINING
 
     column = "probability" if "probability" in output.columns else "prediction"
-    trained = read_table(run.at("train", algorithm), OF_TRAINING).unique(KEY).select(KEY, trained=column)
+    trained = read_table(fitted, OF_TRAINING).unique(KEY).select(KEY, trained=column)
     both = pl.DataFrame({KEY: keys, "loaded": output[column]}).join(trained, on=KEY, how="left")
     if both["trained"].null_count():
         raise ModelRefusedError(f"{both['trained'].null_count()} rows have no prediction from training to compare with")
@@ -253,25 +242,12 @@ def _figures(pipeline: Pipeline, predictions: Predictions) -> dict[str, float]:
 
 def _never_seen(keys: pl.Series, reference: Reference) -> pl.Series:
     """Which test rows production was neither trained nor tuned on. Raises DataValidationError without its record."""
-    import fsspec
     import polars as pl
 
+    from trainer.models.reference import known_keys
     from trainer.steps.engineer_features import KEY, PART
 
-    if not reference.keys:
-        raise DataValidationError(
-            f"production version {reference.version} has no record of the rows that it was trained on, so no test row "
-            "is known to be new to it; move the alias to a version that a run of this pipeline has registered"
-        )
-    try:
-        with fsspec.open(reference.keys, "rb") as file:
-            known = pl.read_parquet(file)
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise DataValidationError(
-            f"the rows that production version {reference.version} was trained on cannot be read from "
-            f"{reference.keys!r}: {error}; bring the file back, or move the alias to a version that has one"
-        ) from error
-    seen = known.filter(pl.col(PART) != "test")[KEY]
+    seen = known_keys(reference).filter(pl.col(PART) != "test")[KEY]
     return ~keys.is_in(seen.to_list())
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from trainer.run.results import EvaluateResult, ExplainResult, StartResult
+from trainer.run.results import EvaluateResult, ExplainResult, StartResult, TrainResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,7 @@ def _explain(
     from trainer.plots.explained import importance_drawing
 
     why = why_no_trees(fitted.estimator)
-    explained = _by_shuffling(pipeline, run, fitted) if why else _by_shap(pipeline, run, fitted)
+    explained = _by_shuffling(pipeline, run, evaluation.winner) if why else _by_shap(pipeline, run, fitted)
     for one in explained.importance[:3]:
         logger.info("%s counts: %s %.4g, %.0f %%", evaluation.winner, one.column, one.value, 100 * one.share)
     whole = {"method": explained.method, "why": why, "unit": explained.unit, "rows": explained.rows}
@@ -123,9 +123,11 @@ def _answer(fitted: FittedPipeline, unit: str) -> str:
     return f"the {unit} of the class predicted" if fitted.classes else "the prediction"
 
 
-def _by_shuffling(pipeline: Pipeline, run: RunFolder, fitted: FittedPipeline) -> _Explained:
+def _by_shuffling(pipeline: Pipeline, run: RunFolder, winner: str) -> _Explained:
+    """By the winner as `train` has fitted it: what a column is worth is seen on rows that a model has not learned."""
     from trainer.models.importance import permutation_importance, ranked
 
+    fitted = load_fitted(run.at("train", winner).result(TrainResult).model_id)
     rows, truth = _sample(pipeline, run, ROWS_FOR_SHUFFLING)
     metric = pipeline.tuning.metric
     lost = permutation_importance(pipeline.problem, metric, fitted, rows, truth, pipeline.tuning.seed)

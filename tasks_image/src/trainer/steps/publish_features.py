@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigurationError
-from trainer.run.results import FeaturesResult, PromoteResult, PublishFeaturesResult
+from trainer.run.results import FeaturesResult, PromoteResult, PublishFeaturesResult, RefitResult
+from trainer.run.steps import last_fit
 from trainer.steps.engineer_features import FEATURES
 from trainer.steps.ingest import SNAPSHOT
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from trainer.models.features import FittedFeatures
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
@@ -32,16 +34,13 @@ def run(pipeline: Pipeline, run: RunFolder) -> PublishFeaturesResult:
     from trainer.data.feature_store import FeatureStore, version_of
     from trainer.data.redis_server import connect
     from trainer.environment import read_environment, redis_login
-    from trainer.models.features import FittedFeatures
     from trainer.tracking import connect as connect_to_mlflow
 
     environment = read_environment()
     if not environment.feature_store:
         raise ConfigurationError("feature store: the environment names none; set TRAINER_FEATURE_STORE")
     promoted = _promoted(run)
-    made = run.at("engineer_features").result(FeaturesResult)
-    ids, features = _features(pipeline, run, [*made.inputs, *made.derived])
-    meaning = FittedFeatures(dict(made.constants), dict(pipeline.features.derive), {})  # type: ignore[arg-type]
+    ids, features, meaning = _features(pipeline, run)
     version = version_of(meaning, features.schema)
     client = connect(environment.feature_store, *redis_login())
     store = FeatureStore(client, pipeline.name, version, features.schema)
@@ -69,14 +68,22 @@ def _promoted(run: RunFolder) -> PromoteResult:
     return promoted
 
 
-def _features(pipeline: Pipeline, run: RunFolder, columns: list[str]) -> tuple[pl.Series, pl.DataFrame]:
-    """The ids (n,), and the features (n, columns) in the types that expressions see."""
+def _features(pipeline: Pipeline, run: RunFolder) -> tuple[pl.Series, pl.DataFrame, FittedFeatures]:
+    """The ids (n,), the features (n, columns) in the types that expressions see, and what computed them.
+
+    Derived columns are computed with the constants of the registered model, which it was fitted with last.
+    """
     from trainer.data.tables import read_table
-    from trainer.models.features import wide_type
+    from trainer.models.features import features_with, wide_type
 
     name = pipeline.columns.id
     if name is None:
         raise ConfigurationError("columns.id: the pipeline names none, by which features would be asked for")
+    made = run.at("engineer_features").result(FeaturesResult)
+    fitted = run.at(last_fit(pipeline.refit)).result(RefitResult)
+    raw = read_table(run.at("engineer_features"), FEATURES, [*made.inputs, *made.for_features])
+    meaning = features_with(pipeline.features, fitted.constants, raw.schema)
+    features = meaning.transform(raw).select([*made.inputs, *made.derived])
     ids = read_table(run.at("ingest"), SNAPSHOT, [name])[name]
-    features = read_table(run.at("engineer_features"), FEATURES, columns)
-    return ids, features.cast({column: wide_type(kind) for column, kind in features.schema.items()})
+    typed = features.cast({column: wide_type(kind) for column, kind in features.schema.items()})
+    return ids, typed, meaning

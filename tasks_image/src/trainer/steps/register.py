@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.run.results import EvaluateResult, FeaturesResult, IngestResult, RegisterResult, StartResult
+from trainer.run.results import EvaluateResult, IngestResult, RefitResult, RegisterResult, StartResult
+from trainer.run.steps import last_fit
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -16,25 +17,27 @@ def run(pipeline: Pipeline, run: RunFolder) -> RegisterResult:
     from trainer.jobs.registers import MlflowRegister
 
     evaluation = run.at("evaluate").result(EvaluateResult)
-    register = MlflowRegister(model=pipeline.registry.model, description=_description(pipeline, run, evaluation))
-    key = f"{run.key}/{evaluation.model_id}"
-    registered = register.register(evaluation.model_uri, evaluation.run_id, key, _tags(pipeline, run, evaluation))
+    fitted = run.at(last_fit(pipeline.refit)).result(RefitResult)
+    description = _description(pipeline, run, evaluation, fitted)
+    register = MlflowRegister(model=pipeline.registry.model, description=description)
+    key = f"{run.key}/{fitted.model_id}"
+    registered = register.register(fitted.model_uri, fitted.run_id, key, _tags(pipeline, run, fitted))
     return RegisterResult(model=registered.model, version=registered.version, created=registered.created)
 
 
-def _description(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> str:
+def _description(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult, fitted: RefitResult) -> str:
     ingest = run.at("ingest").result(IngestResult)
     metric = pipeline.gates.against_production.metric
     return (
-        f"{pipeline.registry.description or pipeline.description}: {evaluation.winner}, "
-        f"test {metric} {evaluation.metrics[metric]:.4f}, trained on {ingest.rows} rows of {ingest.source}"
+        f"{pipeline.registry.description or pipeline.description}: {fitted.what}, "
+        f"of {ingest.rows:,} in {ingest.source}; test {metric} {evaluation.metrics[metric]:.4f}"
     )
 
 
-def _tags(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> dict[str, str]:
+def _tags(pipeline: Pipeline, run: RunFolder, fitted: RefitResult) -> dict[str, str]:
     """What a later run has to know of this version: the snapshot is its drift reference, the keys what it has seen."""
     from trainer.models.origin import MODEL_DIGEST_TAG
-    from trainer.models.registry import ALGORITHM_TAG, DIGEST_TAG, KEYS_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG
+    from trainer.models.registry import ALGORITHM_TAG, DIGEST_TAG, KEYS_TAG, REFIT_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG
 
     start = run.at("start").result(StartResult)
     ingest = run.at("ingest").result(IngestResult)
@@ -44,11 +47,12 @@ def _tags(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult) -> dic
         **code,
         SNAPSHOT_TAG: ingest.snapshot,
         DIGEST_TAG: ingest.digest,
-        KEYS_TAG: run.at("engineer_features").result(FeaturesResult).keys,
+        KEYS_TAG: fitted.keys,
         "data.source": ingest.source,
         RUN_FOLDER_TAG: run.at("").uri_of(),
         "trainer.pipeline": pipeline.name,
-        ALGORITHM_TAG: evaluation.winner,
-        MODEL_DIGEST_TAG: evaluation.model_digest,
+        ALGORITHM_TAG: fitted.winner,
+        REFIT_TAG: pipeline.refit,
+        MODEL_DIGEST_TAG: fitted.model_digest,
         "code.git_commit": start.git_commit or "unknown",
     }

@@ -1,0 +1,47 @@
+"""Fit the challenger once more, on all rows, after the decision to promote it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainer.decision import DecisionResult
+from trainer.errors import ConfigurationError
+from trainer.run.results import RefitResult, TrainResult
+
+if TYPE_CHECKING:
+    from trainer.pipeline import Pipeline
+    from trainer.run import RunFolder
+
+KEYS = "keys.parquet"
+
+
+def run(pipeline: Pipeline, run: RunFolder) -> RefitResult:
+    """The model that is registered; it has learned from every row, and its keys say so.
+
+    No unseen row is left to judge this very fit on: the one that was judged had all but the test rows.
+    Raises ConfigurationError unless the pipeline asks for it and the decision is to promote.
+    """
+    from trainer.jobs.run_jobs import fit_again
+
+    decision = run.at("decide").result(DecisionResult)
+    if pipeline.refit != "everything":
+        raise ConfigurationError(f"step refit_everything: the pipeline says `refit: {pipeline.refit}`")
+    if decision.outcome != "promote":
+        raise ConfigurationError(f"step refit_everything: the decision is to {decision.outcome}, so nothing is fitted")
+    judged = run.at("refit").result(RefitResult)
+    trained = run.at("train", judged.winner).result(TrainResult)
+    fitted = fit_again(pipeline, run, judged.winner, trained, ("train", "validation", "test"))
+    return fitted.model_copy(update={"keys": _write_keys(run)})
+
+
+def _write_keys(run: RunFolder) -> str:
+    """Keep the row keys, in the snapshot's order, each row as one that was learned from; returns the address."""
+    import polars as pl
+
+    from trainer.data.tables import read_table, write_table
+    from trainer.steps.engineer_features import KEYS as KEYS_OF_SPLIT
+    from trainer.steps.engineer_features import PART
+
+    keys = read_table(run.at("engineer_features"), KEYS_OF_SPLIT)
+    write_table(run, KEYS, keys.with_columns(pl.lit("train").alias(PART)))
+    return run.uri_of(KEYS)
