@@ -156,6 +156,15 @@ def test_too_few_rows_to_compare_refuse() -> None:
     )
 
 
+def test_too_few_rows_to_compare_keep_where_newer_ones_will_come() -> None:
+    waiting = evaluation(production_version="7", comparison=None)
+    decision = decide(GATES, waiting, waits_for_rows=True)
+    assert (decision.outcome, gate(decision, "against_production").verdict) == ("keep", "not_better")
+    assert "fewer than 40 test rows are new to production version 7" in decision.reason
+    refused = decide(GATES, evaluation({**GOOD, "auc_roc": 0.1}, production_version="7"), waits_for_rows=True)
+    assert refused.outcome == "refuse"
+
+
 def test_a_better_model_that_fails_a_limit_is_refused() -> None:
     assert against(compared(), {**GOOD, "positive_recall": 0.1}).outcome == "refuse"
 

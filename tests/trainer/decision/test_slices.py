@@ -42,7 +42,9 @@ def segment(name: str, auc: float | None = 0.75, rows: int = 100, **values: Any)
     })
 
 
-def decided(rules: Gates, *segments: Segment, production: bool = False) -> Decision:
+def decided(
+    rules: Gates, *segments: Segment, production: bool = False, enough: bool = True, waits: bool = False
+) -> Decision:
     """The decision on a model that is good, and with a production better, on the whole."""
     evaluation = EvaluateResult.model_construct(
         winner="logistic",
@@ -54,9 +56,9 @@ def decided(rules: Gates, *segments: Segment, production: bool = False) -> Decis
         metrics={"auc_roc": 0.9},
         slices=list(segments),
         production_version="7" if production else "",
-        comparison=compared() if production else None,
+        comparison=compared() if production and enough else None,
     )
-    return decide(rules, evaluation)
+    return decide(rules, evaluation, waits_for_rows=waits)
 
 
 def verdicts(decision: Decision) -> dict[str, str]:
@@ -179,6 +181,15 @@ def test_a_comparison_that_is_not_finite_refuses(figure: str) -> None:
     decision = decided(gates(**LOSS), segment("month", comparison=found), production=True)
     assert decision.reason == "contract=month: auc_roc loss: the comparison with production gave no number to judge by"
     assert Decision.model_validate_json(decision.model_dump_json()) == decision
+
+
+def test_a_segment_waits_with_the_whole_for_rows_that_can_be_compared() -> None:
+    segments = [segment("month", not_compared="3 of its test rows are new to production"), segment("year")]
+    rules = gates(max_loss=0.05)
+    outcomes = [
+        decided(rules, *segments, production=True, enough=False, waits=waits).outcome for waits in (True, False)
+    ]
+    assert outcomes == ["keep", "refuse"]
 
 
 def test_without_production_nothing_is_lost() -> None:

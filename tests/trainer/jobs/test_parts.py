@@ -26,6 +26,11 @@ def test_a_column_has_them_already() -> None:
     assert parts_of(ColumnSplitter(column="part"), FRAME, LABELS, None).to_list() == FRAME["part"].to_list()
 
 
+def test_other_parts_can_be_training_rows_too() -> None:
+    parts = parts_of(ColumnSplitter(column="part", learned=("train", "validation")), FRAME, LABELS, None)
+    assert parts.to_list() == ["train", "train", "test"] * 100
+
+
 def test_the_column_must_be_there() -> None:
     with pytest.raises(DataValidationError, match=r"splitter.column: no column 'portion' in the inputs"):
         parts_of(ColumnSplitter(column="portion"), FRAME, LABELS, None)

@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from trainer.data.keys import row_keys
 from trainer.errors import ConfigurationError, DataValidationError
-from trainer.jobs.splitters import HashSplitter, RandomSplitter, TimeSplitter, splitter_for
+from trainer.jobs.splitters import HashSplitter, RandomSplitter, TimeSplitter, rows_newer_than, splitter_for
 from trainer.pipeline import HashSplit, RandomSplit, TimeSplit
 
 ROWS = 4000
@@ -120,6 +120,16 @@ def test_days_are_counted_whole_and_rows_of_one_moment_stay_together() -> None:
     assert by_hours.to_list() == ["train"] * 168 + ["validation"] * 24 + ["test"] * 48
     by_share = TimeSplitter(validation=0.1, test=0.11).split(keys, None, days)
     assert by_share.to_list() == ["train"] * 168 + ["validation"] * 24 + ["test"] * 48
+
+
+def test_all_that_is_newer_than_a_moment_can_be_for_testing() -> None:
+    days = pl.Series("day", [date(2026, 1, 1) + timedelta(days=number // 24) for number in range(240)])
+    for times in (days, days.cast(pl.Datetime("ms"))):
+        parts = TimeSplitter(validation_hours=24, test_hours=5).split_after(datetime(2026, 1, 6), None, times)
+        assert parts.to_list() == ["train"] * 120 + ["validation"] * 24 + ["test"] * 96
+        assert rows_newer_than(datetime(2026, 1, 9, 23), times) == 24
+    with pytest.raises(DataValidationError, match="split: the part 'test' is empty, of 240 rows"):
+        TimeSplitter().split_after(datetime(2026, 1, 10), None, days)
 
 
 def test_an_id_may_come_again_later() -> None:

@@ -264,8 +264,9 @@ def test_the_sample_can_be_trained_on_and_its_generator_is_the_source(home: Path
         ({"splitter": {"KIND": "column"}}, r"splitter.*column: is required"),
         ({"score_parts": ["train", "tset"]}, "score_parts"),
         ({"logger": {"level": "LOUD"}}, r"logger.level: .*DEBUG"),
+        ({"problem": "regression", "cut_off": 0.5}, "cut_off: only a binary classification has one"),
     ],
-    ids=["kind", "unknown-key", "target", "model-kind", "model-key", "splitter", "parts", "level"],
+    ids=["kind", "unknown-key", "target", "model-kind", "model-key", "splitter", "parts", "level", "cut-off"],
 )
 def test_a_wrong_document_is_refused_with_its_place(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=message):

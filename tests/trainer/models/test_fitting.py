@@ -34,7 +34,9 @@ def given(rows: tuple[pl.DataFrame, pl.Series]) -> tuple[ChosenRows, pl.Series]:
     return all_of(rows[0]), rows[1]
 
 
-def fit(validation: tuple[pl.DataFrame, pl.Series], positive: Any = "yes") -> FittedPipeline:
+def fit(
+    validation: tuple[pl.DataFrame, pl.Series] | None, positive: Any = "yes", cut_off: float | None = None
+) -> FittedPipeline:
     features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
     return fit_pipeline(
         LEAVERS,
@@ -43,7 +45,8 @@ def fit(validation: tuple[pl.DataFrame, pl.Series], positive: Any = "yes") -> Fi
         Preprocess(),
         positive,
         training=given(TRAINING),
-        validation=given(validation),
+        validation=given(validation) if validation else None,
+        cut_off=cut_off,
         seed=1,
         threads=1,
     )
@@ -54,6 +57,14 @@ def test_constants_and_weights_come_from_the_training_rows_alone() -> None:
     assert one.preparation.features.constants["middle"] == TRAINING[0]["n"].median()
     assert one.preparation.features.constants == other.preparation.features.constants
     assert np.array_equal(one.estimator.coef_, other.estimator.coef_)
+
+
+def test_without_validation_rows_the_cut_off_has_to_be_given() -> None:
+    fitted = fit(None, cut_off=0.125)
+    assert fitted.cut_off == 0.125
+    assert np.array_equal(fitted.estimator.coef_, fit(VALIDATION).estimator.coef_)
+    with pytest.raises(DataValidationError, match="there are no validation rows to choose the cut-off on"):
+        fit(None)
 
 
 def test_the_cut_off_is_the_best_of_the_validation_rows() -> None:

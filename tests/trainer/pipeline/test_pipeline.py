@@ -135,6 +135,7 @@ REGRESSION: dict[str, Any] = {
             "behaviour (tenure): the target 'churn' cannot be set",
             id="target-set",
         ),
+        pytest.param({"refit": "everything"}, "refit: 'everything' needs a split by time", id="refit-without-time"),
         pytest.param({"algorithms": {}}, "algorithms: dictionary should have at least 1 item", id="no-algorithm"),
         pytest.param(
             {"algorithms": {"XGB": {"KIND": "xgboost"}}}, "algorithms.XGB: string should match pattern", id="upper-case"

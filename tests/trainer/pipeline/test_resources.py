@@ -74,6 +74,23 @@ def test_the_more_particular_wins_selectors_merge_and_tolerations_add_up() -> No
     assert own.over(whole) == whole
 
 
+def test_a_refit_gets_what_the_training_of_any_algorithm_gets(small_churn: Pipeline) -> None:
+    own = {
+        "xgboost": {"train": {"gpu": 1, "cpu": "500m", "node_selector": {"pool": "fast"}}},
+        "lightgbm": {"train": {"memory": "16Gi", "cpu": 4, "node_selector": {"pool": "large"}, "deadline_minutes": 90}},
+    }
+    algorithms = {
+        name: {**algorithm, "resources": own.get(name, {})}
+        for name, algorithm in small_churn.model_dump(mode="json")["algorithms"].items()
+    }
+    resources = {"default": {"memory": "1Gi"}, "train": {"cpu": 2, "memory": "2Gi"}}
+    pipeline = changed(small_churn, algorithms=algorithms, resources=resources)
+    expected = {"gpu": 1, "cpu": "4", "memory": "16Gi", "deadline_minutes": 90, "node_selector": {"pool": "fast"}}
+    assert pipeline.resources_of("refit").model_dump(exclude_none=True) == expected
+    less = changed(small_churn, algorithms=algorithms, resources={**resources, "refit": {"memory": "4Gi", "gpu": 0}})
+    assert less.resources_of("refit").model_dump(exclude_none=True) == {**expected, "memory": "4Gi", "gpu": 0}
+
+
 def test_an_algorithms_resources_win_over_the_steps_and_those_over_the_default(small_churn: Pipeline) -> None:
     document = small_churn.model_dump(mode="json")
     document["resources"] = {"default": {"cpu": 1, "memory": "1Gi"}, "train": {"cpu": 2, "gpu": 0}}

@@ -34,7 +34,10 @@ def test_parts_of_a_run() -> None:
     parts = parts_of_run(["xgboost", "forest"])
     each = [Part("tune", "xgboost"), Part("tune", "forest"), Part("train", "xgboost"), Part("train", "forest")]
     assert parts[5:9] == each
-    assert [part.step for part in parts if not part.algorithm] == [step for step in STEPS if step not in PER_ALGORITHM]
+    once = [step for step in STEPS if step not in PER_ALGORITHM]
+    assert [part.step for part in parts if not part.algorithm] == [step for step in once if step != "refit_everything"]
+    everything = parts_of_run(["xgboost", "forest"], refit="everything")
+    assert [part.step for part in everything if not part.algorithm] == once
 
 
 def test_workers_that_share_a_study_come_before_its_result() -> None:

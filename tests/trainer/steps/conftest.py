@@ -20,7 +20,14 @@ from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 
 KEY = "run-1"
-TRAINED = (("start", ""), ("ingest", ""), ("engineer_features", ""), ("tune", "logistic"), ("train", "logistic"))
+TRAINED = (
+    ("start", ""),
+    ("ingest", ""),
+    ("engineer_features", ""),
+    ("tune", "logistic"),
+    ("train", "logistic"),
+    ("refit", ""),
+)
 ACCEPTED = (("evaluate", ""), ("decide", ""), ("register", ""), ("accept", ""))
 
 
@@ -84,7 +91,7 @@ def session_churn() -> Pipeline:
 
 @pytest.fixture(scope="session")
 def trained_home(built_once: BuiltOnce, standing_in: Any, session_churn: Pipeline) -> Path:
-    """A home with a run that has come as far as `train`."""
+    """A home with a run that has come as far as `refit`."""
 
     def fill(home: Path) -> None:
         runs = Runs(home, session_churn)
@@ -110,7 +117,7 @@ def accepted_home(built_once: BuiltOnce, standing_in: Any, session_churn: Pipeli
 
 @pytest.fixture
 def trained(trained_home: Path, tmp_path: Path, standing_in: Any, session_churn: Pipeline) -> Iterator[Runs]:
-    """A run that has come as far as `train`, for this test alone."""
+    """A run that has come as far as `refit`, for this test alone."""
     with standing_in(_copied(trained_home, tmp_path)):
         yield Runs(tmp_path, session_churn)
 

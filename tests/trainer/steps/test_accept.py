@@ -33,7 +33,7 @@ def test_a_version_that_is_not_as_it_should_be_is_refused_and_nothing_moves(acce
         "batch_rows": 50, "max_batch_latency_ms": 0.0001, "max_batch_latency_p99_ms": 0.0001,
     }  # fmt: skip
     strict = Pipeline.model_validate({**accepted.frozen.model_dump(mode="json"), "acceptance": limits})
-    folder = accepted.folder.at("train", "logistic")
+    folder = accepted.folder.at("refit")
     write_table(folder, PREDICTIONS, read_table(folder, PREDICTIONS).with_columns(pl.col("probability") * 0.9))
     with pytest.raises(ModelRefusedError) as raised:
         accepted.step("accept", pipeline=strict)

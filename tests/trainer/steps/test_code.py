@@ -74,7 +74,7 @@ ALGORITHM = {
     "search": {"strength": {"low": 0.1, "high": 2.0}},
 }
 TO_ACCEPT = (
-    "ingest", "engineer_features", "tune", "train", "evaluate", "explain", "decide", "register", "accept"
+    "ingest", "engineer_features", "tune", "train", "refit", "evaluate", "explain", "decide", "register", "accept"
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from trainer.data import chosen_rows
 from trainer.data.tables import read_table, write_table
-from trainer.errors import DataValidationError, ModelRefusedError, StepNotDoneError
+from trainer.errors import DataValidationError, ModelRefusedError
 from trainer.jobs.run_jobs import PREDICTIONS
 from trainer.models.comparison import Rival
 from trainer.models.origin import MODEL_DIGEST_TAG
@@ -23,10 +23,10 @@ from trainer.models.registry import KEYS_TAG, PRODUCTION, Reference
 from trainer.models.scores import Predictions, score
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
-from trainer.run.results import EvaluateResult, FeaturesResult, RegisterResult, TrainResult, TuneResult
+from trainer.run.results import EvaluateResult, FeaturesResult, RefitResult, TrainResult, TuneResult
 from trainer.steps.engineer_features import KEY, KEYS, PART
 from trainer.steps.evaluate import PREDICTIONS as ANSWERS
-from trainer.steps.evaluate import _compare, _never_seen, _winner, rows_of
+from trainer.steps.evaluate import _compare, _never_seen, rows_of
 from trainer.steps.ingest import SNAPSHOT
 
 TEST_ROWS = 200
@@ -50,8 +50,9 @@ def tag(runs: Any, name: str, value: str) -> None:
 
 def test_without_production_the_challenger_is_judged_alone(accepted: Any) -> None:
     result = evaluation(accepted.folder)
-    trained = accepted.folder.at("train", "logistic").result(TrainResult)
-    assert (result.winner, result.run_id, result.model_uri) == ("logistic", trained.run_id, trained.model_uri)
+    fitted = accepted.folder.at("refit").result(RefitResult)
+    assert (result.winner, result.run_id, result.model_uri) == ("logistic", fitted.run_id, fitted.model_uri)
+    assert result.model_digest == fitted.model_digest
     assert (result.production_version, result.production_metrics, result.comparison) == ("", {}, None)
     assert result.aliases == {}
     assert result.test_rows == accepted.folder.at("engineer_features").result(FeaturesResult).rows["test"]
@@ -231,35 +232,14 @@ def test_production_that_no_run_has_registered_is_not_loaded(challenged: Any) ->
 
 
 def test_a_model_that_answers_otherwise_than_in_training_is_refused(trained: Any) -> None:
-    folder = trained.folder.at("train", "logistic")
+    folder = trained.folder.at("refit")
     predictions = read_table(folder, PREDICTIONS)
     write_table(folder, PREDICTIONS, predictions.with_columns(pl.col("probability") * 0.99))
     with pytest.raises(ModelRefusedError, match=r"it answers differently than in training, by up to 0\.00"):
         trained.step("evaluate")
 
 
-@pytest.mark.parametrize(("metric", "winner"), [("auc_roc", "higher"), ("log_loss", "lower")])
-def test_the_winner_is_the_best_on_validation_rows(quick_churn: Pipeline, metric: str, winner: str) -> None:
-    tuning = {**quick_churn.tuning.model_dump(mode="json"), "metric": metric}
-    pipeline = Pipeline.model_validate({**quick_churn.model_dump(mode="json"), "tuning": tuning})
-    shared: dict[str, Any] = {
-        "run_id": "",
-        "model_id": "",
-        "model_uri": "",
-        "params": {},
-        "train_metrics": {},
-        "cut_off": None,
-        "predictions": "",
-    }
-    candidates = {
-        name: TrainResult.model_validate({**shared, "algorithm": name, "metrics": {metric: value}})
-        for name, value in (("lower", 0.7), ("higher", 0.8))
-    }
-    assert _winner(pipeline, candidates) == winner
-
-
-def test_no_candidate_may_be_missing(accepted: Any) -> None:
-    accepted.folder.at("train", "logistic")._remove("result.json")
-    with pytest.raises(StepNotDoneError, match="step 'train logistic' is not done"):
-        accepted.step("evaluate")
-    assert accepted.folder.at("register").result(RegisterResult).version == "1"
+def test_a_challenger_whose_files_were_changed_since_it_was_fitted_is_refused(trained: Any) -> None:
+    trained.edit("refit", model_digest="0" * 64)
+    with pytest.raises(ModelRefusedError, match=r"its files have the SHA-256 [0-9a-f]{64}, expected 0{64}"):
+        trained.step("evaluate")

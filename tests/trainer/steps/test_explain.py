@@ -47,7 +47,7 @@ def run_to_explain(tmp_path: Path, standing_in: Any, session_churn: Pipeline) ->
             "columns": {"target": "target", "positive": None}, "features": {}, "algorithms": {"trees": TREES}, **sections,
         })  # fmt: skip
         folder = RunFolder.open(str(tmp_path / "runs" / "planted"))
-        steps = ["start", "ingest", "engineer_features", "tune", "train", "evaluate", "explain"]
+        steps = ["start", "ingest", "engineer_features", "tune", "train", "refit", "evaluate", "explain"]
         for step in steps:
             run_step(step, folder, pipeline, "trees" if step in ("tune", "train") else "")
         return folder

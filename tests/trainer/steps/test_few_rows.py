@@ -14,7 +14,7 @@ from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 
 STEPS = (("start", ""), ("ingest", ""), ("validate", ""), ("detect_drift", ""), ("engineer_features", ""), ("tune", "logistic"),
-         ("train", "logistic"), ("evaluate", ""))  # fmt: skip
+         ("train", "logistic"), ("refit", ""), ("evaluate", ""))  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from trainer.data.feature_store import FeatureStore, NothingPublishedError
 from trainer.errors import ConfigurationError, OutageError
 from trainer.models.registry import PRODUCTION, STAGING, aliases_of
 from trainer.pipeline import Pipeline
-from trainer.run.results import PublishFeaturesResult
+from trainer.run.results import PublishFeaturesResult, RefitResult
 from trainer.run.summary import build_summary
+from trainer.steps.explain import load_fitted
 
 STEP = "publish_features"
 
@@ -38,12 +39,12 @@ def result_of(runs: Any) -> PublishFeaturesResult:
 def test_all_rows_are_found_by_their_id(promoted: Any, redis_server: RedisServer) -> None:
     promoted.step(STEP)
     result = result_of(promoted)
-    table = pl.read_parquet(promoted.folder.at("engineer_features").path("features.parquet"))
     snapshot = pl.read_parquet(promoted.folder.at("ingest").path("snapshot.parquet"))
     store = FeatureStore.published(redis_server.client(), promoted.pipeline.name)
     found = store.get_many(snapshot[promoted.frozen.columns.id])
     assert found.unknown == []
-    assert found.rows.drop("__id__").equals(table.select(result.columns))
+    fitted = load_fitted(promoted.folder.at("refit").result(RefitResult).model_id)
+    assert found.rows.drop("__id__").equals(fitted.preparation.inputs_of(snapshot).select(result.columns))
     assert not {promoted.frozen.columns.target, promoted.frozen.columns.id, "__part__"} & {*result.columns}
     assert {*promoted.frozen.features.derive} < {*result.columns}
     assert (result.rows, result.version, result.store) == (snapshot.height, store.version, redis_server.address)

@@ -12,8 +12,10 @@ import pytest
 from trainer.__main__ import main
 from trainer.data.tables import read_table
 from trainer.errors import ConfigurationError
+from trainer.models.origin import MODEL_DIGEST_TAG
+from trainer.models.registry import REFIT_TAG
 from trainer.models.version_trial import Threshold, check_thresholds
-from trainer.run.results import EvaluateResult
+from trainer.run.results import EvaluateResult, TrainResult
 
 
 def validate(accepted: Any, *more: object) -> int:
@@ -37,6 +39,19 @@ def test_its_own_test_rows_have_the_figures_of_the_evaluation(accepted: Any, tmp
     shown = capsys.readouterr().out
     assert shown.startswith(f"REFUSED: {accepted.model} version 1\n")
     assert f"FAIL  recall is {evaluated.metrics['recall']:.4f}, at least 0.999 is needed" in shown
+
+
+def test_a_version_of_an_earlier_release_answers_as_when_it_was_trained(accepted: Any, tmp_path: Path) -> None:
+    tags = accepted.client.get_model_version(accepted.model, "1").tags
+    trained = accepted.folder.at("train", "logistic").result(TrainResult)
+    earlier = {name: value for name, value in tags.items() if name not in (REFIT_TAG, MODEL_DIGEST_TAG)}
+    version = accepted.client.create_model_version(accepted.model, trained.model_uri, tags=earlier).version
+    file = tmp_path / "report.json"
+    assert (
+        main(["validate-model", "--model-name", accepted.model, "--version", version, "--output-file", str(file)]) == 0
+    )
+    checks = {check["name"]: check["passed"] for check in json.loads(file.read_text(encoding="utf-8"))["checks"]}
+    assert checks["as in training"]
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,10 @@ def decide(
     """
     results = [_absolute(limit, evaluation.metrics, evaluation.production_metrics) for limit in gates.limits()]
     metric = gates.against_production.metric
-    results += [result for gate in gates.slices for result in slice_results(gate, metric, evaluation)]
+    too_few: Verdict = "not_better" if waits_for_rows else "failed"
+    results += [result for gate in gates.slices for result in slice_results(gate, metric, evaluation, too_few)]
     results += [behaviour_result(expected, evaluation.behaviour) for expected in behaviour]
-    results.append(_against_production(gates, evaluation, "not_better" if waits_for_rows else "failed"))
+    results.append(_against_production(gates, evaluation, too_few))
     failed = [gate for gate in results if gate.verdict == "failed"]
     if failed:
         outcome: Outcome = "refuse"

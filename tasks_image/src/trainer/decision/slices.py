@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 ROWS = "rows"
 
 
-def slice_results(gate: SliceGate, metric: str, evaluation: EvaluateResult) -> list[GateResult]:
+def slice_results(gate: SliceGate, metric: str, evaluation: EvaluateResult, too_few: Verdict) -> list[GateResult]:
     """One result per segment and limit; a segment that is missing or too small fails, and is judged no further.
 
-    `metric` is that of the comparison with production.
+    `metric` is that of the comparison with production; `too_few` is the verdict where there are too few rows for any.
     """
     judged = {segment.segment: segment for segment in evaluation.slices if segment.column == gate.column}
     expected = gate.labels or list(judged)
@@ -26,12 +26,14 @@ def slice_results(gate: SliceGate, metric: str, evaluation: EvaluateResult) -> l
         reason = f"no segment of {gate.column} was judged"
         return [_on_rows(gate, gate.column, 0, "failed", reason)]
     return [
-        result for name in expected for result in _segment_results(gate, name, metric, judged.get(name), evaluation)
+        result
+        for name in expected
+        for result in _segment_results(gate, name, metric, judged.get(name), evaluation, too_few)
     ]
 
 
 def _segment_results(
-    gate: SliceGate, name: str, metric: str, segment: Segment | None, evaluation: EvaluateResult
+    gate: SliceGate, name: str, metric: str, segment: Segment | None, evaluation: EvaluateResult, too_few: Verdict
 ) -> list[GateResult]:
     title, rows = f"{gate.column}={name}", segment.rows if segment else 0
     if segment is None or rows < gate.min_rows:
@@ -39,7 +41,8 @@ def _segment_results(
         return [_on_rows(gate, title, rows, "failed", reason)]
     results = [_on_limit(Limit(metric=name, limit=limit), title, segment) for name, limit in gate.limits.items()]
     if gate.max_loss is not None and evaluation.production_version:
-        results.append(_on_loss(gate.max_loss, f"{title}: {metric} loss", segment))
+        verdict = too_few if evaluation.comparison is None else "failed"
+        results.append(_on_loss(gate.max_loss, f"{title}: {metric} loss", segment, verdict))
     return results or [_on_rows(gate, title, rows, "passed", f"{rows} test rows are at least {gate.min_rows}")]
 
 
@@ -74,10 +77,10 @@ def _on_limit(limit: Limit, title: str, segment: Segment) -> GateResult:
     )
 
 
-def _on_loss(max_loss: float, name: str, segment: Segment) -> GateResult:
-    """Fails where the segment is shown to be worse than production by more than `max_loss`, or cannot be compared."""
+def _on_loss(max_loss: float, name: str, segment: Segment, not_compared: Verdict) -> GateResult:
+    """Fails where the segment is shown to be worse than production by more than `max_loss`."""
     compared = segment.comparison
-    verdict, reason = _loss(max_loss, segment)
+    verdict, reason = _loss(max_loss, segment, not_compared)
     return GateResult(
         name=name,
         value=figure_or_none(-compared.gain) if compared else None,
@@ -91,11 +94,11 @@ def _on_loss(max_loss: float, name: str, segment: Segment) -> GateResult:
     )
 
 
-def _loss(max_loss: float, segment: Segment) -> tuple[Verdict, str]:
+def _loss(max_loss: float, segment: Segment, not_compared: Verdict) -> tuple[Verdict, str]:
     compared = segment.comparison
     if compared is None:
         why = segment.not_compared or "no comparison was made"
-        return "failed", f"it cannot be compared with production: {why}"
+        return not_compared, f"it cannot be compared with production: {why}"
     if not all(is_figure(value) for value in (compared.gain, compared.lower, compared.upper)):
         return "failed", "the comparison with production gave no number to judge by"
     found = (

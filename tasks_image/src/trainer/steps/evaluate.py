@@ -76,12 +76,14 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     if reference is None or answers.production is None or fair is None:
         return result.model_copy(update={"slices": _slices(pipeline, run, judged, None)})
     rival = Rival(_predictions(pipeline, truth, answers.production), fair.to_numpy())
+    compared = _compare(pipeline, judged, rival)
+    beside = rival if compared else None  # its figures on rows that it has learned from would tell nothing
     return result.model_copy(
         update={
             "production_version": reference.version,
-            "production_metrics": _figures(pipeline, rival.predictions),
-            "comparison": _compare(pipeline, judged, rival),
-            "slices": _slices(pipeline, run, judged, rival),
+            "production_metrics": _figures(pipeline, beside.predictions) if beside else {},
+            "comparison": compared,
+            "slices": _slices(pipeline, run, judged, beside),
         }
     )
 
