@@ -74,20 +74,20 @@ def test_the_more_particular_wins_selectors_merge_and_tolerations_add_up() -> No
     assert own.over(whole) == whole
 
 
-def test_a_refit_gets_what_the_training_of_any_algorithm_gets(small_churn: Pipeline) -> None:
+def test_a_refit_gets_what_the_training_of_any_algorithm_gets(churn: Pipeline) -> None:
     own = {
         "xgboost": {"train": {"gpu": 1, "cpu": "500m", "node_selector": {"pool": "fast"}}},
         "lightgbm": {"train": {"memory": "16Gi", "cpu": 4, "node_selector": {"pool": "large"}, "deadline_minutes": 90}},
     }
     algorithms = {
         name: {**algorithm, "resources": own.get(name, {})}
-        for name, algorithm in small_churn.model_dump(mode="json")["algorithms"].items()
+        for name, algorithm in churn.model_dump(mode="json")["algorithms"].items()
     }
     resources = {"default": {"memory": "1Gi"}, "train": {"cpu": 2, "memory": "2Gi"}}
-    pipeline = changed(small_churn, algorithms=algorithms, resources=resources)
+    pipeline = changed(churn, algorithms=algorithms, resources=resources)
     expected = {"gpu": 1, "cpu": "4", "memory": "16Gi", "deadline_minutes": 90, "node_selector": {"pool": "fast"}}
     assert pipeline.resources_of("refit").model_dump(exclude_none=True) == expected
-    less = changed(small_churn, algorithms=algorithms, resources={**resources, "refit": {"memory": "4Gi", "gpu": 0}})
+    less = changed(churn, algorithms=algorithms, resources={**resources, "refit": {"memory": "4Gi", "gpu": 0}})
     assert less.resources_of("refit").model_dump(exclude_none=True) == {**expected, "memory": "4Gi", "gpu": 0}
 
 

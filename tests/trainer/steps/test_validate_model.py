@@ -48,7 +48,8 @@ def test_a_version_of_an_earlier_release_answers_as_when_it_was_trained(accepted
     version = accepted.client.create_model_version(accepted.model, trained.model_uri, tags=earlier).version
     file = tmp_path / "report.json"
     assert (
-        main(["validate-model", "--model-name", accepted.model, "--version", version, "--output-file", str(file)]) == 0
+        main(["validate-model", "--model-name", accepted.model, "--version", str(version), "--output-file", str(file)])
+        == 0
     )
     checks = {check["name"]: check["passed"] for check in json.loads(file.read_text(encoding="utf-8"))["checks"]}
     assert checks["as in training"]
