@@ -45,10 +45,12 @@ MAY_PROMOTE = "{{ params.promote_to != 'none' }}"
 def training_dags() -> Iterator[DAG]:
     """One DAG per pipeline file; a file that is wrong becomes a DAG that says so, and harms no other."""
     names: dict[str, str] = {}
-    for file in sorted(pipelines_folder().glob("*.yaml")):
+    files = [_read(file) for file in sorted(pipelines_folder().glob("*.yaml"))]
+    # A copy that nobody has renamed must not take the DAG of the file that is named like its pipeline.
+    for file, text, pipeline in sorted(files, key=lambda one: getattr(one[2], "name", "") != one[0].stem):
         try:
-            text = read_text(file)
-            pipeline = parse_pipeline(text, str(file))
+            if isinstance(pipeline, Exception):
+                raise pipeline  # noqa: TRY301  (what is wrong becomes a DAG in one place)
             refuse_same_name(names, pipeline.name, str(file))
             check_placements(pipeline, load_settings(), str(file))
             dag = training_dag(pipeline, text)
@@ -56,6 +58,16 @@ def training_dags() -> Iterator[DAG]:
         except Exception as error:  # noqa: BLE001  (whatever is wrong with one file must not stop the others)
             dag = broken_dag(f"{_dag_name_of(file)}_broken", _storable(str(error) or repr(error)))
         yield dag
+
+
+def _read(file: Path) -> tuple[Path, str, Pipeline | Exception]:
+    """A file, its text, and its pipeline or why there is none."""
+    text = ""
+    try:
+        text = read_text(file)
+        return file, text, parse_pipeline(text, str(file))
+    except Exception as error:  # noqa: BLE001  (whatever is wrong with one file must not stop the others)
+        return file, text, error
 
 
 def refuse_unloadable(dag: DAG, file: str) -> None:

@@ -337,11 +337,14 @@ def test_a_broken_file_becomes_a_dag_that_says_so_and_harms_no_other(
 
 
 def test_two_files_with_one_name(pipelines: Path, project: Path) -> None:
-    shutil.copy(pipelines / "churn.yaml", pipelines / "copy_of_churn.yaml")
+    """The one that is named like its pipeline keeps the DAG, whichever is read first."""
+    for copy in ("a_copy", "copy_of_churn"):
+        shutil.copy(pipelines / "churn.yaml", pipelines / f"{copy}.yaml")
     dags = load(project)
-    assert set(dags) == {"churn_training", "copy_of_churn_broken"}
-    assert "'churn' is the name of" in dags["copy_of_churn_broken"].doc_md
-    assert str(pipelines / "churn.yaml") in dags["copy_of_churn_broken"].doc_md
+    assert set(dags) == {"churn_training", "a_copy_broken", "copy_of_churn_broken"}
+    for copy in ("a_copy", "copy_of_churn"):
+        message = dags[f"{copy}_broken"].doc_md
+        assert f"{copy}.yaml: name: 'churn' is the name of {pipelines}/churn.yaml too" in message
 
 
 @pytest.mark.parametrize(

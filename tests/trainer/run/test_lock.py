@@ -53,6 +53,16 @@ def test_many_at_once_hold_it_one_after_the_other(folder: RunFolder, monkeypatch
     assert leases(folder) == ["00000004.json"]
 
 
+@pytest.mark.parametrize("text", ["", '{"owner": "run-1"}'], ids=["empty", "no-lease"])
+def test_a_file_that_holds_no_lease_is_not_taken_for_a_free_lock(folder: RunFolder, text: str) -> None:
+    folder.write_text("00000007.json", text)
+    with pytest.raises(
+        OutageError, match=rf"00000007.json cannot be read \({len(text)} characters, .* remove this file"
+    ):
+        locked(folder, "run-2").__enter__()
+    assert leases(folder) == ["00000007.json"]
+
+
 def test_a_lease_that_has_expired_is_taken_over_and_its_holder_is_told(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

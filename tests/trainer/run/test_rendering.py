@@ -10,6 +10,7 @@ from trainer.decision import GateResult
 from trainer.run.cost import RunCost
 from trainer.run.memory import MemoryState
 from trainer.run.rendering import MEANINGS, render
+from trainer.run.results import Failure
 from trainer.run.summary import DataSummary, ModelSummary, Summary
 
 DATA = DataSummary(source="file:///data/churn.csv", rows=7043, digest="0123456789abcdef", sample=False)
@@ -216,6 +217,9 @@ def test_what_was_promoted_before_a_failure_is_said_to_stay() -> None:
     assert lines(outcome="failed")[1].endswith("production stays, unless `promote` had begun to move it.")
     after = lines(outcome="failed", seconds={"start": 2.0, "promote": 1.0})
     assert after[1] == "FAILED: a step after the promotion failed; what was promoted stays so."
+    by_hand = Failure(step="validate", error="DataValidationError", message="run again by hand", exit_code=3)
+    earlier = lines(outcome="failed", seconds={"start": 2.0, "promote": 1.0}, failures=[by_hand])
+    assert "a step after the promotion" not in earlier[1]
 
 
 def test_steps_that_the_run_did_without_are_named_with_why() -> None:

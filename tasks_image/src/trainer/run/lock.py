@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from trainer.errors import OutageError
 
@@ -106,9 +106,21 @@ def _acquire(folder: RunFolder, owner: str) -> HeldLock:
 def _newest(folder: RunFolder) -> tuple[int, Lease | None]:
     """The highest number and its lease; one that its holder removes meanwhile is looked for again."""
     while numbers := _numbers(folder):
+        name = _name(max(numbers))
         with contextlib.suppress(FileNotFoundError):
-            return max(numbers), Lease.model_validate_json(folder.read_text(_name(max(numbers))))
+            return max(numbers), _lease(folder, name, folder.read_text(name))
     return 0, None
+
+
+def _lease(folder: RunFolder, name: str, text: str) -> Lease:
+    """The lease in a file. Raises OutageError where it holds none: it is not known whether somebody has the lock."""
+    try:
+        return Lease.model_validate_json(text)
+    except ValidationError as error:
+        raise OutageError(
+            f"the lock {folder.uri_of(name)} cannot be read ({len(text)} characters, expected a lease in JSON): "
+            "nothing moves. Make sure that no other run is promoting, remove this file, and clear the task"
+        ) from error
 
 
 def _numbers(folder: RunFolder) -> list[int]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.environment import variable_name
 from trainer.run.cost import dollars
+from trainer.run.steps import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,9 @@ SIGNS = {"passed": "pass", "failed": "FAIL", "not_better": "no gain"}
 
 def meaning(summary: Summary) -> str:
     """What became of the run, in one line."""
-    if summary.outcome == "failed" and "promote" in summary.seconds:
+    later = STEPS[STEPS.index("promote") + 1 :]
+    promoted = "promote" in summary.seconds
+    if summary.outcome == "failed" and promoted and all(failure.step in later for failure in summary.failures):
         return FAILED_AFTER_PROMOTION
     return MEANINGS[summary.outcome]
 
