@@ -18,6 +18,7 @@ from include.steps import KILLED, AnyResult
 from trainer.errors import LESS_MEMORY
 from trainer.run.memory import note_out_of_memory
 from trainer.run.outages import explained
+from trainer.run.steps import placed_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +113,8 @@ class JudgedPodOperator(DescribedPodOperator):
         had, policy = self.memory(), load_settings().kubernetes.more_memory
         more = note_out_of_memory(folder, had, policy.factor, policy.limit)
         then = f"the next try gets {more.memory}" if more else f"that is the most a step may get ({policy.limit})"
-        message = f"memory ran out at {had}; {then}; {LESS_MEMORY} (`resources.{self.step}.memory`)"
+        key = f"resources.{placed_as(self.step)}.memory"
+        message = f"memory ran out at {had}; {then}; {LESS_MEMORY} (`{key}`)"
         failure = self.own_failure(KILLED, "OutOfMemory", message)
         self.raise_failure(self.kept(failure, folder), folder, final=more is None)
 

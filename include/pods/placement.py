@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from include.connections import check_connection
 from trainer.errors import ConfigurationError
-from trainer.pipeline import REFIT, Resources, did_you_mean
-from trainer.run.steps import PER_ALGORITHM, STEPS
+from trainer.pipeline import Resources, did_you_mean
+from trainer.run.steps import PER_ALGORITHM, REFIT, STEPS, placed_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 IN_AIRFLOW = frozenset({"decide"})
 """Steps that run in Airflow's own process."""
-AS = {"tune_worker": "tune", "refit_everything": "refit"}
-"""Steps that get what another one gets."""
 READ_DATA = frozenset({"start", "ingest"})
 """Steps that turn to the source; one that is a Git repository asks them for a login."""
 
@@ -39,27 +37,39 @@ class Placement:
 
 def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str = "") -> Placement:
     """The environment's defaults, and the pipeline's own wishes over them. Raises ConfigurationError."""
-    named = AS.get(step, step)
-    layers = (
-        cluster.resources.get("default"),
-        cluster.resources.get("train") if named == REFIT else None,
-        cluster.resources.get(named),  # type: ignore[call-overload]
-        pipeline.resources_of(named, algorithm),
-    )
-    whole = reduce(lambda base, over: over.over(base), filter(None, layers), Resources())
+    named = placed_as(step)
+    whole = _resources_of(pipeline, cluster, named, algorithm)
     target = str(whole.image)
     if target not in cluster.images:
-        where = said_at(pipeline, "image", named, algorithm)
+        where = said_at(pipeline, "image", target, named, algorithm)
         raise ConfigurationError(f"{where}: there is no image target {target!r}{did_you_mean(target, cluster.images)}")
     if whole.gpu and cluster.gpu is None:
-        where = said_at(pipeline, "gpu", named, algorithm)
+        where = said_at(pipeline, "gpu", whole.gpu, named, algorithm)
         raise ConfigurationError(f"{where}: {whole.gpu} GPUs are asked for, and the environment has none; allowed: 0")
     if whole.affinity and (unread := _unread(whole)):
-        where = said_at(pipeline, "affinity", named, algorithm)
+        where = said_at(pipeline, "affinity", whole.affinity, named, algorithm)
         raise ConfigurationError(f"{where}: Kubernetes does not know, or cannot read, {', '.join(unread)}")
     if whole.gpu and cluster.gpu:
         whole = whole.over(Resources(node_selector=cluster.gpu.node_selector, tolerations=cluster.gpu.tolerations))
     return Placement(cluster.images[target], whole, step in READ_DATA and pipeline.source.KIND == "dvc")
+
+
+def _resources_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str) -> Resources:
+    """What a step gets; `refit` gets what the training of any algorithm needs, because the winner is not known yet."""
+    if step == REFIT:
+        of_environment = [
+            cluster.resources.get("default"),
+            cluster.resources.get("train"),
+            cluster.resources.get(REFIT),
+        ]
+        trainings = [_layered(*of_environment, pipeline.resources_of("train", name)) for name in pipeline.algorithms]
+        return _layered(reduce(Resources.and_at_least, trainings), pipeline.resources.get(REFIT))
+    of_step = cluster.resources.get(step)  # type: ignore[call-overload]
+    return _layered(cluster.resources.get("default"), of_step, pipeline.resources_of(step, algorithm))
+
+
+def _layered(*layers: Resources | None) -> Resources:
+    return reduce(lambda base, over: over.over(base), filter(None, layers), Resources())
 
 
 def _unread(resources: Resources) -> list[str]:
@@ -92,16 +102,19 @@ def _mistakes(pipeline: Pipeline, settings: Settings) -> Iterator[str]:
                     yield str(error)
 
 
-def said_at(pipeline: Pipeline, field: str, step: str, algorithm: str) -> str:
-    """Where in the pipeline's YAML, or else in the environment's, a resource of a step stands."""
-    places = {
-        f"algorithms.{algorithm}.resources.{step}": (
-            pipeline.algorithms[algorithm].resources.get(step) if algorithm else None  # type: ignore[call-overload]
-        ),
-        f"resources.{step}": pipeline.resources.get(step),  # type: ignore[call-overload]
-        "resources.default": pipeline.resources.get("default"),
-    }
-    for place, said in places.items():
-        if said is not None and getattr(said, field) is not None:
+def said_at(pipeline: Pipeline, field: str, value: object, step: str, algorithm: str) -> str:
+    """Where in the pipeline's YAML, or else in the environment's, a resource of a step got its value."""
+    for place, said in _places(pipeline, step, algorithm).items():
+        if said is not None and getattr(said, field) == value:
             return f"{place}.{field}"
     return f"kubernetes.resources.{step}.{field}"
+
+
+def _places(pipeline: Pipeline, step: str, algorithm: str) -> dict[str, Resources | None]:
+    """Where the pipeline's YAML may give resources to a step, the more particular first."""
+    of_step = {f"resources.{step}": pipeline.resources.get(step)}  # type: ignore[call-overload]
+    if step == REFIT:
+        return reduce(lambda found, name: found | _places(pipeline, "train", name), pipeline.algorithms, of_step)
+    of_algorithm = pipeline.algorithms[algorithm].resources.get(step) if algorithm else None  # type: ignore[call-overload]
+    own = {f"algorithms.{algorithm}.resources.{step}": of_algorithm}
+    return {**own, **of_step, "resources.default": pipeline.resources.get("default")}

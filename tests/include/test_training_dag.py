@@ -34,7 +34,8 @@ CHAIN = {
     "detect_drift": {"engineer_features"},
     "engineer_features": {f"{name}.tune" for name in CANDIDATES},
     **{f"{name}.tune": {f"{name}.train"} for name in CANDIDATES},
-    **{name: {"evaluate", "report"} for name in TRAINED},
+    **{name: {"refit", "report"} for name in TRAINED},
+    "refit": {"evaluate"},
     "evaluate": {"explain"},
     "explain": {"decide"},
     "decide": {"register", "notify"},
@@ -102,7 +103,7 @@ def test_edges(dag: DAG) -> None:
 def test_trigger_rules(dag: DAG) -> None:
     rules = {task.task_id: str(task.trigger_rule.value) for task in dag.tasks}
     assert {name: rule for name, rule in rules.items() if rule != "all_success"} == {
-        "evaluate": "none_failed_min_one_success",
+        "refit": "none_failed_min_one_success",
         "report": "all_done",
         "notify": "none_failed",
     }
@@ -232,11 +233,11 @@ def failed_with(dag: Any, caplog: pytest.LogCaptureFixture) -> str:
 
 
 def change(pipelines: Path, **sections: Any) -> None:
-    """Change sections of the churn pipeline."""
+    """Change sections of the churn pipeline: a mapping is laid over what a section says, another value replaces it."""
     file = pipelines / "churn.yaml"
     document = yaml.safe_load(file.read_text())
     for name, section in sections.items():
-        document[name] = {**document.get(name, {}), **section}
+        document[name] = {**document.get(name, {}), **section} if isinstance(section, dict) else section
     file.write_text(yaml.safe_dump(document))
 
 
@@ -255,6 +256,18 @@ def test_workers_share_a_study_before_it_is_completed_whatever_becomes_of_them(p
         tune = dag.get_task(f"{name}.tune")
         assert tune.upstream_task_ids == {"engineer_features", *(worker.task_id for worker in workers)}
         assert tune.trigger_rule.value == "all_done_min_one_success"  # not where the features are missing
+
+
+def test_a_model_is_fitted_on_everything_between_the_decision_to_promote_it_and_its_registration(
+    pipelines: Path, project: Path
+) -> None:
+    change(pipelines, refit="everything", split={"KIND": "time"}, columns={"time": "tenure"})
+    dag = load(project)["churn_training"]
+    edges = {task.task_id: task.downstream_task_ids for task in dag.tasks}
+    assert edges == {**CHAIN, "decide": {"refit_everything", "notify"}, "refit_everything": {"register"}}
+    step = dag.get_task("refit_everything")
+    assert (step.step, step.algorithm, step.doc_md) == ("refit_everything", "", TASK_DOCS["refit_everything"])
+    assert (step.when, step.trigger_rule.value) == (dag.get_task("register").when, "all_success")
 
 
 def test_a_pipelines_own_code_is_fetched_before_each_step(pipelines: Path, project: Path) -> None:

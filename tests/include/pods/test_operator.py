@@ -124,6 +124,15 @@ def test_memory_that_ran_out_is_tried_again_with_more_up_to_the_cap(
     assert (state.ran_out_at, state.memory) == ("4Gi", "5120Mi")
 
 
+@pytest.mark.parametrize(("step", "key"), [("tune_worker", "tune"), ("refit_everything", "refit")])
+def test_memory_that_ran_out_is_raised_where_the_pipeline_says_it(
+    step: str, key: str, kubernetes: Cluster, operator: Operator, says: Says
+) -> None:
+    says("exit 137")
+    error = raised(operator(step, "logistic" if step == "tune_worker" else ""))
+    assert f"(`resources.{key}.memory`)" in str(error)
+
+
 def test_no_node_is_told_in_the_schedulers_own_words_and_the_pod_goes(
     s3_endpoint: str, run: RunFolder, operator: Operator, small_churn: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

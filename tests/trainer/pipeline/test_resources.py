@@ -74,21 +74,14 @@ def test_the_more_particular_wins_selectors_merge_and_tolerations_add_up() -> No
     assert own.over(whole) == whole
 
 
-def test_a_refit_gets_what_the_training_of_any_algorithm_gets(churn: Pipeline) -> None:
-    own = {
-        "xgboost": {"train": {"gpu": 1, "cpu": "500m", "node_selector": {"pool": "fast"}}},
-        "lightgbm": {"train": {"memory": "16Gi", "cpu": 4, "node_selector": {"pool": "large"}, "deadline_minutes": 90}},
-    }
-    algorithms = {
-        name: {**algorithm, "resources": own.get(name, {})}
-        for name, algorithm in churn.model_dump(mode="json")["algorithms"].items()
-    }
-    resources = {"default": {"memory": "1Gi"}, "train": {"cpu": 2, "memory": "2Gi"}}
-    pipeline = changed(churn, algorithms=algorithms, resources=resources)
-    expected = {"gpu": 1, "cpu": "4", "memory": "16Gi", "deadline_minutes": 90, "node_selector": {"pool": "fast"}}
-    assert pipeline.resources_of("refit").model_dump(exclude_none=True) == expected
-    less = changed(churn, algorithms=algorithms, resources={**resources, "refit": {"memory": "4Gi", "gpu": 0}})
-    assert less.resources_of("refit").model_dump(exclude_none=True) == {**expected, "memory": "4Gi", "gpu": 0}
+def test_what_serves_either_of_two_steps_is_the_larger_of_each_amount() -> None:
+    with_gpu = {"gpu": 1, "cpu": "500m", "memory": "2Gi", "node_selector": {"pool": "fast"}}
+    large = {"cpu": 4, "memory": "16Gi", "node_selector": {"pool": "large"}, "deadline_minutes": 90}
+    either = {"gpu": 1, "cpu": "4", "memory": "16Gi", "deadline_minutes": 90, "node_selector": {"pool": "fast"}}
+    one, other = Resources.model_validate(with_gpu), Resources.model_validate(large)
+    for both in (one.and_at_least(other), other.and_at_least(one)):
+        assert both.model_dump(exclude_none=True) == either
+    assert one.and_at_least(Resources()) == one
 
 
 def test_an_algorithms_resources_win_over_the_steps_and_those_over_the_default(small_churn: Pipeline) -> None:

@@ -202,12 +202,12 @@ def test_a_run_without_a_step_has_no_cost_to_tell() -> None:
 
 
 def test_memory_that_ran_out_is_told_with_what_to_do() -> None:
-    steps = {
-        step: MemoryState(ran_out_at="2Gi", memory="4096Mi") for step in ("tune xgboost", "tune lightgbm", "evaluate")
-    }
+    known = MemoryState(ran_out_at="2Gi", memory="4096Mi")
+    steps = dict.fromkeys(("tune_worker xgboost 1", "tune xgboost", "evaluate", "refit_everything"), known)
     assert (
-        "Memory: tune xgboost ran out of 2Gi and got 4096Mi; tune lightgbm ran out of 2Gi and got 4096Mi; evaluate ran "
-        "out of 2Gi and got 4096Mi. Raise `resources.tune.memory` and `resources.evaluate.memory`, so that the next run "
+        "Memory: tune_worker xgboost 1 ran out of 2Gi and got 4096Mi; tune xgboost ran out of 2Gi and got 4096Mi; "
+        "evaluate ran out of 2Gi and got 4096Mi; refit_everything ran out of 2Gi and got 4096Mi. Raise "
+        "`resources.tune.memory` and `resources.evaluate.memory` and `resources.refit.memory`, so that the next run "
         "does not try in vain" in lines(memory=steps)
     )
     assert not [line for line in lines() if line.startswith("Memory")]

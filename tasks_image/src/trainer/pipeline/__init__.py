@@ -18,7 +18,7 @@ from trainer.pipeline.modeling import (
     XGBoost,
 )
 from trainer.pipeline.parameters import PromoteTo, RunParameters
-from trainer.pipeline.pipeline import REFIT, Pipeline, load_pipeline, parse_pipeline, refuse_same_name
+from trainer.pipeline.pipeline import Pipeline, load_pipeline, parse_pipeline, refuse_same_name
 from trainer.pipeline.resources import Affinity, Memory, ResourceName, Resources, StepResources, Toleration, amount
 from trainer.pipeline.sources import (
     AnySource,
@@ -37,7 +37,6 @@ from trainer.pipeline.spec import Spec
 
 __all__ = [
     "METRICS",
-    "REFIT",
     "UNSTORABLE",
     "Acceptance",
     "Affinity",

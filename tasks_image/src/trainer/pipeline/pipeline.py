@@ -21,7 +21,6 @@ from trainer.pipeline.spec import Spec
 
 AIRFLOW_TAG, MLFLOW_NOTE = 100, 5000
 """Characters that fit into the databases of Airflow and MLflow: a longer value would end the process that stores it."""
-REFIT = "refit"
 CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly|once|continuous)|\S+( \S+){4})$"
 
 
@@ -180,13 +179,7 @@ class Pipeline(Spec):
         return [name for name in self.algorithms if chosen is None or name in chosen]
 
     def resources_of(self, step: str, algorithm: str = "") -> Resources:
-        """What the pipeline itself says of a step's resources: of the algorithm's, the step's and the default.
-
-        `refit` gets what the training of any of the algorithms gets, for which one wins is not known before.
-        """
-        if step == REFIT and not algorithm:
-            needed = reduce(Resources.and_at_least, [self.resources_of("train", name) for name in self.algorithms])
-            return self.resources.get("refit", Resources()).over(needed)
+        """What the pipeline itself says of a step's resources: of the algorithm's, the step's and the default."""
         of_algorithm = self.algorithms[algorithm].resources if algorithm else {}
         named = [self.resources.get("default"), self.resources.get(step), of_algorithm.get(step)]  # type: ignore[call-overload]
         return reduce(lambda base, over: over.over(base), filter(None, named), Resources())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.environment import variable_name
 from trainer.run.cost import dollars
-from trainer.run.steps import STEPS
+from trainer.run.steps import STEPS, placed_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,7 @@ def memory_text(summary: Summary) -> str:
     steps = "; ".join(
         f"{step} ran out of {known.ran_out_at} and got {known.memory}" for step, known in summary.memory.items()
     )
-    keys = " and ".join(dict.fromkeys(f"`resources.{step.split()[0]}.memory`" for step in summary.memory))
+    keys = " and ".join(dict.fromkeys(f"`resources.{placed_as(step.split()[0])}.memory`" for step in summary.memory))
     return f"{steps}. Raise {keys}, so that the next run does not try in vain"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 STEPS = (
     "start",
@@ -29,14 +29,21 @@ PER_WORKER = frozenset({"tune_worker"})
 PER_ALGORITHM = frozenset({*PER_WORKER, "tune", "train"})
 """Steps that run once for each algorithm."""
 
-
-AFTER_DECISION = "refit_everything"
+REFIT: Final = "refit"
+"""The step whose model is judged."""
+AFTER_DECISION: Final = "refit_everything"
 """A step of pipelines that say `refit: everything`."""
+_PLACED_AS = {"tune_worker": "tune", AFTER_DECISION: REFIT}
 
 
 def last_fit(refit: str) -> str:
     """The step whose model is registered, for what a pipeline says under `refit`."""
-    return AFTER_DECISION if refit == "everything" else "refit"
+    return AFTER_DECISION if refit == "everything" else REFIT
+
+
+def placed_as(step: str) -> str:
+    """The name under which a step's resources stand in YAML: some steps get those of another one."""
+    return _PLACED_AS.get(step, step)
 
 
 class Part(NamedTuple):
