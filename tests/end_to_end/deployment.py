@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IMAGE = "trainer-tabular:0.1.0"
 STEPS = [
     "start", "ingest", "validate", "detect_drift", "engineer_features", "tune_worker", "tune_worker", "tune", "train",
-    "evaluate", "explain", "register", "accept", "promote", "report",
+    "refit", "evaluate", "explain", "register", "accept", "promote", "report",
 ]  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from trainer.run.results import (
     EvaluateResult,
     IngestResult,
     PromoteResult,
+    RefitResult,
     RegisterResult,
     Result,
     TrainResult,
@@ -101,13 +102,16 @@ class Run:
         """What two runs of the same pipeline have in common if nothing was lost, repeated or left open."""
         at = self.world.folder.at
         tuned, trained = at("tune", ALGORITHM).result(TuneResult), at("train", ALGORITHM).result(TrainResult)
-        evaluated = at("evaluate").result(EvaluateResult)
-        ours = [run for run in self.world.mlflow_runs() if run.info.run_id == trained.run_id]
+        refitted, evaluated = at("refit").result(RefitResult), at("evaluate").result(EvaluateResult)
+        models = (trained.run_id, refitted.run_id)
+        ours = [run for run in self.world.mlflow_runs() if run.info.run_id in models]
         return {
             "snapshot": at("ingest").result(IngestResult).digest,
             "trials": (tuned.trials, tuned.params, tuned.fold_scores),
             "model": (trained.params, trained.metrics, trained.cut_off),
             "predictions": Path(at("train", ALGORITHM).path("predictions.parquet")).read_bytes(),
+            "challenger": (refitted.winner, refitted.learned_from, refitted.rows, refitted.cut_off, refitted.constants),
+            "challenger's predictions": Path(at("refit").path("predictions.parquet")).read_bytes(),
             "test metrics": evaluated.metrics,
             "decision": at("decide").result(DecisionResult).outcome,
             "version": at("register").result(RegisterResult).version,
@@ -115,7 +119,7 @@ class Run:
             "aliases": (at("promote").result(PromoteResult).aliases, self.world.aliases()),
             "MLflow runs left RUNNING": self.world.running(),
             "parent runs": len(self.world.of_task("parent")),
-            "candidate": [run.info.status for run in ours],
+            "models": [run.info.status for run in ours],
             "features": self._features(),
             "files": self._files(),
             "temporary files": [path.name for path in (self.world.home / "tmp").iterdir()],

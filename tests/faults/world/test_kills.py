@@ -22,11 +22,12 @@ from tests.faults.world.killing import (
 from tests.faults.world.worlds import KEY
 from tests.world import ALGORITHM
 from trainer.models.studies import finished_trials
-from trainer.run.results import AcceptResult, EvaluateResult, TrainResult, TuneResult
+from trainer.run.results import AcceptResult, EvaluateResult, RefitResult, Result, TrainResult, TuneResult
 
 if TYPE_CHECKING:
     from tests.faults.world.worlds import Stage, World
     from tests.warm import WarmServers
+    from trainer.run import RunFolder
 
 ALIAS = "mlflow:MlflowClient.set_registered_model_alias"
 VERSION = "mlflow:MlflowClient.create_model_version"
@@ -93,22 +94,51 @@ def test_train_leaves_one_candidate_and_no_open_run(
     folder = world.folder.at("train", ALGORITHM)
     assert folder.result_or_none(TrainResult) is None
     world.step("train", ALGORITHM)
+    assert_one_model(world, folder, TrainResult, killed)
     undisturbed = stages("train").folder.at("train", ALGORITHM)
-    assert _figures(folder) == _figures(undisturbed)
+    compared = ("params", "metrics", "train_metrics", "cut_off")
+    assert _values(folder, TrainResult, compared) == _values(undisturbed, TrainResult, compared)
     assert _bytes(folder) == _bytes(undisturbed)
-    result = folder.result(TrainResult)
-    states = {run.info.run_id: run.info.status for run in world.of_task(f"train {ALGORITHM}")}
-    assert states.pop(result.run_id) == "FINISHED"
+
+
+REFIT = {
+    "at its begin": (BEGIN, 0),
+    "before the model": (("before", "mlflow.pyfunc:log_model"), 1),
+    "after the model": (("after", "mlflow.pyfunc:log_model"), 1),
+    "before its result": (RESULT, 0),
+}
+
+
+@pytest.mark.parametrize(("point", "killed"), kill_points(REFIT, slow=("at its begin", "before the model")))
+def test_refit_leaves_one_challenger_and_no_open_run(
+    point: tuple[str, ...], killed: int, world_after: Stage, stages: Stage, kill: Kill
+) -> None:
+    world = world_after("train")
+    kill(world, point, "refit")
+    folder = world.folder.at("refit")
+    assert folder.result_or_none(RefitResult) is None
+    world.step("refit")
+    assert_one_model(world, folder, RefitResult, killed)
+    undisturbed = stages("refit").folder.at("refit")
+    compared = ("winner", "learned_from", "rows", "cut_off", "constants", "keys")
+    assert _values(folder, RefitResult, compared) == _values(undisturbed, RefitResult, compared)
+    assert _bytes(folder) == _bytes(undisturbed)
+
+
+def assert_one_model(world: World, folder: RunFolder, kind: type[TrainResult | RefitResult], killed: int) -> None:
+    """The model's MLflow run is finished, and none is left open of the tries that were killed."""
+    states = {run.info.run_id: run.info.status for run in world.of_task(folder.label)}
+    assert states.pop(folder.result(kind).run_id) == "FINISHED"
     assert list(states.values()).count("KILLED") == killed
     assert_closed(world)
 
 
-def _figures(folder: Any) -> dict[str, Any]:
-    result = folder.result(TrainResult)
-    return {name: getattr(result, name) for name in ("params", "metrics", "train_metrics", "cut_off")}
+def _values(folder: RunFolder, kind: type[Result], names: tuple[str, ...]) -> dict[str, Any]:
+    result = folder.result(kind)
+    return {name: getattr(result, name) for name in names}
 
 
-def _bytes(folder: Any) -> bytes:
+def _bytes(folder: RunFolder) -> bytes:
     return bytes(Path(folder.path("predictions.parquet")).read_bytes())
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 NOBODY = 9
 """A port that nothing listens on."""
 BEFORE = {
-    "start": "ingest", "detect_drift": "decide", "train": "tune", "evaluate": "decide", "register": "decide",
-    "accept": "register", "promote": "accept", "report": "accept",
+    "start": "ingest", "detect_drift": "decide", "train": "tune", "refit": "train", "evaluate": "decide",
+    "register": "decide", "accept": "register", "promote": "accept", "report": "accept",
 }  # fmt: skip
 """Every step that uses MLflow, and the stage of a run that it is tried in."""
 

@@ -27,6 +27,7 @@ STAGES = (
     ("engineer_features", ""),
     ("tune", ALGORITHM),
     ("train", ALGORITHM),
+    ("refit", ""),
     ("evaluate", ""),
     ("decide", ""),
     ("register", ""),
