@@ -223,6 +223,7 @@ def test_read_text_names_the_file_that_cannot_be_read(tmp_path: Any) -> None:
 
 def test_did_you_mean_lists_what_is_allowed_in_any_case() -> None:
     assert did_you_mean("recal", ["recall", "accuracy"]) == "; did you mean 'recall'? allowed: accuracy, recall"
+    assert did_you_mean("drfit", ["drift", "refit"]).startswith("; did you mean 'drift'?")
     assert did_you_mean("zzz", ["recall", "accuracy"]) == "; allowed: accuracy, recall"
 
 

@@ -178,9 +178,12 @@ def validate(model: type[T], document: dict[str, Any], name: str) -> T:
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """`; did you mean 'x'?` if a word close to `word` is allowed, and what is allowed in any case."""
+    """`; did you mean 'x'?` if a word close to `word` is allowed, and what is allowed in any case.
+
+    A word of the same letters comes first: swapped letters are the commoner mistake.
+    """
     names = sorted(allowed)
-    close = difflib.get_close_matches(word, names, n=1)
+    close = sorted(difflib.get_close_matches(word, names), key=lambda name: sorted(name) != sorted(word))
     hint = f"; did you mean {close[0]!r}?" if close else ";"
     return f"{hint} allowed: {', '.join(names)}"
 
