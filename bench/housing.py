@@ -49,7 +49,7 @@ def _rows(pipeline: Pipeline) -> pl.DataFrame:
 
 
 def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *, with_features: bool) -> float:
-    """The RMSE on the test rows of one split, in dollars."""
+    """The RMSE on the test rows of one split, in dollars, of a model fitted on all others, as `refit` fits it."""
     from trainer.environment import cores
     from trainer.jobs.models import model_for
     from trainer.jobs.parts import parts_of
@@ -63,7 +63,7 @@ def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *,
     target = rows[pipeline.columns.target]
     inputs = rows.drop(pipeline.columns.target)
     parts = parts_of(splitter_for(pipeline.split.model_copy(update={"seed": seed})), inputs, None, None)
-    table = TrainingTable(inputs.lazy(), target, parts)
+    table = TrainingTable(inputs.lazy(), target, parts.replace("validation", "train"))
     fitted = fit_pipeline(
         pipeline.problem,
         model_for(algorithm),
@@ -71,7 +71,7 @@ def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *,
         pipeline.preprocess,
         None,
         training=(table.rows("train"), table.targets_of("train")),
-        validation=(table.rows("validation"), table.targets_of("validation")),
+        validation=None,
         seed=seed,
         threads=cores(),
     )

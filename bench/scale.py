@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 FEW_ROWS, MANY_ROWS = 1_000_000, 10_000_000
 BATCH_ROWS = 1_000_000
 STEPS = ("ingest", "validate", "detect_drift", "engineer_features")
-FIT_STEPS = ("ingest", "engineer_features", "tune", "train")
+FIT_STEPS = ("ingest", "engineer_features", "tune", "train", "refit")
+FITTING = ("tune", "train", "refit")
+"""Those of them that fit models."""
 ALGORITHM = "xgboost"
 MOST_TIME, MOST_BYTES, MOST_BYTES_TO_FIT = 12.0, 3 << 30, 6 << 30
 PIPELINE = """
@@ -76,12 +78,13 @@ def ten_times_the_rows() -> list[Figure]:
 
 
 def ten_million_rows_training() -> list[Figure]:
-    """Cross-validation and training of XGBoost on 10 M rows: the most memory that they hold against 6 GiB."""
-    spent = [one for one in _run(MANY_ROWS, FIT_STEPS) if one.step in ("tune", "train")]
+    """The steps that fit XGBoost on 10 M rows: the most memory that any of them holds against 6 GiB."""
+    spent = [one for one in _run(MANY_ROWS, FIT_STEPS) if one.step in FITTING]
     shown = ", ".join(f"{one.step} {one.seconds:.0f} s {one.peak_bytes / 2**30:.2f} GiB" for one in spent)
     how = (
         f"XGBoost, 50 trees of depth 6, on 70 % of {MANY_ROWS:,} rows x 18 columns of Parquet, in batches: a "
-        f"cross-validation of 5 folds, then the model, scored and saved ({shown}): the most of both, against 6 GiB"
+        f"cross-validation of 5 folds, then the model, scored and saved, then once more on the 15 % for validation as "
+        f"well ({shown}): the most of any, against 6 GiB"
     )
     peak = max(one.peak_bytes for one in spent)
     return [Figure("ten_million_rows_training", peak, MOST_BYTES_TO_FIT, 1.0, "lower", "B", how)]
