@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from trainer.tracking import TASK_TAG
+
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Checkout
 
@@ -44,17 +46,21 @@ def test_the_published_file_is_learned_as_well_as_it_is_known_to_be(checkout: Ch
     assert summary["model"]["name"] == "CaliforniaHousingRegressor"
     assert summary["metrics"]["rmse"] <= MOST_DOLLARS
     assert summary["metrics"]["r2"] >= LEAST_R2
-    candidate, whole = runs(checkout)
+    found = runs(checkout)
+    candidate, challenger, whole = found.pop("train xgboost"), found.pop("refit"), found.pop("parent")
+    assert found == {}
     wanted = {"max_depth": "8", "learning_rate": "0.03", "n_estimators": "1000", "seed": "42"}
     assert wanted.items() <= candidate.data.params.items()
+    assert wanted.items() <= challenger.data.params.items()
     assert {"train_rmse", "train_r2", "validation_rmse", "validation_r2"} <= candidate.data.metrics.keys()
+    version = checkout.client.get_model_version("CaliforniaHousingRegressor", "1")
+    assert version.run_id == challenger.info.run_id
     assert whole.data.metrics["test_rmse"] == summary["metrics"]["rmse"]
     assert "test_r2" in whole.data.metrics
 
 
-def runs(checkout: Checkout) -> list[Any]:
-    """The candidate's run and that of the whole pipeline."""
+def runs(checkout: Checkout) -> dict[str, Any]:
+    """The MLflow runs of the experiment by their task."""
     client = checkout.client
     experiment = client.get_experiment_by_name("california_housing_price")
-    found = client.search_runs([experiment.experiment_id])
-    return sorted(found, key=lambda run: "algorithm" not in run.data.tags)
+    return {run.data.tags[TASK_TAG]: run for run in client.search_runs([experiment.experiment_id])}

@@ -51,6 +51,8 @@ def test_a_task_without_an_mlflow_run_of_its_own_leads_to_the_parent(task: str, 
 
 def test_a_training_job_leads_to_its_own_mlflow_run(started: RunFolder) -> None:
     started.at("train", "xgboost").write_text("result.json", json.dumps({"run_id": "job"}))
+    started.at("refit").write_text("result.json", json.dumps({"run_id": "second"}))
+    assert mlflow_link("refit") == f"{UI}/#/experiments/7/runs/second"
     assert mlflow_link("xgboost.train") == f"{UI}/#/experiments/7/runs/job"
     assert mlflow_link("lightgbm.train") == f"{UI}/#/experiments/7/runs/parent"
 

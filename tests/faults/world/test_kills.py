@@ -167,7 +167,8 @@ def _version(world: World) -> tuple[Any, ...]:
     """What the registry says of version 2, but for what is of the place and of the moment."""
     version = world.client.get_model_version(world.model, "2")
     tags = {key: value for key, value in version.tags.items() if key != "trainer.run_folder"}
-    assert version.source == world.folder.at("evaluate").result(EvaluateResult).model_uri
+    fitted = world.folder.at("refit").result(RefitResult)
+    assert version.source == fitted.model_uri == world.folder.at("evaluate").result(EvaluateResult).model_uri
     return version.description, version.status, tags
 
 
