@@ -88,8 +88,8 @@ images-check:  ## build the image for tabular pipelines and run steps in it, wit
 bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a reference in the same run
 	@source .airflow/env && $(BIN)/python -m bench
 
-simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: docs/simulation.md
-	@$(BIN)/python -m bench.simulation
+simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: SECTIONS="promotion months drift"
+	@$(BIN)/python -m bench.simulation $(SECTIONS)
 
 screenshots: .airflow/ready .venv/ready-dev  ## take the README's pictures from a running `make ui` and its newest successful run
 	@source .airflow/env && $(BIN)/python -m docs.screenshots --address "http://127.0.0.1:$(UI_PORT)" --pipeline "$$PIPELINE"

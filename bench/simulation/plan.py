@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.simulation.drift import Drifting
 from bench.simulation.models import Rival
+from bench.simulation.months import MONTHS, MonthlyRuns
 from bench.simulation.promotion import Promotion
 
 SIZES = (500, 1_000, 2_000, 5_000, 20_000)
@@ -21,6 +22,13 @@ SPECIAL = {
 }
 SPECIAL_SIZES, SPECIAL_TRIALS = (500, 2_000), {500: 300, 2_000: 60}
 BEST_OF, BEST_ROWS, BEST_TRIALS = 3, 1_000, 500
+MONTHLY_CORRELATIONS = (0.95, 0.99)
+MONTHLY_SERIES = {
+    0.0: {5_000: 20, 1_000: 50, 150: 30},
+    0.005: {5_000: 30, 1_000: 30, 150: 20},
+    0.01: {5_000: 60, 1_000: 40, 150: 20},
+}
+"""By true gain and new rows a month. The longest come first, so that no process waits for another's last series."""
 EQUAL_SIZES = {200: 100, 500: 60, 1_000: 60, 5_000: 40, 20_000: 40, 100_000: 20, 1_000_000: 5}
 UNEQUAL_SIZES = {(7_000, 200): 60, (1_000, 20_000): 40, (1_000_000, 1_000): 10}
 SHIFTS = (0.1, 0.25, 0.5)
@@ -47,6 +55,17 @@ def best_of() -> list[Promotion]:
         Promotion(f"best of {BEST_OF} on {rows} rows", BEST_ROWS, BEST_TRIALS, Rival(), BEST_OF, rows)
         for rows in ("validation", "test")
     ]
+
+
+def monthly_runs(*, quick: bool) -> list[MonthlyRuns]:
+    """Every true gain at every number of new rows a month, for both kinds of challengers."""
+    cells = [
+        MonthlyRuns(rows, series, Rival(gain=gain, correlation=correlation))
+        for gain, sizes in MONTHLY_SERIES.items()
+        for rows, series in sizes.items()
+        for correlation in MONTHLY_CORRELATIONS
+    ]
+    return [cell for cell in cells if not quick or cell.rows * MONTHS <= QUICK_ROWS]
 
 
 def driftings(*, quick: bool) -> list[Drifting]:

@@ -12,8 +12,10 @@ from bench.simulation.share import Share
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from trainer.decision.gates import Outcome
     from trainer.models.scores import Predictions
-    from trainer.pipeline import Pipeline
+    from trainer.pipeline import AgainstProduction, Pipeline
+    from trainer.run.results import Compared
 
 CHURN = Path(__file__).parents[2] / "include" / "pipelines" / "churn.yaml"
 PROBLEM = "binary_classification"
@@ -67,44 +69,34 @@ def shipped() -> Pipeline:
 
 
 def is_promoted(pipeline: Pipeline, challenger: Predictions, production: Predictions) -> bool:
-    """What `evaluate` and `decide` make of two models' answers; absolute limits left aside."""
-    from trainer.decision import decide
-    from trainer.models.bootstrap import paired_bootstrap
-    from trainer.pipeline import Gates
-    from trainer.run.results import Compared, EvaluateResult
+    """Compare two models' answers to the same rows as `evaluate` does, and return if `decide` promotes."""
+    import numpy as np
+
+    from trainer.models.comparison import compare
 
     rule = pipeline.gates.against_production
-    found = paired_bootstrap(
-        PROBLEM,
-        rule.metric,
-        challenger,
-        production,
-        resamples=rule.resamples,
-        confidence=rule.confidence,
-        seed=rule.seed,
-    )
-    compared = Compared(
-        metric=found.metric,
-        challenger=found.challenger,
-        production=found.production,
-        gain=found.gain,
-        lower=found.lower,
-        upper=found.upper,
-        rows=found.rows,
-        rows_left_out=0,
-    )
+    compared = compare(PROBLEM, rule, challenger, production, np.ones(challenger.truth.size, dtype=bool))
+    return outcome_of(rule, compared) == "promote"
+
+
+def outcome_of(rule: AgainstProduction, compared: Compared | None, *, waits_for_rows: bool = False) -> Outcome:
+    """Return the outcome of `decide`, without absolute limits; `compared` is None if too few rows are new."""
+    from trainer.decision import decide
+    from trainer.pipeline import Gates
+    from trainer.run.results import EvaluateResult
+
     evaluation = EvaluateResult(
         winner="challenger",
         candidates=[],
         model_uri="",
         model_id="",
         run_id="",
-        test_rows=found.rows,
+        test_rows=compared.rows if compared else 0,
         metrics={},
         production_version="1",
         comparison=compared,
     )
-    return decide(Gates(against_production=rule), evaluation).outcome == "promote"
+    return decide(Gates(against_production=rule), evaluation, waits_for_rows=waits_for_rows).outcome
 
 
 def _best(candidates: list[Predictions]) -> int:

@@ -1,4 +1,4 @@
-"""The tables of `docs/simulation.md`, and which figures are missed."""
+"""Tables of `docs/simulation.md` for promotions and drift, and the figures that are missed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TEST_ROWS_CHOICE = "test"
 def promotion_table(found: Mapping[Promotion, list[Share]]) -> str:
     """One line per kind of challenger and size."""
     head = ("true gain", "test rows", "challengers", "promoted", "share", "± error", "95 % upper bound")
-    return _table(
+    return as_table(
         head,
         [
-            (cell.name, f"{cell.rows:,}", f"{share.trials:,}", f"{share.hits:,}", *_of(share))
+            (cell.name, f"{cell.rows:,}", f"{share.trials:,}", f"{share.hits:,}", *of_share(share))
             for cell, (share,) in found.items()
         ],
     )
@@ -41,8 +41,8 @@ def worse_or_equal(found: Mapping[Promotion, list[Share]]) -> dict[int, Share]:
 def pooled_table(found: Mapping[Promotion, list[Share]]) -> str:
     """One line per size."""
     head = ("test rows", "worse or equal", "promoted", "share", "± error", "95 % upper bound")
-    rows = [(f"{size:,}", f"{s.trials:,}", f"{s.hits:,}", *_of(s)) for size, s in worse_or_equal(found).items()]
-    return _table(head, rows)
+    rows = [(f"{size:,}", f"{s.trials:,}", f"{s.hits:,}", *of_share(s)) for size, s in worse_or_equal(found).items()]
+    return as_table(head, rows)
 
 
 def drift_tables(found: Mapping[Drifting, list[Share]], share: float) -> tuple[str, str]:
@@ -71,7 +71,7 @@ def drift_tables(found: Mapping[Drifting, list[Share]], share: float) -> tuple[s
         for cell, (data, numbers, categories) in found.items()
     ]
     moved = [line[:-1] for line in lines if line[2] != "0"]
-    return _table(head, [line for line in lines if line[2] == "0"]), _table(head[:-1], moved)
+    return as_table(head, [line for line in lines if line[2] == "0"]), as_table(head[:-1], moved)
 
 
 def alarm_bound(columns: Share, share: float) -> float:
@@ -80,33 +80,36 @@ def alarm_bound(columns: Share, share: float) -> float:
     return at_least(needed, len(COLUMNS), columns.upper)
 
 
-def missed(
-    promoted: Mapping[Promotion, list[Share]], drifted: Mapping[Drifting, list[Share]], share: float
-) -> list[str]:
+def missed_promotions(found: Mapping[Promotion, list[Share]]) -> list[str]:
     """One line per figure that is missed: of each kind the share, of each size the bound."""
     lines = [
-        f"{cell.name}, {cell.rows:,} rows: {found.value:.1%} promoted, at most {WRONG_PROMOTIONS:.0%} may be"
-        for cell, (found,) in promoted.items()
-        if cell.rival.gain <= 0 and cell.chosen_on != TEST_ROWS_CHOICE and found.value > WRONG_PROMOTIONS
+        f"{cell.name}, {cell.rows:,} rows: {share.value:.1%} promoted, at most {WRONG_PROMOTIONS:.0%} may be"
+        for cell, (share,) in found.items()
+        if cell.rival.gain <= 0 and cell.chosen_on != TEST_ROWS_CHOICE and share.value > WRONG_PROMOTIONS
     ]
-    lines += [
+    return lines + [
         f"{size:,} rows: up to {pooled.upper:.1%} of worse or equal models promoted, at most {WRONG_PROMOTIONS:.0%}"
-        for size, pooled in worse_or_equal(promoted).items()
+        for size, pooled in worse_or_equal(found).items()
         if pooled.upper > WRONG_PROMOTIONS
     ]
-    lines += [
+
+
+def missed_alarms(found: Mapping[Drifting, list[Share]], share: float) -> list[str]:
+    """One line per pair of sizes with too many false alarms."""
+    return [
         f"{cell.reference_rows:,} and {cell.rows:,} rows: false alarms, at most {FALSE_ALARMS:.0%} may be"
-        for cell, (data, numbers, categories) in drifted.items()
+        for cell, (data, numbers, categories) in found.items()
         if not cell.shift and max(data.value, alarm_bound(numbers + categories, share)) > FALSE_ALARMS
     ]
-    return lines
 
 
-def _of(share: Share) -> tuple[str, str, str]:
+def of_share(share: Share) -> tuple[str, str, str]:
+    """Value, error and upper bound as cells of a table."""
     return f"{share.value:.1%}", f"{share.error:.1%}", f"{share.upper:.1%}"
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def as_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in Markdown."""
     line: Callable[[Iterable[str]], str] = lambda cells: f"| {' | '.join(cells)} |"  # noqa: E731
     head = tuple(head)
     return "\n".join([line(head), f"|{'---|' * len(head)}", *map(line, rows)])

@@ -28,6 +28,13 @@ class Share:
         return 1.0 if self.hits == self.trials else float(beta.ppf(CONFIDENCE, self.hits + 1, self.trials - self.hits))
 
     @property
+    def lower(self) -> float:
+        """The one-sided 95 % lower bound."""
+        from scipy.stats import beta
+
+        return float(beta.ppf(1 - CONFIDENCE, self.hits, self.trials - self.hits + 1)) if self.hits else 0.0
+
+    @property
     def error(self) -> float:
         """The Monte-Carlo standard error."""
         return math.sqrt(self.value * (1 - self.value) / self.trials)

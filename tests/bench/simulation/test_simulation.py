@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from bench.simulation import __main__ as command
+from bench.simulation import sections
+from bench.simulation.__main__ import main
 from bench.simulation.columns import COLUMNS, draw_table
 from bench.simulation.drift import Drifting
 from bench.simulation.models import PRODUCTION_AUC, Rival, draw_production, draw_rival, draw_truth
+from bench.simulation.months import MonthlyRuns
 from bench.simulation.promotion import Promotion
-from bench.simulation.report import alarm_bound, missed
+from bench.simulation.report import alarm_bound, missed_alarms, missed_promotions
 from bench.simulation.runner import simulate
 from bench.simulation.share import Share
 
@@ -83,24 +88,56 @@ def test_a_bound_lies_above_its_share() -> None:
     assert Share(4, 4).upper == 1.0
 
 
+def test_a_lower_bound_lies_below_its_share() -> None:
+    assert Share(299, 299).lower == pytest.approx(0.99, abs=0.0001)
+    assert Share(95, 100).lower == pytest.approx(1 - Share(5, 100).upper)
+    assert Share(0, 4).lower == 0.0
+
+
 def test_what_is_missed_is_named() -> None:
     cell, drift = Promotion("+0.000", 500, 100, Rival()), Drifting(200, 200, 100)
     still = [Share(0, 100), Share(0, 500), Share(0, 1300)]
-    assert missed({cell: [Share(1, 100)]}, {drift: still}, 0.3) == []
-    assert "+0.000, 500 rows: 6.0% promoted" in missed({cell: [Share(6, 100)]}, {drift: still}, 0.3)[0]
-    assert "false alarms" in missed({cell: [Share(1, 100)]}, {drift: [Share(2, 100), *still[1:]]}, 0.3)[0]
+    assert missed_promotions({cell: [Share(1, 100)]}) == []
+    assert missed_alarms({drift: still}, 0.3) == []
+    assert "+0.000, 500 rows: 6.0% promoted" in missed_promotions({cell: [Share(6, 100)]})[0]
+    assert "false alarms" in missed_alarms({drift: [Share(2, 100), *still[1:]]}, 0.3)[0]
     assert alarm_bound(Share(300, 1800), 0.3) > 0.01
 
 
+def _of(cells: dict[str, list[Any]], name: str, **_: bool) -> list[Any]:
+    return cells[name]
+
+
 def test_the_command_writes_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = [Promotion("+0.000", 500, 2, Rival())]
-    monkeypatch.setattr(command, "promotions", lambda **_: cells)
-    monkeypatch.setattr(command, "driftings", lambda **_: [Drifting(200, 200, 2)])
-    monkeypatch.setattr(command, "TELCO", tmp_path / "not there")
+    cells: dict[str, list[Any]] = {
+        "promotion": [Promotion("+0.000", 500, 2, Rival())],
+        "months": [MonthlyRuns(250, 1, Rival(few_rows=0)), MonthlyRuns(150, 1, Rival(gain=0.15))],
+        "drift": [Drifting(200, 200, 2)],
+    }
+    for name, section in sections.SECTIONS.items():
+        monkeypatch.setitem(sections.SECTIONS, name, replace(section, cells=partial(_of, cells, name)))
+    monkeypatch.setattr(sections, "TELCO", tmp_path / "not there")
     output = tmp_path / "simulation.md"
-    code = command.main(["--quick", "--processes", "1", "--output", str(output)])
+    code = main(["--quick", "--processes", "1", "--output", str(output)])
     text = output.read_text()
     assert code == 1, "two challengers bound nothing"
-    assert "with seed 42" in text
+    assert text.count("with seed 42") == 3
     assert "not measured in this run" in text
     assert "| 500 | 2 | 0 | 0.0% | 0.0% | 77.6% |" in text
+    assert "| 250 | 0.95 | 12 | 0 | 0.0% | 0.0% | 22.1% | 0 of 0 | 1 | 0 | 0.0% | 0.0% | 95.0% |" in text
+    assert "| +0.150 | 150 | 0.95 | 1 | 1 | 100.0% | 0.0% | 5.0% | 1 | 100.0% | 0.0% | 5.0% | 1 of 1 |" in text
+
+    cells["drift"] = [Drifting(200, 200, 3)]
+    main(["drift", "--seed", "7", "--quick", "--processes", "1", "--output", str(output)])
+    again = output.read_text()
+    promotion, drift = text.index("## Promotion"), text.index("## Drift")
+    assert again[promotion:drift] == text[promotion:drift], "the other sections stay"
+    assert "with seed 7" in again[drift:]
+    assert "3 pairs of tables" in again[drift:]
+
+
+def test_an_unknown_section_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["month", "--output", str(tmp_path / "simulation.md")])
+    assert "no section 'month'; choose from promotion, months, drift" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,130 @@
+"""The sections of `docs/simulation.md`: cells to simulate, text, tables and required figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.simulation.correlation import measure
+from bench.simulation.models import POSITIVE_SHARE, PRODUCTION_AUC
+from bench.simulation.months import MONTHS
+from bench.simulation.months_report import better_table, equal_table, missed_months
+from bench.simulation.plan import driftings, monthly_runs, promotions
+from bench.simulation.promotion import shipped
+from bench.simulation.report import drift_tables, missed_alarms, missed_promotions, pooled_table, promotion_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bench.simulation.runner import Cell
+    from bench.simulation.share import Share
+
+TELCO = Path(__file__).parents[2] / ".data" / "telco_churn" / "Telco-Customer-Churn.csv"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page."""
+
+    title: str
+    counted: str
+    """The unit of a cell's first share, in the plural."""
+    cells: Callable[..., Sequence[Cell]]
+    text: Callable[[], str]
+    tables: Callable[[Any], Sequence[str]]
+    """Tables of the cells' shares."""
+    missed: Callable[[Any], list[str]]
+    """One line per required figure that the cells' shares miss."""
+
+    def write(self, found: dict[Any, list[Share]], how: str) -> str:
+        """Return the section's text; `how` says how the shares were found."""
+        trials = sum(shares[0].trials for shares in found.values())
+        about = f"Simulated {how}: {trials:,} {self.counted}. {_verdict(self.missed(found))}"
+        return "\n\n".join([about, self.text(), *self.tables(found)])
+
+
+def _promotion_text() -> str:
+    rule = shipped().gates.against_production
+    return (
+        f"Production's true ROC-AUC is {PRODUCTION_AUC:g}, {POSITIVE_SHARE:.1%} of the rows are positive, scores are "
+        "normal in each class, so that every true gain is exact. Both models' scores correlate by 0.95 within a class "
+        f"(two algorithms), or by 0.99 (`retrained`). {_measured()} The rule is the churn pipeline's: "
+        f"{rule.resamples:,} resamples, confidence {rule.confidence:g}, min_gain {rule.min_gain:g}. A `best of 3` is "
+        "one of three equal candidates; chosen on the test rows it only shows what a run must not do. The error is "
+        "one standard error of the simulation, the bound one-sided."
+    )
+
+
+def _months_text() -> str:
+    rule = shipped().gates.against_production
+    return (
+        "Twelve monthly runs with `refit: everything`, on a table that grows by a month's rows before each. The models "
+        "and the rule are those of the promotions above. The test rows are all rows newer than any that production has "
+        "learned from, so they accumulate while production stays. Production answers a row in the same way every "
+        "month; each month's challenger is a new draw of the same true gain, which answers all these rows. After a "
+        "promotion production has learned from every row, and the next test rows are the next month's only. With fewer "
+        f"than {rule.min_rows} of them nothing is compared and the run is kept: at 150 rows a month the first run, and "
+        f"the first after each promotion. A series of equal challengers has {MONTHS} runs, also after a promotion, "
+        "which is always wrong there. Its comparisons share production's answers, through which the gains of two "
+        "challengers correlate by less than 0.1; the bound of their share takes them as independent. A series of "
+        "better challengers ends with its first promotion; `found at once` counts those that the first comparison "
+        "promotes. The error and the bounds are as above."
+    )
+
+
+def _drift_text() -> str:
+    return (
+        f"Eighteen independent columns like Telco's. A data set has drifted from {_drift_share():.0%} of its columns "
+        "on. `alarm bound` is the probability of a false alarm per data set if the columns' rate were at its 95 % "
+        "upper bound. A shift moves every column: numbers by so many standard deviations (zeros stay), categories by "
+        "as much of the normal variable that they are cut from."
+    )
+
+
+def _measured() -> str:
+    if not TELCO.exists():
+        return "On the Telco file this was not measured in this run: it is not in `.data/` (`make data`)."
+    other, retrained = measure(TELCO)
+    return (
+        f"Measured on {other.rows:,} test rows of the Telco file: {other.correlation:.3f} between XGBoost and a random "
+        f"forest (ROC-AUC {other.first_auc:.3f} and {other.second_auc:.3f}), {retrained.correlation:.3f} between "
+        "XGBoost and itself trained on four fifths of the rows."
+    )
+
+
+def _drift_share() -> float:
+    return shipped().drift.share
+
+
+def _verdict(complaints: list[str]) -> str:
+    return "Missed: " + "; ".join(complaints) if complaints else "Every figure asked for is met."
+
+
+SECTIONS = {
+    "promotion": Section(
+        "Promotion",
+        "challengers",
+        promotions,
+        _promotion_text,
+        lambda found: (pooled_table(found), promotion_table(found)),
+        missed_promotions,
+    ),
+    "months": Section(
+        "Monthly runs",
+        "monthly comparisons",
+        monthly_runs,
+        _months_text,
+        lambda found: (equal_table(found), better_table(found)),
+        missed_months,
+    ),
+    "drift": Section(
+        "Drift",
+        "pairs of tables",
+        driftings,
+        _drift_text,
+        lambda found: drift_tables(found, _drift_share()),
+        lambda found: missed_alarms(found, _drift_share()),
+    ),
+}
+"""By the name that the command takes, in the page's order."""
