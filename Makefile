@@ -40,10 +40,10 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PARAMS='{"trials": 5}'
-	@source .airflow/env && exec $(BIN)/python -m include.run_once "$$PIPELINE" --parameters "$$PARAMS"
+	@source .airflow/env && exec $(BIN)/python -m include.laptop.run_once "$$PIPELINE" --parameters "$$PARAMS"
 
 ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all) UI_PORT=8080 MLFLOW_PORT=5000
-	@source .airflow/env && exec $(BIN)/python -m include.ui --port "$(UI_PORT)" --mlflow-port "$(MLFLOW_PORT)" --unpause "$$UNPAUSE"
+	@source .airflow/env && exec $(BIN)/python -m include.laptop.ui --port "$(UI_PORT)" --mlflow-port "$(MLFLOW_PORT)" --unpause "$$UNPAUSE"
 
 data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
 	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"
@@ -58,7 +58,7 @@ check: .airflow/ready .venv/ready-dev  ## lint, format, types, pipeline files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@source .airflow/env && $(BIN)/trainer check include/pipelines/*.yaml && $(BIN)/python -m include.check
+	@source .airflow/env && $(BIN)/trainer check include/pipelines/*.yaml && $(BIN)/python -m include.laptop.check
 	@$(BIN)/trainer schema | diff -u docs/pipeline.schema.json - || { echo "docs/pipeline.schema.json is old: make schema"; exit 1; }
 
 format: .venv/ready-dev  ## format the code
@@ -133,12 +133,12 @@ clean:  ## remove what the above made
 	  'export PATH="$(BIN):$$PATH"' \
 	  'export PYTHONWARNINGS="ignore:Could not import graphviz"' \
 	  'unset PYTHONDONTWRITEBYTECODE' \
-	  'eval "$$(python -m include.settings)"' > $@
+	  'eval "$$(python -m include.environment.settings)"' > $@
 
 .airflow/ready: .airflow/env airflow_settings.yaml
 	@echo "Preparing Airflow's database under .airflow/ …"
 	@source .airflow/env && airflow db migrate > .airflow/migrate.log 2>&1 || { cat .airflow/migrate.log; exit 1; }
-	@source .airflow/env && python -m include.airflow_settings airflow_settings.yaml .airflow | while read -r kind; do \
+	@source .airflow/env && python -m include.environment.airflow_settings airflow_settings.yaml .airflow | while read -r kind; do \
 	  if [ "$$kind" = connections ]; then airflow connections import --overwrite .airflow/connections.json; \
 	  else airflow $$kind import .airflow/$$kind.json; fi; rm -f .airflow/$$kind.json; done
 	@touch $@

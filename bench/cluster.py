@@ -56,7 +56,7 @@ def life_of_pod(watch: Watch) -> float:
 @contextmanager
 def environment_with_cluster() -> Iterator[tuple[Path, Watch]]:
     """Makes one with an empty cluster the current environment; gives a folder, and what is heard of the pods."""
-    from include.settings import ENVIRONMENTS, load_settings
+    from include.environment.settings import ENVIRONMENTS, load_settings
 
     with TemporaryDirectory(prefix="bench-cluster-") as folder, _server() as said:
         (Path(folder) / "default.yaml").write_bytes((ENVIRONMENTS / "default.yaml").read_bytes())

@@ -58,7 +58,7 @@ def timed(command: list[str], home: Path) -> float:
 
 def environment(home: Path) -> dict[str, str]:
     """What `.airflow/env` sets, for another home: nothing of this shell's own Airflow, MLflow or data gets in."""
-    from include.settings import read_settings, step_environment
+    from include.environment.settings import read_settings, step_environment
 
     foreign = ("AIRFLOW", "PIPELINES_", "TRAINER_", "MLFLOW_", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

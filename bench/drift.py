@@ -43,8 +43,8 @@ def _refuse_other_values(reference: pl.DataFrame, current: pl.DataFrame) -> None
     from scipy import stats
     from scipy.spatial.distance import jensenshannon
 
-    from trainer.data.drift import compare_tables
-    from trainer.data.drift_statistics import EMPTY_SHARE, decile_counts
+    from trainer.drift.compare import compare_tables
+    from trainer.drift.effect_sizes import EMPTY_SHARE, decile_counts
     from trainer.pipeline import Drift
 
     for found in compare_tables(reference.lazy(), current.lazy(), reference.columns, Drift()):
@@ -83,7 +83,7 @@ def _tables(rows: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _ours(reference: pl.DataFrame, current: pl.DataFrame) -> float:
-    from trainer.data.drift import compare_tables
+    from trainer.drift.compare import compare_tables
     from trainer.pipeline import Drift
 
     return wall_seconds(lambda: compare_tables(reference.lazy(), current.lazy(), reference.columns, Drift()))

@@ -30,7 +30,7 @@ SECONDS_TO_START = 30
 
 def feature_store() -> list[Figure]:
     """Rows per second, written and read, beside plain pipelines of SET and GET."""
-    from trainer.data.feature_store import BATCH, FeatureStore
+    from trainer.feature_store.store import BATCH, FeatureStore
 
     ids, rows = _rows()
     with _server() as client:

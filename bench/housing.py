@@ -42,7 +42,7 @@ def housing_error() -> list[Figure]:
 
 
 def _rows(pipeline: Pipeline) -> pl.DataFrame:
-    from trainer.jobs.readers import reader_for
+    from trainer.sources.readers import reader_for
 
     if not FILE.exists():
         raise TrainerError(f"{FILE} is not there: make data")
@@ -52,14 +52,14 @@ def _rows(pipeline: Pipeline) -> pl.DataFrame:
 def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *, with_features: bool) -> float:
     """The RMSE on the test rows of one split, in dollars, of a model fitted on all others, as `refit` fits it."""
     from trainer.environment import cores
-    from trainer.jobs.models import model_for
-    from trainer.jobs.parts import parts_of
-    from trainer.jobs.splitters import splitter_for
-    from trainer.jobs.training_table import TrainingTable
-    from trainer.models.fitting import fit_pipeline
-    from trainer.models.outputs import predictions_of
-    from trainer.models.scores import score
+    from trainer.evaluation.predictions import predictions_of
+    from trainer.evaluation.scores import score
     from trainer.pipeline import Features
+    from trainer.tables.column_splitter import parts_of
+    from trainer.tables.splitters import splitter_for
+    from trainer.tables.training_table import TrainingTable
+    from trainer.training.estimators import model_for
+    from trainer.training.fitting import fit_pipeline
 
     target = rows[pipeline.columns.target]
     inputs = rows.drop(pipeline.columns.target)

@@ -48,8 +48,8 @@ def write_rows(file: Path, rows: int) -> dict[str, str]:
 
 
 def _ours(file: Path, types: dict[str, str]) -> float:
-    from trainer.data.tables import file_digest
-    from trainer.jobs.readers import CsvReader
+    from trainer.sources.readers import CsvReader
+    from trainer.tables.parquet import file_digest
 
     reader = CsvReader.model_validate({"uri": str(file), "types": types})
     target = file.with_name("ours.parquet")

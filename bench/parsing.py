@@ -54,7 +54,7 @@ def _bare(shape: Shape) -> float:
 
 def _dags(folder: Path) -> list[DAG]:
     """The DAGs as `dags/training.py` makes them; raises TrainerError if one is broken."""
-    from include.training_dag import training_dags
+    from include.flows.training import training_dags
 
     before = os.environ.get("PIPELINES_FOLDER")
     os.environ["PIPELINES_FOLDER"] = str(folder)

@@ -49,9 +49,9 @@ def pod_step_overhead() -> list[Figure]:
 
 
 def _as_pod(run: str, watch: Watch) -> float:
-    from include.pods.operator import PodStepOperator
-    from include.pods.placement import placement_of
-    from include.settings import load_settings
+    from include.environment.settings import load_settings
+    from include.operators.pods.operator import PodStepOperator
+    from include.operators.pods.placement import placement_of
     from trainer.pipeline import load_pipeline
 
     churn = load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml")
@@ -62,7 +62,7 @@ def _as_pod(run: str, watch: Watch) -> float:
 
 
 def _as_child(run: str) -> float:
-    from include.operators import LocalStepOperator
+    from include.operators.local import LocalStepOperator
 
     return 1000 * (_seconds(LocalStepOperator(task_id=STEP, step=STEP, run=run)) - SLEPT)
 
@@ -86,7 +86,7 @@ def _seconds(operator: Any) -> float:
 def _run_folder(folder: Path) -> str:
     """The address of a run in which the step is done, since the command does not do it."""
     from trainer.run import RunFolder
-    from trainer.run.results import Result
+    from trainer.run.records import Result
 
     run = RunFolder.open(f"file://{folder}/runs/churn/bench")
     run.at(STEP).finish(Result())
@@ -96,7 +96,7 @@ def _run_folder(folder: Path) -> str:
 @contextmanager
 def _same_command() -> Iterator[None]:
     """Both operators run what takes a known time instead of the step."""
-    from include.steps import StepOperator
+    from include.operators.base import StepOperator
 
     with patch.object(StepOperator, "command", ["sh", "-c", f"seq {LINES}; sleep {SLEPT}"]):
         yield

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-    from trainer.models.fitted import FittedPipeline
+    from trainer.inference.fitted import FittedPipeline
     from trainer.pipeline import Pipeline
 
 ALGORITHM = "xgboost"
@@ -89,11 +89,11 @@ def _sides(folder: Path) -> Sides:
 def _fitted(pipeline: Pipeline) -> tuple[FittedPipeline, pl.DataFrame]:
     """The pipeline's model with the parameters of its file, and the inputs that it was fitted on."""
     from trainer.environment import cores
-    from trainer.jobs.models import model_for
-    from trainer.jobs.parts import parts_of
-    from trainer.jobs.splitters import splitter_for
-    from trainer.jobs.training_table import TrainingTable
-    from trainer.models.fitting import fit_pipeline
+    from trainer.tables.column_splitter import parts_of
+    from trainer.tables.splitters import splitter_for
+    from trainer.tables.training_table import TrainingTable
+    from trainer.training.estimators import model_for
+    from trainer.training.fitting import fit_pipeline
 
     table = _rows(pipeline, None, seed=42)
     parts = parts_of(splitter_for(pipeline.split), table, None, None)
@@ -116,7 +116,7 @@ def _fitted(pipeline: Pipeline) -> tuple[FittedPipeline, pl.DataFrame]:
 
 def _rows(pipeline: Pipeline, rows: int | None, seed: int) -> pl.DataFrame:
     """Rows of the built-in sample, read as the pipeline reads them; without a number as many as are published."""
-    from trainer.jobs.readers import SampleReader
+    from trainer.sources.readers import SampleReader
 
     source = pipeline.source
     own = {"missing": source.missing, "rename": source.rename, "types": source.types}
@@ -126,8 +126,8 @@ def _rows(pipeline: Pipeline, rows: int | None, seed: int) -> pl.DataFrame:
 def _save(fitted: FittedPipeline, training: pl.DataFrame, folder: Path) -> str:
     import mlflow
 
-    from trainer.jobs.savers import PyFuncSaver
-    from trainer.jobs.signers import SchemaSigner
+    from trainer.registry.savers import PyFuncSaver
+    from trainer.registry.signers import SchemaSigner
 
     experiment = mlflow.create_experiment("bench", artifact_location=(folder / "artifacts").as_uri())
     with mlflow.start_run(experiment_id=experiment):

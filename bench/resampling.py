@@ -45,8 +45,8 @@ def _answers() -> tuple[Array, Array, Array]:
 
 
 def _ours(truth: Array, ours: Array, theirs: Array) -> float:
-    from trainer.models.bootstrap import paired_bootstrap
-    from trainer.models.scores import Predictions
+    from trainer.evaluation.bootstrap import paired_bootstrap
+    from trainer.evaluation.scores import Predictions
 
     sides = [Predictions(truth, answers >= CUT_OFF, answers, positive=True) for answers in (ours, theirs)]
     return cpu_seconds(lambda: paired_bootstrap("binary_classification", "auc_roc", *sides, resamples=RESAMPLES))

@@ -75,7 +75,7 @@ def _in_one_process(root: Path) -> float:
 
 def _run_once(parameters: str) -> list[str]:
     """What `make run` starts."""
-    return [sys.executable, "-m", "include.run_once", "churn", "--parameters", parameters]
+    return [sys.executable, "-m", "include.laptop.run_once", "churn", "--parameters", parameters]
 
 
 def _summary(home: Path) -> dict[str, float]:

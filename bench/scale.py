@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.commands import environment
 from bench.figure import Figure
 from trainer.errors import TrainerError
-from trainer.run.steps import PER_ALGORITHM
+from trainer.run.flow import PER_ALGORITHM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,9 +161,9 @@ def _register(home: Path) -> None:
     """Make the rows of the run `old` those that production was trained on."""
     from mlflow import MlflowClient
 
-    from trainer.models.registry import DIGEST_TAG, PRODUCTION, SNAPSHOT_TAG
+    from trainer.registry.versions import DIGEST_TAG, PRODUCTION, SNAPSHOT_TAG
     from trainer.run import RunFolder
-    from trainer.run.results import IngestResult
+    from trainer.run.records import IngestResult
 
     ingested = RunFolder.open(str(home / "runs" / "scale" / "old")).at("ingest").result(IngestResult)
     client = MlflowClient(environment(home)["MLFLOW_TRACKING_URI"])

@@ -13,8 +13,8 @@ from bench.commands import PROJECT
 from bench.figure import Figure
 from bench.timing import alternate, cpu_seconds
 from trainer.errors import TrainerError
-from trainer.jobs.readers import SampleReader
 from trainer.pipeline import Check, Pipeline, load_pipeline
+from trainer.sources.readers import SampleReader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ class _Ours:
     def run(self) -> None:
         import polars as pl
 
-        from trainer.data.expectations import run_checks
+        from trainer.checks.expectations import run_checks
 
         _, own = run_checks(self.checks, {"rows": pl.scan_parquet(self.file)})
         results = [result for suite in own["rows"] for result in suite["results"]]
@@ -95,7 +95,7 @@ class _Theirs:
         logging.getLogger("great_expectations").setLevel(logging.WARNING)
         import great_expectations as gx
 
-        from trainer.data.check_results import plain
+        from trainer.checks.results import plain
 
         context = gx.get_context(mode="ephemeral")
         with contextlib.redirect_stderr(io.StringIO()):  # progress bars

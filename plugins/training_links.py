@@ -10,7 +10,7 @@ from urllib.parse import quote
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperatorLink
 
-from include.settings import load_settings
+from include.environment.settings import load_settings
 from plugins.training_pages import DECISION, page_address, read_file, run_has
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
-from include.settings import load_settings, run_address
+from include.environment.settings import load_settings, run_address
 from plugins.decision_page import decision_page, no_decision_page
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 TRAINER = PROJECT / "tasks_image" / "src" / "trainer"
 LIGHT_OF_TRAINER = (
     "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.connections", "trainer.environment",
-    "trainer.redaction", "trainer.colour", "trainer.ending", "trainer.figures", "trainer.process",
+    "trainer.redaction", "trainer.process.colour", "trainer.process.sigterm", "trainer.number_format", "trainer.process",
 )  # fmt: skip
 FORBIDDEN_OF_AIRFLOW = ("airflow.models", "airflow.settings", "airflow.utils.session")
 HEAVY = (
@@ -45,7 +45,7 @@ MAY_IMPORT = {
         "include",
         *LIGHT_OF_TRAINER,
     ),
-    "plugins": (*STANDARD, "airflow", "fastapi", "include.settings", "plugins"),
+    "plugins": (*STANDARD, "airflow", "fastapi", "include.environment.settings", "plugins"),
 }
 LIGHT_MAY_IMPORT = (*STANDARD, "pydantic", "pydantic_core", "yaml", "fsspec", "trainer")
 
@@ -125,15 +125,15 @@ BREAKING = [
     ("dags", "import pandas"),
     ("dags", "from trainer.run import RunFolder"),
     ("include", "from trainer.steps import train"),
-    ("include", "def f():\n    from trainer.tracking import connect"),
+    ("include", "def f():\n    from trainer.registry.tracking import connect"),
     ("include", "import trainer"),
     ("include", "from airflow.models import DagRun"),
     ("include", "import polars as pl"),
     ("include", "import airflow.utils.session"),
     ("include", "try:\n    import pandas\nexcept ImportError:\n    import json"),
     ("include", "class A:\n    import mlflow"),
-    ("include", "from trainer import tracking"),
-    ("plugins", "from include.operators import open_run"),
+    ("include", "from trainer.registry import tracking"),
+    ("plugins", "from include.operators.local import open_run"),
 ]
 
 
@@ -153,7 +153,7 @@ def test_the_rules_look_at_something() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "trainer.pipeline", "trainer.run", "trainer.run.summary", "trainer.run.rendering", "trainer.run.execute",
+        "trainer.pipeline", "trainer.run", "trainer.summary.summary", "trainer.summary.terminal", "trainer.run.execute",
         "trainer.decision", "trainer.errors", "trainer.environment", "trainer.__main__",
     ],
 )  # fmt: skip
@@ -174,7 +174,7 @@ open(sys.argv[2], "w").write(json.dumps(found))
 """
 IMPORT = """
 import json, sys
-import include.training_dag
+import include.flows.training
 open(sys.argv[2], "w").write(json.dumps({"loaded": sorted(sys.modules)}))
 """
 

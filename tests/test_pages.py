@@ -11,18 +11,18 @@ import polars as pl
 import pytest
 from playwright.sync_api import Dialog, Page
 
-from include.mail import mail_of
-from include.mail_html import as_html
+from include.mail.content import mail_of
+from include.mail.html_body import as_html
 from plugins.decision_page import decision_page, no_decision_page
 from tests.browser import CHROMIUM, open_page
-from trainer.data.drift import compare_tables
-from trainer.data.drift_report import write_drift_report
-from trainer.data.validation_report import render_validation_report
+from trainer.drift.compare import compare_tables
+from trainer.drift.evidently_page import write_drift_report
 from trainer.pipeline import Drift
 from trainer.reports.run_report import render_run_report
+from trainer.reports.validation_report import render_validation_report
 from trainer.run import RunFolder
-from trainer.run.results import CheckResult, DriftResult, Failure
-from trainer.run.summary import build_summary
+from trainer.run.records import CheckResult, DriftResult, Failure
+from trainer.summary.summary import build_summary
 
 PAYLOADS = (
     "</script><script>alert('script')</script>",

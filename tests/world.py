@@ -55,7 +55,7 @@ class Home:
     @property
     def client(self) -> MlflowClient:
         """A client of the store that the environment names."""
-        from trainer.tracking import connect
+        from trainer.registry.tracking import connect
 
         return connect()
 

@@ -22,7 +22,7 @@ class Drifting:
         """Of some of the trials: data sets found drifted, numeric columns and columns of categories."""
         import numpy as np
 
-        from trainer.data.drift import compare_tables
+        from trainer.drift.compare import compare_tables
 
         limits = shipped().drift
         datasets = numbers = categories = 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from trainer.decision.gates import Outcome
     from trainer.pipeline import AgainstProduction
-    from trainer.run.results import Compared
+    from trainer.run.records import Compared
 
 HISTORY, MONTHS = 12, 12
 """Months that production has learned from before the first run, and months with a run."""
@@ -115,8 +115,8 @@ def _compare_on_new_rows(
     """Compare a new challenger with production on the test rows; None if fewer than `rule.min_rows` are new."""
     import numpy as np
 
-    from trainer.jobs.splitters import TimeSplitter, rows_newer_than
-    from trainer.models.comparison import compare
+    from trainer.evaluation.comparison import compare
+    from trainer.tables.splitters import TimeSplitter, rows_newer_than
 
     if rows_newer_than(learned_until, table["time"]) < rule.min_rows:
         return None

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from trainer.decision.gates import Outcome
-    from trainer.models.scores import Predictions
+    from trainer.evaluation.scores import Predictions
     from trainer.pipeline import AgainstProduction, Pipeline
-    from trainer.run.results import Compared
+    from trainer.run.records import Compared
 
 CHURN = Path(__file__).parents[2] / "include" / "pipelines" / "churn.yaml"
 PROBLEM = "binary_classification"
@@ -72,7 +72,7 @@ def is_promoted(pipeline: Pipeline, challenger: Predictions, production: Predict
     """Compare two models' answers to the same rows as `evaluate` does, and return if `decide` promotes."""
     import numpy as np
 
-    from trainer.models.comparison import compare
+    from trainer.evaluation.comparison import compare
 
     rule = pipeline.gates.against_production
     compared = compare(PROBLEM, rule, challenger, production, np.ones(challenger.truth.size, dtype=bool))
@@ -83,7 +83,7 @@ def outcome_of(rule: AgainstProduction, compared: Compared | None, *, waits_for_
     """Return the outcome of `decide`, without absolute limits; `compared` is None if too few rows are new."""
     from trainer.decision import decide
     from trainer.pipeline import Gates
-    from trainer.run.results import EvaluateResult
+    from trainer.run.records import EvaluateResult
 
     evaluation = EvaluateResult(
         winner="challenger",
@@ -100,6 +100,6 @@ def outcome_of(rule: AgainstProduction, compared: Compared | None, *, waits_for_
 
 
 def _best(candidates: list[Predictions]) -> int:
-    from trainer.models.scores import score
+    from trainer.evaluation.scores import score
 
     return max(range(len(candidates)), key=lambda at: score(PROBLEM, candidates[at], ["auc_roc"])["auc_roc"])

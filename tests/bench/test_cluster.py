@@ -9,7 +9,7 @@ import pytest
 
 from bench import cluster
 from bench.cluster import Heard, Watch, environment_with_cluster, life_of_pod
-from include.settings import load_settings
+from include.environment.settings import load_settings
 from tests.kubernetes.fixtures import pod_of
 from trainer.errors import TrainerError
 

@@ -3,9 +3,9 @@
 import pytest
 
 from bench import pods
-from include.steps import StepOperator
+from include.operators.base import StepOperator
 from trainer.errors import TrainerError
-from trainer.run.results import Result
+from trainer.run.records import Result
 
 
 @pytest.fixture

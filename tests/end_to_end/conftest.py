@@ -88,7 +88,7 @@ class Checkout(Home):
         It is given the worker's fork servers, unless it is `cold`: then it launches its own, as a person's does.
         """
         given = [] if cold else [self.warm.steps.fileno(), self.warm.scoring.fileno()]
-        module = ["tests.end_to_end.warm_run", *map(str, given)] if given else ["include.run_once"]
+        module = ["tests.end_to_end.warm_run", *map(str, given)] if given else ["include.laptop.run_once"]
         command = [sys.executable, "-m", *module, pipeline, "--parameters", json.dumps(parameters or {})]
         with self.log.open("w") as log:
             return subprocess.Popen(
@@ -102,7 +102,7 @@ class Checkout(Home):
 
     def trainer(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `trainer`, with the variables that this checkout's environment gives to steps."""
-        settings = [sys.executable, "-m", "include.settings"]
+        settings = [sys.executable, "-m", "include.environment.settings"]
         exports = subprocess.run(
             settings, env=self.environment, cwd=PROJECT, check=True, capture_output=True, text=True
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trainer.tracking import TASK_TAG
+from trainer.registry.tracking import TASK_TAG
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Checkout

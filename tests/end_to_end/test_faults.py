@@ -25,7 +25,7 @@ def tasks(checkout: Checkout) -> dict[str, tuple[str, int]]:
 
 def truncated(checkout: Checkout) -> dict[str, Any]:
     """A CSV file that ends in the middle of a row."""
-    from trainer.data.telco import generate_telco
+    from trainer.sources.samples.telco import generate_telco
 
     file = checkout.home / ".data" / "customers.csv"
     file.parent.mkdir()

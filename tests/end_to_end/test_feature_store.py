@@ -12,7 +12,7 @@ import yaml
 from tests.end_to_end.test_faults import tasks
 from tests.redis_server import PASSWORD, USER, RedisServer
 from tests.world import PROJECT
-from trainer.models.registry import aliases_of
+from trainer.registry.versions import aliases_of
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Checkout

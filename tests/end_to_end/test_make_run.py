@@ -78,7 +78,7 @@ def _share_of_attainable_auc(checkout: Checkout, summary: dict[str, Any]) -> flo
     """The model's ROC-AUC on the test rows as a share of that of each row's true risk on the same rows."""
     from sklearn.metrics import roc_auc_score
 
-    from trainer.data.telco import generate_telco
+    from trainer.sources.samples.telco import generate_telco
 
     sample = generate_telco()
     keys = pl.read_parquet(checkout.latest / "engineer_features" / "keys.parquet")

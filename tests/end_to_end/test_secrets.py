@@ -22,8 +22,8 @@ from tests.redis_server import USER as REDIS_USER
 from tests.redis_server import RedisServer
 from tests.server import free_port, wait_for
 from tests.world import QUICK, churn_document
-from trainer.data.feature_store import FeatureStore
-from trainer.data.telco import generate_telco
+from trainer.feature_store.store import FeatureStore
+from trainer.sources.samples.telco import generate_telco
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Checkout

@@ -55,7 +55,7 @@ def quick(checkout: Checkout) -> Checkout:
 def make_ui(checkout: Checkout, pipeline: str) -> Iterator[tuple[str, str, subprocess.Popen[str]]]:
     """What `make ui UNPAUSE=pipeline` starts: the addresses of both, and the process."""
     port, mlflow_port = free_port(), free_port()
-    command = [sys.executable, "-m", "include.ui", "--port", str(port), "--mlflow-port", str(mlflow_port)]
+    command = [sys.executable, "-m", "include.laptop.ui", "--port", str(port), "--mlflow-port", str(mlflow_port)]
     with checkout.log.open("w") as log:
         process = subprocess.Popen(
             [*command, "--unpause", pipeline], env=checkout.environment, stdout=log, stderr=log, text=True,

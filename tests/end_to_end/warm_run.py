@@ -12,12 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from include import airflow_command, run_once, step_servers
+from include.laptop import airflow_command, run_once
+from include.operators import step_servers
 from trainer.process.forked import ForkServer
 
 SCORING = "WARM_RUN_SCORING_SERVER"
 """The variable by which Airflow's process gets its descriptor."""
-AIRFLOW = [sys.executable, "-m", "include.airflow_command"]
+AIRFLOW = [sys.executable, "-m", "include.laptop.airflow_command"]
 
 
 def main() -> int:

@@ -25,11 +25,11 @@ from typing import Any
 from tests.faults.world.worlds import World, quick_churn
 from tests.redis_server import RedisServer, serve_redis
 from tests.world import ALGORITHM
-from trainer.data.feature_store import FeatureStore
-from trainer.data.tables import read_table
 from trainer.decision import DecisionResult
-from trainer.run.production import PUBLISHES
-from trainer.run.results import (
+from trainer.feature_store.store import FeatureStore
+from trainer.run.fallback import PUBLISHES
+from trainer.run.flow import parts_of_run
+from trainer.run.records import (
     EvaluateResult,
     IngestResult,
     PromoteResult,
@@ -39,8 +39,8 @@ from trainer.run.results import (
     TrainResult,
     TuneResult,
 )
-from trainer.run.steps import parts_of_run
 from trainer.steps.ingest import SNAPSHOT
+from trainer.tables.parquet import read_table
 
 KILLABLE_SECONDS = 0.1
 """What is drawn: from the process's own start, most of which goes to imports, up to the undisturbed step's length."""

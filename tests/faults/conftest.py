@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from include.settings import load_settings
+from include.environment.settings import load_settings
 from tests.conftest import Mailbox
 from tests.faults.harness import DATA, ROWS, World, settle
 from tests.shared import BuiltOnce
@@ -30,7 +30,7 @@ def intact(built_once: BuiltOnce, airflow_home: Path, empty_mlflow_store: Path, 
     """A home in which a whole run has made version 1 `production`."""
 
     def fill(home: Path) -> None:
-        from trainer.data.telco import generate_telco
+        from trainer.sources.samples.telco import generate_telco
 
         (home / ".data").mkdir()
         (home / ".mlflow").mkdir()

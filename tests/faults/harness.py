@@ -19,21 +19,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from include.alerts import on_run_failure, on_run_success
-from include.settings import load_settings, step_environment
+from include.environment.settings import load_settings, step_environment
+from include.mail.send import on_run_failure, on_run_success
 from tests.world import ALGORITHM, Home
 from trainer.__main__ import main
 from trainer.decision import DecisionResult
 from trainer.run import RunFolder, run_key
-from trainer.run.production import PUBLISHES
-from trainer.run.results import RegisterResult
-from trainer.run.steps import Part, parts_of_run
+from trainer.run.fallback import PUBLISHES
+from trainer.run.flow import Part, parts_of_run
+from trainer.run.records import RegisterResult
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from tests.conftest import Mailbox
-    from trainer.run.results import Failure
+    from trainer.run.records import Failure
 
 NAME = "churn"
 RUN_ID = "manual__2026-01-04T02:00:00+00:00"
@@ -93,7 +93,7 @@ class World(Home):
             command = [sys.executable, "-m", "trainer", *arguments]
             return subprocess.run(command, env={**os.environ, **own}, cwd=self.home, check=False).returncode
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("trainer.logs.set_up", lambda _: None)  # pytest's own handlers stay
+            patch.setattr("trainer.process.logs.set_up", lambda _: None)  # pytest's own handlers stay
             for variable, value in own.items():
                 patch.setenv(variable, value)
             return _code_of(arguments)

@@ -12,8 +12,8 @@ import yaml
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowFailException
 
-from include import settings
-from include.settings import load_settings
+from include.environment import settings
+from include.environment.settings import load_settings
 from tests.faults.harness import World, assert_refused, nothing_moves
 from trainer.__main__ import main
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from include.settings import load_settings
+from include.environment.settings import load_settings
 from trainer.decision import decide_run
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.execute import execute
-from trainer.run.results import Compared, EvaluateResult, StartResult
+from trainer.run.records import Compared, EvaluateResult, StartResult
 
 
 @pytest.fixture(autouse=True)

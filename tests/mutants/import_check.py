@@ -27,8 +27,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def module_of(file: str) -> str:
     """Return the module name of a product file.
 
-    >>> module_of("tasks_image/src/trainer/run/folder.py"), module_of("include/steps.py")
-    ('trainer.run.folder', 'include.steps')
+    >>> module_of("tasks_image/src/trainer/run/folder.py"), module_of("include/operators/base.py")
+    ('trainer.run.folder', 'include.operators.base')
     """
     return ".".join(PurePosixPath(file.removeprefix(SOURCE_FOLDER)).with_suffix("").parts)
 

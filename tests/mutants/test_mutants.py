@@ -71,7 +71,7 @@ def test_only_a_failed_test_kills(exit_code: int, output: str, verdict: str) -> 
 
 def test_a_file_that_is_not_imported_from_the_project_stops_the_session(project: Path, tmp_path: Path) -> None:
     def session(root: Path) -> Any:
-        files = {OPTION: ["tasks_image/src/trainer/errors.py", "include/steps.py"]}
+        files = {OPTION: ["tasks_image/src/trainer/errors.py", "include/operators/base.py"]}
         return SimpleNamespace(config=SimpleNamespace(rootpath=root, getoption=files.__getitem__))
 
     pytest_sessionstart(session(project))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from include.settings import load_settings, run_address
+from include.environment.settings import load_settings, run_address
 from trainer.run import RunFolder
 
 DAG = "churn_training"

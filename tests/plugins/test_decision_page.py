@@ -77,7 +77,7 @@ def test_every_outcome_has_its_words() -> None:
     from typing import get_args
 
     from trainer.decision import Decision
-    from trainer.run.summary import Outcome
+    from trainer.summary.summary import Outcome
 
     decided = get_args(Decision.model_fields["outcome"].annotation)
     assert set(HEADLINES) == {*decided, *get_args(Outcome)}

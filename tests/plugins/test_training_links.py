@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from include.settings import load_settings
+from include.environment.settings import load_settings
 from plugins.training_links import MlflowLink, PageLink
 from tests.plugins.conftest import DAG, RUN
 from trainer.run import RunFolder

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from include.settings import load_settings
+from include.environment.settings import load_settings
 from plugins.training_pages import DECISION, FILES, PREFIX, page_address, run_has
 from tests.plugins.conftest import DAG, RUN
 from trainer.run import RunFolder
@@ -125,7 +125,7 @@ def test_a_run_in_an_object_store_is_read_with_airflows_connection(
     settings = load_settings().model_copy(
         update={"artifact_store": f"s3://{s3_bucket}/runs", "aws_connection": "aws_pages"}
     )
-    monkeypatch.setattr("include.settings.load_settings", lambda: settings)
+    monkeypatch.setattr("include.environment.settings.load_settings", lambda: settings)
     monkeypatch.setattr("plugins.training_pages.load_settings", lambda: settings)
     extra = {"endpoint_url": s3_endpoint, "region_name": "us-east-1"}
     connection = {"conn_type": "aws", "login": "test-key", "password": "test-secret", "extra": extra}
@@ -136,7 +136,7 @@ def test_a_run_in_an_object_store_is_read_with_airflows_connection(
 
 
 def _run_in_store() -> RunFolder:
-    from include.settings import run_address
+    from include.environment.settings import run_address
 
     return RunFolder.open(run_address(DAG, RUN) or "")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer import logs
 from trainer.environment import Environment, variable_name
+from trainer.process import logs
 
 Standing = Callable[[Path], AbstractContextManager[None]]
 

@@ -63,7 +63,7 @@ def test_a_tracking_server_is_addressed_without_its_login(surroundings: Any, mon
 
     import mlflow
 
-    from trainer.tracking import connect
+    from trainer.registry.tracking import connect
 
     before = mlflow.get_tracking_uri()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://anna:{SECRET}@127.0.0.1:1")

@@ -21,9 +21,9 @@ from trainer.environment import Environment, variable_name
 from trainer.errors import FINAL_EXIT_CODES
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run import RunFolder
+from trainer.run.flow import STEPS
 from trainer.run.latest import mark_latest
-from trainer.run.results import Compared, EvaluateResult, IngestResult, StartResult
-from trainer.run.steps import STEPS
+from trainer.run.records import Compared, EvaluateResult, IngestResult, StartResult
 
 PIPELINE = """
 name: churn

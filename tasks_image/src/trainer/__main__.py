@@ -25,11 +25,11 @@ from trainer.commands import (
     train,
     validate_model,
 )
-from trainer.ending import end_outranks_errors, ends_on_sigterm
 from trainer.environment import limit_threads
 from trainer.errors import TrainerError
+from trainer.process import log_context
 from trainer.process.fork_server import exit_process
-from trainer.run import about
+from trainer.process.sigterm import end_outranks_errors, ends_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    with ends_on_sigterm(), about.noted():  # what the command notes of its work is of this command alone
+    with ends_on_sigterm(), log_context.noted():  # what the command notes of its work is of this command alone
         return _run(parser().parse_args(arguments))
 
 
@@ -82,11 +82,11 @@ def _run(chosen: argparse.Namespace) -> int:
             code: int = chosen.command(chosen)
     except TrainerError as error:
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", []))
-        about.note(error=type(error).__name__, exit_code=error.exit_code)
+        log_context.note(error=type(error).__name__, exit_code=error.exit_code)
         logger.error("%s: %s%s", type(error).__name__, error, notes)  # noqa: TRY400  (the message is for a person)
         return error.exit_code
     except Exception as error:
-        about.note(error=type(error).__name__, exit_code=TrainerError.exit_code)
+        log_context.note(error=type(error).__name__, exit_code=TrainerError.exit_code)
         logger.exception("%s: %s", type(error).__name__, error)  # noqa: TRY401  (a log store reads the message)
         return TrainerError.exit_code
     return code

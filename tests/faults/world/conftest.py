@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from include.alerts import on_run_failure
+from include.mail.send import on_run_failure
 from tests.faults.world import killing
 from tests.faults.world.checks import connect_mail
 from tests.faults.world.killing import Kill
@@ -59,8 +59,8 @@ def _make_production(world: World) -> None:
     """The trained model as version 1 and production, with a record of the same data."""
     import mlflow
 
-    from trainer.models.origin import MODEL_DIGEST_TAG, model_digest
-    from trainer.run.results import FeaturesResult, IngestResult, TrainResult
+    from trainer.registry.origin import MODEL_DIGEST_TAG, model_digest
+    from trainer.run.records import FeaturesResult, IngestResult, TrainResult
 
     trained = world.folder.at("train", ALGORITHM).result(TrainResult)
     ingest = world.folder.at("ingest").result(IngestResult)

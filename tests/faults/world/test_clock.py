@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.world.worlds import quick_churn
-from trainer.run.results import IngestResult, StartResult
-from trainer.run.summary import build_summary
+from trainer.run.records import IngestResult, StartResult
+from trainer.summary.summary import build_summary
 
 if TYPE_CHECKING:
     from tests.faults.world.worlds import Stage

@@ -11,18 +11,18 @@ from tests.faults.world.checks import fails
 from tests.faults.world.killing import BEGIN, HALF_A_RESULT, MOVED, RESULT, Kill, assert_closed, kill_points, outputs
 from tests.faults.world.servers import BROKEN, Proxy
 from tests.redis_server import RedisServer
-from trainer.data.feature_store import FeatureStore, NothingPublishedError
 from trainer.errors import OutageError
-from trainer.run.production import PUBLISH_AGAIN
-from trainer.run.rendering import render
-from trainer.run.results import IngestResult, PublishFeaturesResult
-from trainer.run.summary import build_summary
+from trainer.feature_store.store import FeatureStore, NothingPublishedError
+from trainer.run.fallback import PUBLISH_AGAIN
+from trainer.run.records import IngestResult, PublishFeaturesResult
+from trainer.summary.summary import build_summary
+from trainer.summary.terminal import render
 
 if TYPE_CHECKING:
     from tests.faults.world.worlds import Stage, World
 
 STEP = "publish_features"
-STORE = "trainer.data.feature_store:FeatureStore"
+STORE = "trainer.feature_store.store:FeatureStore"
 TAG = "mlflow:MlflowClient.set_model_version_tag"
 
 

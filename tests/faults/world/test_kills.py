@@ -21,8 +21,8 @@ from tests.faults.world.killing import (
 )
 from tests.faults.world.worlds import KEY
 from tests.world import ALGORITHM
-from trainer.models.studies import finished_trials
-from trainer.run.results import AcceptResult, EvaluateResult, RefitResult, Result, TrainResult, TuneResult
+from trainer.run.records import AcceptResult, EvaluateResult, RefitResult, Result, TrainResult, TuneResult
+from trainer.tuning.studies import finished_trials
 
 if TYPE_CHECKING:
     from tests.faults.world.worlds import Stage, World
@@ -48,7 +48,7 @@ TUNE = {
 def test_tune_loses_no_trial_and_repeats_none(
     point: tuple[str, ...], world_after: Stage, stages: Stage, kill: Kill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainer.models import study_storage
+    from trainer.tuning import study_storage
 
     monkeypatch.setattr(study_storage, "LOCK_GRACE_SECONDS", 3)
     world = world_after("engineer_features")

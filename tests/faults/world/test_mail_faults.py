@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.alerts import on_run_success
+from include.mail.send import on_run_success
 from tests.faults.world.checks import connect_mail
 
 if TYPE_CHECKING:

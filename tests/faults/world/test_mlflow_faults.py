@@ -15,7 +15,7 @@ from tests.faults.world.servers import BROKEN, SILENT, Answer, Proxy, mlflow_ser
 from tests.faults.world.worlds import World, standing_in
 from trainer.errors import OutageError
 from trainer.run import RunFolder
-from trainer.run.results import RegisterResult
+from trainer.run.records import RegisterResult
 
 if TYPE_CHECKING:
     from tests.faults.world.worlds import Stage

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from include.settings import load_settings
+from include.environment.settings import load_settings
 from tests.faults.world.servers import DENIED, FULL, Answer, Proxy
 from tests.faults.world.worlds import KEY, World
 from tests.world import ALGORITHM
 from trainer.errors import OutageError
 from trainer.run import RunFolder
-from trainer.run.results import IngestResult
+from trainer.run.records import IngestResult
 
 if TYPE_CHECKING:
     from tests.faults.world.worlds import Stage

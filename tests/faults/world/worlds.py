@@ -15,8 +15,8 @@ from tests import world
 from tests.world import ALGORITHM, QUICK, Home
 from trainer.commands.step import run_step
 from trainer.environment import Environment, variable_name
-from trainer.models.promotion import LOCKS
 from trainer.pipeline import Pipeline
+from trainer.registry.promotion import LOCKS
 from trainer.run import RunFolder, run_key
 
 RUN_ID = "scheduled__2026-01-04T02:00:00+00:00"
@@ -98,7 +98,7 @@ class World(Home):
         run_step(name, run, quick_churn() if name == "start" else run.pipeline(), algorithm)
 
     def aliases(self) -> dict[str, str]:
-        from trainer.models.registry import aliases_of
+        from trainer.registry.versions import aliases_of
 
         return aliases_of(self.client, self.model)
 
@@ -125,7 +125,7 @@ class World(Home):
 @contextlib.contextmanager
 def standing_in(world: World) -> Iterator[None]:
     """This process as a step of the world would find it, on Airflow's side too."""
-    from include.settings import load_settings
+    from include.environment.settings import load_settings
 
     with pytest.MonkeyPatch.context() as patch:
         for name in Environment.model_fields:

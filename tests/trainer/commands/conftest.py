@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
-from trainer.models.registry import KEYS_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG
-from trainer.tracking import connect, ensure_experiment
+from trainer.registry.tracking import connect, ensure_experiment
+from trainer.registry.versions import KEYS_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG
 
 MODEL = "churn-predictor"
 Register = Callable[..., str]

@@ -11,9 +11,9 @@ import pytest
 from tests.conftest import changed
 from tests.git_world import GitServer, Repository, serving
 from trainer.__main__ import main
-from trainer.code.clone import commit_in
-from trainer.code.required import with_code
 from trainer.errors import ConfigurationError
+from trainer.own_code.clone import commit_in
+from trainer.own_code.required import with_code
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 
@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> RunFolder:
 @pytest.fixture(autouse=True)
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder for the code; nothing else of a step's environment is set, and logging stays as pytest has it."""
-    monkeypatch.setattr("trainer.logs.set_up", lambda _: None)
+    monkeypatch.setattr("trainer.process.logs.set_up", lambda _: None)
     for name in ("MLFLOW_TRACKING_URI", "TRAINER_PIPELINE", "TRAINER_LOG_FORMAT", "GIT_USERNAME", "GIT_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TRAINER_CODE", str(tmp_path / "code"))

@@ -11,11 +11,11 @@ import pytest
 from trainer.__main__ import main
 from trainer.commands.init import make_draft, pipeline_name
 from trainer.commands.step import run_step
-from trainer.data.drafting import draft_pipeline
+from trainer.drafting.draft import draft_pipeline
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import CsvSource, Pipeline, load_pipeline
 from trainer.run import RunFolder
-from trainer.run.results import FeaturesResult, TuneResult, ValidateResult
+from trainer.run.records import FeaturesResult, TuneResult, ValidateResult
 
 ROWS = 400
 

@@ -10,8 +10,8 @@ import yaml
 
 from tests.world import PROJECT
 from trainer.__main__ import main
-from trainer.jobs.training import TrainingJob, load_job
 from trainer.pipeline import parse_yaml
+from trainer.training.job import TrainingJob, load_job
 
 JOBS = sorted((PROJECT / "include" / "jobs").glob("*.yaml"))
 JOB = {
@@ -30,7 +30,7 @@ JOB = {
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
     """A job on rows whose address is relative to the data store."""
-    from trainer.data.telco import generate_telco
+    from trainer.sources.samples.telco import generate_telco
 
     generate_telco(500, 42, 0.0).frame.write_csv(tmp_path / "rows.csv")
     reading = {"KIND": "csv", "uri": "rows.csv", "missing": [" "], "types": {"TotalCharges": "float"}}

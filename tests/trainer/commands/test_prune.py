@@ -11,10 +11,10 @@ from mlflow import MlflowClient
 
 from trainer.__main__ import main
 from trainer.commands import prune as command
-from trainer.models.registry import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG
 from trainer.pipeline import Pipeline
+from trainer.registry.versions import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG
 from trainer.run import RunFolder
-from trainer.run.results import ReportResult
+from trainer.run.records import ReportResult
 
 MODEL = "churn-predictor"
 DIGEST = "0123456789ab"

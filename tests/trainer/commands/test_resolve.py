@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from trainer.__main__ import main
-from trainer.models.registry import PRODUCTION
+from trainer.registry.versions import PRODUCTION
 
 MODEL = "churn-predictor"
 

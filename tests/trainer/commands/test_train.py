@@ -14,9 +14,9 @@ from tests.conftest import changed
 from tests.redis_server import RedisServer
 from trainer.__main__ import main
 from trainer.commands.train import _left_out
-from trainer.data.feature_store import FeatureStore
-from trainer.models.registry import aliases_of
+from trainer.feature_store.store import FeatureStore
 from trainer.pipeline import Pipeline
+from trainer.registry.versions import aliases_of
 from trainer.run import RunFolder
 
 NO_STORE = "this environment names no feature store (`feature_store.address`)"
@@ -32,7 +32,7 @@ def quick(small_churn: Pipeline) -> Pipeline:
 @pytest.fixture
 def config(quick: Pipeline, surroundings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The pipeline's file."""
-    monkeypatch.setattr("trainer.logs.set_up", lambda _: None)  # pytest's own handlers stay
+    monkeypatch.setattr("trainer.process.logs.set_up", lambda _: None)  # pytest's own handlers stay
     file = tmp_path / "churn.yaml"
     file.write_text(quick.to_yaml())
     return file

@@ -10,7 +10,7 @@ import pytest
 from trainer.decision import Decision, decide
 from trainer.decision.behaviour import behaviour_result
 from trainer.pipeline import Behaviour, Gates
-from trainer.run.results import Behaved, EvaluateResult, Segment
+from trainer.run.records import Behaved, EvaluateResult, Segment
 
 
 def expected(expect: str = "does_not_rise", tolerance: float = 0.0, name: str = "tenure") -> Behaviour:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from trainer.decision import Decision, GateResult, decide
 from trainer.pipeline import Gates
-from trainer.run.results import Compared, EvaluateResult
+from trainer.run.records import Compared, EvaluateResult
 
 GATES = Gates.model_validate({
     "weighted": {"accuracy": 0.75, "precision": 0.7, "recall": 0.75, "f1_score": 0.7},

@@ -9,7 +9,7 @@ import pytest
 
 from trainer.decision import Decision, decide
 from trainer.pipeline import Gates
-from trainer.run.results import Compared, EvaluateResult, Segment
+from trainer.run.records import Compared, EvaluateResult, Segment
 
 CONTRACT = {"column": "contract", "segments": ["month", "year"], "min_rows": 50, "limits": {"auc_roc": 0.7}}
 

@@ -14,7 +14,7 @@ from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run import RunFolder
 from trainer.run.execute import execute
 from trainer.run.made_from import digest_of
-from trainer.run.results import Compared, EvaluateResult
+from trainer.run.records import Compared, EvaluateResult
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,14 +11,14 @@ import pytest
 
 from tests.trainer.isolated.models import ROWS, TARGETS, Logged
 from tests.warm import WarmServers
-from trainer.data.chosen_rows import all_of
 from trainer.isolated import scoring
-from trainer.jobs.models import SklearnModel
-from trainer.jobs.savers import PyFuncSaver
-from trainer.jobs.services import MlflowService, RunConfig
-from trainer.jobs.signers import SchemaSigner
-from trainer.models.fitting import fit_pipeline
 from trainer.pipeline import Features, Preprocess
+from trainer.registry.savers import PyFuncSaver
+from trainer.registry.signers import SchemaSigner
+from trainer.tables.row_subset import all_of
+from trainer.training.estimators import SklearnModel
+from trainer.training.fitting import fit_pipeline
+from trainer.training.services import MlflowService, RunConfig
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trainer.models.fitted import FittedPipeline
+from trainer.inference.fitted import FittedPipeline
 
 ROWS = pl.DataFrame({
     "n": [1.0, 2.0, None, 4.0, 7.0] * 8,

@@ -92,7 +92,7 @@ def hostile(logged: Logged, tmp_path: Path) -> Callable[[str], str]:
 
     def make(program: str) -> str:
         shutil.copytree(logged.folder, tmp_path / "model")
-        serving = tmp_path / "model" / "serving.py"
+        serving = tmp_path / "model" / "entry_point.py"
         serving.write_text(f"{program}\n{serving.read_text(encoding='utf-8')}", encoding="utf-8")
         return (tmp_path / "model").as_uri()
 

@@ -18,8 +18,8 @@ from trainer.environment import python_environment
 from trainer.errors import ModelRefusedError, TrainerError
 from trainer.isolated import score_model, scoring
 from trainer.isolated.scoring import score_in_isolation, try_in_isolation
-from trainer.jobs.signers import SchemaSigner
 from trainer.process.forked import ForkServer
+from trainer.registry.signers import SchemaSigner
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_the_99th_percentile_is_a_time_that_was_measured(monkeypatch: pytest.Mon
 
 @both_ways
 def test_memory_that_runs_out_is_not_the_models_fault(altered: Callable[..., str]) -> None:
-    uri = altered("models/fitted.py", "probability = shares[:, code]", "raise MemoryError")
+    uri = altered("inference/fitted.py", "probability = shares[:, code]", "raise MemoryError")
     with pytest.raises(
         TrainerError, match=r"memory ran out; lower the run parameters `sample_ratio` or `batch_size`"
     ) as raised:
@@ -151,7 +151,7 @@ def test_memory_that_runs_out_is_not_the_models_fault(altered: Callable[..., str
 
 @both_ways
 def test_the_models_own_code_answers_and_not_the_code_that_is_installed(altered: Callable[..., str]) -> None:
-    uri = altered("models/fitted.py", "probability = shares[:, code]", "probability = shares[:, code] * 0 + 0.125")
+    uri = altered("inference/fitted.py", "probability = shares[:, code]", "probability = shares[:, code] * 0 + 0.125")
     assert score_in_isolation(uri, ROWS).output["probability"].to_list() == [0.125] * ROWS.height
 
 
@@ -169,7 +169,7 @@ def test_code_from_elsewhere_is_refused(logged: Logged, tmp_path: Path) -> None:
     """The package that is installed here cannot be read there, even if a model knows where it lies."""
     shutil.copytree(logged.folder, tmp_path / "model")
     shutil.rmtree(tmp_path / "model" / "code" / "trainer")
-    serving = tmp_path / "model" / "serving.py"
+    serving = tmp_path / "model" / "entry_point.py"
     elsewhere = str(Path(trainer.__file__).parent.parent)
     serving.write_text(
         f"import sys\nsys.path.append({elsewhere!r})\n{serving.read_text(encoding='utf-8')}", encoding="utf-8"
@@ -195,7 +195,7 @@ def test_a_model_that_cannot_be_loaded_is_refused_with_the_reason(logged: Logged
 
 def test_a_model_that_does_not_answer_each_row_is_refused(altered: Callable[..., str]) -> None:
     call = "pd.DataFrame(self.fitted.answers(_frame(model_input)), copy=False)"
-    uri = altered("models/inference.py", f"return {call}", f"return {call}.head(3)")
+    uri = altered("inference/pyfunc.py", f"return {call}", f"return {call}.head(3)")
     with pytest.raises(ModelRefusedError, match="3 predictions for 40 rows"):
         score_in_isolation(uri, ROWS)
 
@@ -221,7 +221,7 @@ def test_a_model_that_is_not_there_can_be_asked_for_again(logged: Logged) -> Non
 @both_ways
 def test_a_model_sees_no_credentials(logged: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(logged.folder, tmp_path / "model")
-    serving = tmp_path / "model" / "serving.py"
+    serving = tmp_path / "model" / "entry_point.py"
     tell = "import os\nraise RuntimeError(sorted(os.environ))\n"
     serving.write_text(tell + serving.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")

@@ -6,7 +6,7 @@ import pytest
 
 from trainer.environment import Means
 from trainer.run.cost import Cost, cost_of, cost_of_run, dollars
-from trainer.run.results import AnyResult
+from trainer.run.records import AnyResult
 
 RATES = {"cpu_core_hour_rate": 0.05, "gpu_hour_rate": 0.25}
 

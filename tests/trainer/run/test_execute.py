@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trainer.ending import ENDED
 from trainer.environment import Means, cores_paid, variable_name
 from trainer.errors import DataValidationError, ModelTrainingError, OutageError, StepNotDoneError
+from trainer.process.sigterm import ENDED
 from trainer.run import RunFolder
 from trainer.run.execute import execute, failure_of
-from trainer.run.results import DriftResult, Failure, RegisterResult
+from trainer.run.records import DriftResult, Failure, RegisterResult
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline

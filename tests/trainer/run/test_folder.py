@@ -14,7 +14,7 @@ import pytest
 
 from trainer.errors import ConfigurationError, StepNotDoneError
 from trainer.run import RunFolder
-from trainer.run.results import Failure, RegisterResult, ReportResult
+from trainer.run.records import Failure, RegisterResult, ReportResult
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline

@@ -13,7 +13,7 @@ from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.execute import execute
 from trainer.run.made_from import digest_of
-from trainer.run.results import AnyResult, Result
+from trainer.run.records import AnyResult, Result
 
 Step = Callable[[Pipeline, RunFolder], Result]
 

@@ -17,7 +17,7 @@ from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.latest import mark_latest
 from trainer.run.pruning import MARKER, Rules, StoredRun, remove, stored_runs, user_of, why_kept
-from trainer.run.results import RegisterResult, ReportResult
+from trainer.run.records import RegisterResult, ReportResult
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 Made = Callable[..., RunFolder]

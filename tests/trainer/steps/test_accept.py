@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from trainer.data.tables import read_table, write_table
 from trainer.errors import ModelRefusedError, StepNotDoneError
-from trainer.jobs.run_jobs import PREDICTIONS
-from trainer.models.registry import aliases_of
 from trainer.pipeline import Pipeline
-from trainer.run.results import AcceptResult, FeaturesResult
+from trainer.registry.versions import aliases_of
+from trainer.run.records import AcceptResult, FeaturesResult
+from trainer.tables.parquet import read_table, write_table
+from trainer.training.run_jobs import PREDICTIONS
 
 
 def test_an_accepted_version_answers_as_in_training(accepted: Any) -> None:

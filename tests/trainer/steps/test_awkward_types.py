@@ -17,7 +17,7 @@ from trainer.commands.step import run_step
 from trainer.errors import DataValidationError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
-from trainer.run.results import IngestResult, TrainResult
+from trainer.run.records import IngestResult, TrainResult
 
 ROWS = 200
 

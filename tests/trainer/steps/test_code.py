@@ -21,9 +21,9 @@ from tests.git_world import Repository
 from tests.warm import WarmServers
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline
+from trainer.registry.tracking import connect
 from trainer.run import RunFolder
-from trainer.run.results import AcceptResult, RegisterResult, StartResult, TuneResult
-from trainer.tracking import connect
+from trainer.run.records import AcceptResult, RegisterResult, StartResult, TuneResult
 
 CORE = '''
 import joblib
@@ -207,7 +207,7 @@ def test_the_version_answers_where_neither_clone_nor_package_is(world: World, tm
 
 
 def test_a_study_is_named_by_the_commit(world: World) -> None:
-    from trainer.models.studies import study_name
+    from trainer.tuning.studies import study_name
 
     frozen = world.run.pipeline()
     name = world.run.at("tune", "own").result(TuneResult).study
@@ -228,8 +228,8 @@ def test_a_study_is_named_by_the_commit(world: World) -> None:
     ],
 )
 def test_a_step_without_the_runs_code_is_not_begun(world: World, variables: dict[str, str], expected: str) -> None:
-    from trainer.code.clone import clone
-    from trainer.code.git import Git
+    from trainer.own_code.clone import clone
+    from trainer.own_code.git import Git
 
     code = world.pipeline.code
     assert code is not None

@@ -12,14 +12,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trainer.data.tables import file_digest, write_table
 from trainer.errors import DataValidationError, StepNotDoneError
-from trainer.models import registry
-from trainer.models.registry import Reference
 from trainer.pipeline import Pipeline, parse_pipeline
+from trainer.registry import versions
+from trainer.registry.versions import Reference
 from trainer.run import RunFolder
-from trainer.run.results import DriftResult, IngestResult
+from trainer.run.records import DriftResult, IngestResult
 from trainer.steps import detect_drift
+from trainer.tables.parquet import file_digest, write_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,7 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
 
 
 def register(reference: Reference | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "production_reference", {"churn-predictor": reference}.__getitem__)
+    monkeypatch.setattr(versions, "production_reference", {"churn-predictor": reference}.__getitem__)
 
 
 def ingest(folder: RunFolder, frame: pl.DataFrame) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.trainer.steps.test_tune import FOREST, name_of, refrozen, trials_in, tuned, with_tuning
-from trainer.ending import ENDED
+from trainer.process.sigterm import ENDED
 from trainer.run import RunFolder
 from trainer.run.folder import FAILURE_FILE
-from trainer.run.results import StartResult, TrainResult
+from trainer.run.records import StartResult, TrainResult
 
 SECONDS_ALLOWED = 6
 PATIENCE_SECONDS = 120

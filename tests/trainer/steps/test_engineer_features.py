@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trainer.data.keys import fingerprint
-from trainer.data.tables import read_table, write_table
 from trainer.errors import ConfigurationError, DataValidationError, StepNotDoneError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
-from trainer.run.results import Failure, FeaturesResult, IngestResult
+from trainer.run.records import Failure, FeaturesResult, IngestResult
 from trainer.steps import engineer_features
+from trainer.tables.parquet import read_table, write_table
+from trainer.tables.row_keys import fingerprint
 
 ROWS = 2000
 

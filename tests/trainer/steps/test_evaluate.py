@@ -12,22 +12,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trainer.data import chosen_rows
-from trainer.data.tables import read_table, write_table
 from trainer.errors import DataValidationError, ModelRefusedError
-from trainer.jobs.run_jobs import PREDICTIONS
-from trainer.models.comparison import Rival
-from trainer.models.origin import MODEL_DIGEST_TAG
-from trainer.models.outputs import predictions_of
-from trainer.models.registry import KEYS_TAG, PRODUCTION, Reference
-from trainer.models.scores import Predictions, score
+from trainer.evaluation.comparison import Rival
+from trainer.evaluation.predictions import predictions_of
+from trainer.evaluation.scores import Predictions, score
 from trainer.pipeline import Pipeline
+from trainer.registry.origin import MODEL_DIGEST_TAG
+from trainer.registry.versions import KEYS_TAG, PRODUCTION, Reference
 from trainer.run import RunFolder
-from trainer.run.results import EvaluateResult, FeaturesResult, RefitResult, TrainResult, TuneResult
+from trainer.run.records import EvaluateResult, FeaturesResult, RefitResult, TrainResult, TuneResult
 from trainer.steps.engineer_features import KEY, KEYS, PART
 from trainer.steps.evaluate import PREDICTIONS as ANSWERS
 from trainer.steps.evaluate import _compare, _never_seen, rows_of
 from trainer.steps.ingest import SNAPSHOT
+from trainer.tables import row_subset
+from trainer.tables.parquet import read_table, write_table
+from trainer.training.run_jobs import PREDICTIONS
 
 TEST_ROWS = 200
 
@@ -84,7 +84,7 @@ def test_rows_of_a_part_are_the_same_however_many_are_read_at_once(
 ) -> None:
     whole = read_table(trained.folder.at("ingest"), SNAPSHOT)
     parts = read_table(trained.folder.at("engineer_features"), KEYS)
-    monkeypatch.setattr(chosen_rows, "BATCH_ROWS", 37)
+    monkeypatch.setattr(row_subset, "BATCH_ROWS", 37)
     for part in ("validation", "test"):
         rows, truth, keys = rows_of(trained.frozen, trained.folder, part)
         expected = whole.filter(parts[PART] == part)

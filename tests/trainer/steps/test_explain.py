@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from trainer.commands.step import run_step
-from trainer.data.tables import read_table, write_table
 from trainer.errors import ModelRefusedError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
-from trainer.run.results import ExplainResult, StartResult
+from trainer.run.records import ExplainResult, StartResult
 from trainer.steps.evaluate import PREDICTIONS
 from trainer.steps.explain import read_predictions
+from trainer.tables.parquet import read_table, write_table
 
 CLASSIFIED = ["feature_importance", "confusion_matrix", "roc", "precision_recall", "calibration"]
 TREES = {"KIND": "lightgbm", "params": {"n_estimators": 20, "num_leaves": 7, "min_child_samples": 5}}

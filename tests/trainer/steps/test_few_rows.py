@@ -8,10 +8,10 @@ import pytest
 
 from tests.conftest import changed
 from trainer.commands.step import run_step
-from trainer.data.telco import generate_telco
 from trainer.errors import DataValidationError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
+from trainer.sources.samples.telco import generate_telco
 
 STEPS = (("start", ""), ("ingest", ""), ("validate", ""), ("detect_drift", ""), ("engineer_features", ""), ("tune", "logistic"),
          ("train", "logistic"), ("refit", ""), ("evaluate", ""))  # fmt: skip

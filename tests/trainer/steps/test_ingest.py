@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from trainer.commands.step import run_step
-from trainer.data.tables import file_digest, read_table
 from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run import RunFolder
-from trainer.run.results import IngestResult
+from trainer.run.records import IngestResult
+from trainer.tables.parquet import file_digest, read_table
 
 PIPELINE = """
 name: leavers

@@ -14,12 +14,12 @@ import pytest
 
 from tests.postgres import PASSWORD, Warehouse
 from trainer.commands.step import run_step
-from trainer.data.tables import read_table
-from trainer.ending import ENDED
 from trainer.errors import ConfigurationError, DataValidationError, OutageError, StepNotDoneError, TrainerError
 from trainer.pipeline import Pipeline, parse_pipeline
+from trainer.process.sigterm import ENDED
 from trainer.run import RunFolder
-from trainer.run.results import IngestResult
+from trainer.run.records import IngestResult
+from trainer.tables.parquet import read_table
 
 PIPELINE = """
 name: leavers

@@ -10,11 +10,11 @@ from mlflow import MlflowClient
 
 from tests.records import change_record
 from trainer.errors import ConfigurationError, PromotionConflictError, StepNotDoneError
-from trainer.models.promotion import release, roll_back
-from trainer.models.registry import PREVIOUS, PRODUCTION, STAGING, aliases_of
+from trainer.registry.promotion import release, roll_back
+from trainer.registry.versions import PREVIOUS, PRODUCTION, STAGING, aliases_of
 from trainer.run import RunFolder
 from trainer.run.made_from import digest_of
-from trainer.run.results import PromoteResult
+from trainer.run.records import PromoteResult
 
 FIRST = {PRODUCTION: "1", STAGING: "1"}
 SECOND = {PRODUCTION: "2", STAGING: "2", PREVIOUS: "1"}

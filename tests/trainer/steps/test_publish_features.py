@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 
 from tests.redis_server import PASSWORD, RedisServer
-from trainer.data.feature_store import FeatureStore, NothingPublishedError
 from trainer.errors import ConfigurationError, OutageError
-from trainer.models.registry import PRODUCTION, STAGING, aliases_of
+from trainer.feature_store.store import FeatureStore, NothingPublishedError
 from trainer.pipeline import Pipeline
-from trainer.run.results import PublishFeaturesResult, RefitResult
-from trainer.run.summary import build_summary
+from trainer.registry.versions import PRODUCTION, STAGING, aliases_of
+from trainer.run.records import PublishFeaturesResult, RefitResult
 from trainer.steps.explain import load_fitted
+from trainer.summary.summary import build_summary
 
 STEP = "publish_features"
 

@@ -8,15 +8,15 @@ import polars as pl
 import pytest
 
 from tests.conftest import changed
-from trainer.data.tables import read_table
 from trainer.errors import StepNotDoneError
-from trainer.jobs.run_jobs import PREDICTIONS
 from trainer.pipeline import Pipeline
-from trainer.run.results import FeaturesResult, RefitResult, StartResult, TrainResult
+from trainer.registry.tracking import TASK_TAG
+from trainer.run.records import FeaturesResult, RefitResult, StartResult, TrainResult
 from trainer.steps.engineer_features import FEATURES, KEY, KEYS, PART
 from trainer.steps.explain import load_fitted
 from trainer.steps.refit import _winner
-from trainer.tracking import TASK_TAG
+from trainer.tables.parquet import read_table
+from trainer.training.run_jobs import PREDICTIONS
 
 
 def fitted(runs: Any) -> RefitResult:

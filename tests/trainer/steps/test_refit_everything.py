@@ -13,17 +13,17 @@ import pytest
 
 from tests.world import Home
 from trainer.commands.step import run_step
-from trainer.data.tables import read_table
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError, ModelRefusedError
-from trainer.models.registry import KEYS_TAG, REFIT_TAG
-from trainer.models.version_rows import own_rows
 from trainer.pipeline import Pipeline
+from trainer.registry.version_rows import own_rows
+from trainer.registry.versions import KEYS_TAG, REFIT_TAG
 from trainer.run import RunFolder
-from trainer.run.results import AcceptResult, DriftResult, EvaluateResult, FeaturesResult, RefitResult
-from trainer.run.summary import build_summary
+from trainer.run.records import AcceptResult, DriftResult, EvaluateResult, FeaturesResult, RefitResult
 from trainer.steps.engineer_features import FEATURES, KEYS, PART
 from trainer.steps.explain import load_fitted
+from trainer.summary.summary import build_summary
+from trainer.tables.parquet import read_table
 
 ROWS_A_DAY = 10
 MONTH, WEEK = 30, 7

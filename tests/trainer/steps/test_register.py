@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainer.models.registry import DIGEST_TAG, KEYS_TAG, SNAPSHOT_TAG, aliases_of
+from trainer.registry.versions import DIGEST_TAG, KEYS_TAG, SNAPSHOT_TAG, aliases_of
 from trainer.run import RunFolder
-from trainer.run.results import EvaluateResult, FeaturesResult, IngestResult, RefitResult, RegisterResult, StartResult
+from trainer.run.records import EvaluateResult, FeaturesResult, IngestResult, RefitResult, RegisterResult, StartResult
 
 
 def registered(folder: RunFolder) -> RegisterResult:

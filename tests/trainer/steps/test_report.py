@@ -13,8 +13,8 @@ from mlflow.entities import Run
 from trainer.decision import Decision, GateResult
 from trainer.errors import ModelRefusedError
 from trainer.pipeline import Pipeline
-from trainer.run.results import EvaluateResult, ReportResult, StartResult
-from trainer.tracking import PIPELINE_TAG, RUN_KEY_TAG, TASK_TAG
+from trainer.registry.tracking import PIPELINE_TAG, RUN_KEY_TAG, TASK_TAG
+from trainer.run.records import EvaluateResult, ReportResult, StartResult
 
 
 def report(runs: Any) -> ReportResult:

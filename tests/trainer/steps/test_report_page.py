@@ -15,7 +15,7 @@ from trainer.errors import ConfigurationError, ModelRefusedError
 from trainer.pipeline import Pipeline
 from trainer.reports.run_report import render_run_report
 from trainer.run import RunFolder
-from trainer.run.results import DriftResult, ExplainResult, Failure, ReportResult, StartResult
+from trainer.run.records import DriftResult, ExplainResult, Failure, ReportResult, StartResult
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = "<script>alert(1)</script>"

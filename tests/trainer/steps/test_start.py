@@ -8,9 +8,9 @@ from mlflow.entities import Run
 from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import Pipeline
+from trainer.registry.tracking import PIPELINE_TAG, RUN_KEY_TAG, child_run, close_running, connect
 from trainer.run import RunFolder
-from trainer.run.results import StartResult
-from trainer.tracking import PIPELINE_TAG, RUN_KEY_TAG, child_run, close_running, connect
+from trainer.run.records import StartResult
 
 
 @pytest.fixture

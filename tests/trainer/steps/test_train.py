@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from mlflow.entities import Run
 
-from trainer.data.tables import read_table
 from trainer.errors import ModelTrainingError, StepNotDoneError
-from trainer.jobs.run_jobs import PREDICTIONS
-from trainer.run.results import FeaturesResult, IngestResult, StartResult, TrainResult, TuneResult
+from trainer.registry.tracking import TASK_TAG
+from trainer.run.records import FeaturesResult, IngestResult, StartResult, TrainResult, TuneResult
 from trainer.steps.engineer_features import KEY, KEYS, PART
-from trainer.tracking import TASK_TAG
+from trainer.tables.parquet import read_table
+from trainer.training.run_jobs import PREDICTIONS
 
 
 def trained_as(runs: Any) -> TrainResult:

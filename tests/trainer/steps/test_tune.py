@@ -17,11 +17,11 @@ import pytest
 
 from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError, StepNotDoneError
-from trainer.models.studies import finished_trials, open_study, starting_point, study_name
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.folder import PIPELINE_FILE
-from trainer.run.results import IngestResult, TuneResult
+from trainer.run.records import IngestResult, TuneResult
+from trainer.tuning.studies import finished_trials, open_study, starting_point, study_name
 
 FOREST = {
     "KIND": "sklearn",

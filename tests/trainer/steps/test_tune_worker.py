@@ -22,12 +22,12 @@ from tests.postgres import Postgres
 from tests.warm import WarmServers
 from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError
-from trainer.models.studies import ENQUEUED, SURPLUS, WORKER, finished_trials, open_study, starting_point, study_name
-from trainer.models.study_storage import open_storage
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.folder import PIPELINE_FILE
-from trainer.run.results import IngestResult, TuneResult, TuneWorkerResult
+from trainer.run.records import IngestResult, TuneResult, TuneWorkerResult
+from trainer.tuning.studies import ENQUEUED, SURPLUS, WORKER, finished_trials, open_study, starting_point, study_name
+from trainer.tuning.study_storage import open_storage
 
 FOREST = {
     "KIND": "sklearn",

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from trainer.data.tables import write_table
 from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.pipeline import Pipeline, load_pipeline
 from trainer.run import RunFolder
-from trainer.run.results import IngestResult
+from trainer.run.records import IngestResult
 from trainer.steps import validate
 from trainer.steps.ingest import SNAPSHOT
+from trainer.tables.parquet import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from trainer.__main__ import main
-from trainer.data.tables import read_table
 from trainer.errors import ConfigurationError
-from trainer.models.origin import MODEL_DIGEST_TAG
-from trainer.models.registry import REFIT_TAG
-from trainer.models.version_trial import Threshold, check_thresholds
-from trainer.run.results import EvaluateResult, TrainResult
+from trainer.registry.origin import MODEL_DIGEST_TAG
+from trainer.registry.version_trial import Threshold, check_thresholds
+from trainer.registry.versions import REFIT_TAG
+from trainer.run.records import EvaluateResult, TrainResult
+from trainer.tables.parquet import read_table
 
 
 def validate(accepted: Any, *more: object) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline, Sklearn, load_pipeline, refuse_same_name
-from trainer.run.steps import STEPS
+from trainer.run.flow import STEPS
 
 if TYPE_CHECKING:
     import argparse
@@ -48,11 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_parts(pipeline: Pipeline) -> list[str]:
     """What needs the libraries: expectations, expressions, estimators. Returns what only a clone can tell."""
-    from trainer.data.expectations import check_checks
-    from trainer.jobs.model_checks import check_model
-    from trainer.jobs.models import model_for
-    from trainer.models.behaviour import check_behaviours
-    from trainer.models.features import check_expressions
+    from trainer.checks.expectations import check_checks
+    from trainer.evaluation.behaviour import check_behaviours
+    from trainer.inference.features import check_expressions
+    from trainer.training.estimators import model_for
+    from trainer.training.parameter_checks import check_model
 
     _check_schedule(pipeline.schedule)
     _check_names(pipeline)

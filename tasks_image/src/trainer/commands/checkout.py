@@ -6,18 +6,18 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer import logs
-from trainer.code.clone import clone
-from trainer.code.git import Git
-from trainer.code.refs import resolve
 from trainer.commands.step import given_pipeline
 from trainer.environment import variable, variable_name
 from trainer.errors import ConfigurationError
-from trainer.parent import stop_with_parent
-from trainer.run import RunFolder, about
+from trainer.own_code.clone import clone
+from trainer.own_code.git import Git
+from trainer.own_code.refs import resolve
+from trainer.process import log_context, logs
+from trainer.process.parent_death import stop_with_parent
+from trainer.process.scratch import scratch_space
+from trainer.run import RunFolder
 from trainer.run.execute import recorded
-from trainer.run.steps import STEPS, Part
-from trainer.scratch import scratch_space
+from trainer.run.flow import STEPS, Part
 
 if TYPE_CHECKING:
     import argparse
@@ -51,11 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     logs.set_up("json" if variable("log_format") == "json" else "text")
     folder = RunFolder.open(arguments.run)
     part = Part(arguments.step, arguments.algorithm, arguments.worker)
-    about.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
+    log_context.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
     own = folder.at(*part)
     with scratch_space(f"checkout for {own.uri_of()}"), recorded(own):
         pipeline = given_pipeline(arguments.pipeline) if arguments.step == "start" else folder.pipeline()
-        about.note(pipeline=pipeline.name)
+        log_context.note(pipeline=pipeline.name)
         _check_out(pipeline, _target(arguments.to))
     return 0
 

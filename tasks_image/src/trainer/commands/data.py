@@ -25,7 +25,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fetch what is not there yet; returns 0, or raises DataValidationError."""
-    from trainer.data.datasets import fetch_datasets
+    from trainer.sources.published.fetch import fetch_datasets
 
     for file in fetch_datasets(Path(arguments.to), arguments.mirror or None, arguments.names or None):
         sys.stdout.write(f"{file}\n")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from trainer import __version__
 from trainer.environment import cores
 from trainer.errors import ConfigurationError
-from trainer.gpu import visible_gpus
+from trainer.process.gpu import visible_gpus
 
 if TYPE_CHECKING:
     import argparse

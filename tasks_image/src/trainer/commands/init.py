@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from trainer.data.drafting import Draft
+    from trainer.drafting.draft import Draft
 
 PIPELINES = Path("include/pipelines")
 LEAST_ROWS, LEAST_OF_CLASS = 100, 10
@@ -44,7 +44,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Profile, draft and write; returns 0. Raises ConfigurationError or DataValidationError."""
-    from trainer.data.drafting import draft_pipeline
+    from trainer.drafting.draft import draft_pipeline
     from trainer.pipeline import parse_pipeline
 
     name = arguments.name or pipeline_name(arguments.file)
@@ -70,11 +70,11 @@ def pipeline_name(file: str) -> str:
 
 def make_draft(file: str, target: str, problem: str | None, name: str) -> Draft:
     """Read and profile a file. Raises DataValidationError where nothing can be learned from it."""
-    from trainer.data.built_dates import build_dates
-    from trainer.data.draft_features import find_dates
-    from trainer.data.drafting import Draft
-    from trainer.data.profile import profile_table
-    from trainer.data.raw_columns import index_of, understand_source
+    from trainer.drafting.column_profile import profile_table
+    from trainer.drafting.draft import Draft
+    from trainer.drafting.features import find_dates
+    from trainer.drafting.infer_csv import index_of, understand_source
+    from trainer.sources.built_dates import build_dates
 
     uri = file if "://" in file else str(Path(file).resolve())
     source, frame = understand_source(uri)
@@ -105,7 +105,7 @@ def infer_problem(frame: pl.DataFrame, target: str, file: str) -> str:
 
 def describe(draft: Draft) -> str:
     """The profile as a table, and what is suspected and why."""
-    from trainer.data.profile import duplicates
+    from trainer.drafting.column_profile import duplicates
 
     rows = [("column", "type", "missing", "distinct", "values", "")]
     for column in draft.columns:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainer import logs
-from trainer.data.dvc_repository import pin_revision
-from trainer.data.sources import absolute_uri
 from trainer.environment import read_environment
 from trainer.pipeline import DvcSource, StoredSource, parse_yaml, read_text
+from trainer.process import logs
+from trainer.sources.dvc.repository import pin_revision
+from trainer.sources.settle import absolute_uri
 
 if TYPE_CHECKING:
     import argparse
 
-    from trainer.jobs.readers import AnyReader
+    from trainer.sources.readers import AnyReader
 
 
 def add_to(commands: Any) -> None:
@@ -30,7 +30,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the job; returns 0, or raises the job's own error."""
-    from trainer.jobs.training import load_job
+    from trainer.training.job import load_job
 
     environment = read_environment()
     logs.set_up(environment.log_format)

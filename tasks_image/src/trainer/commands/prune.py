@@ -39,7 +39,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List and, if asked, remove; returns 0. Raises before anything is removed where it is not known what is in use."""
-    from trainer.models.registry import asking_mlflow, folders_in_use
+    from trainer.registry.versions import asking_mlflow, folders_in_use
 
     with asking_mlflow() as client:
         in_use = folders_in_use(client, arguments.foreign)
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _remove(run: StoredRun, in_use: Mapping[str, str], other_keys: set[str]) -> None:
     """Remove a run and its journals, unless a version that came from it has got an alias in the meantime."""
-    from trainer.models.study_storage import remove_journals
+    from trainer.tuning.study_storage import remove_journals
 
     if user := user_of(run, in_use):
         sys.stdout.write(f"  kept after all  {run.name}: {user} came from it\n")

@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the address; returns 0. Raises ConfigurationError where there is none that a server could read."""
-    from trainer.models.registry import asking_mlflow, find_version
+    from trainer.registry.versions import asking_mlflow, find_version
 
     found = ADDRESS.match(arguments.address)
     if not found:

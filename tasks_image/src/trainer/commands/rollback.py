@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises PromotionConflictError if production is another version.
     """
-    from trainer.models.promotion import release, roll_back
-    from trainer.models.registry import asking_mlflow
+    from trainer.registry.promotion import release, roll_back
+    from trainer.registry.versions import asking_mlflow
 
     with asking_mlflow() as client:
         said = (

@@ -6,23 +6,23 @@ import importlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from trainer import logs
-from trainer.code.required import with_code
 from trainer.environment import read_environment, variable
 from trainer.errors import ConfigurationError
-from trainer.parent import stop_with_parent
+from trainer.own_code.required import with_code
 from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline
-from trainer.run import RunFolder, about
+from trainer.process import log_context, logs
+from trainer.process.parent_death import stop_with_parent
+from trainer.process.scratch import scratch_space
+from trainer.run import RunFolder
 from trainer.run.execute import execute, recorded
+from trainer.run.flow import PER_ALGORITHM, PER_WORKER, STEPS, Part
 from trainer.run.ownership import refuse_other_run
-from trainer.run.steps import PER_ALGORITHM, PER_WORKER, STEPS, Part
-from trainer.scratch import scratch_space
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from trainer.run.results import Result
+    from trainer.run.records import Result
 
 
 def add_to(commands: Any) -> None:
@@ -48,13 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     logs.set_up(read_environment().log_format)
     folder = RunFolder.open(arguments.run)
     part = Part(arguments.name, arguments.algorithm, arguments.worker)
-    about.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
+    log_context.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
     own = folder.at(*part)
     with scratch_space(own.uri_of()):
         refuse_other_run(folder, read_environment().airflow_run_id)
         with recorded(own):
             pipeline = _pipeline(arguments, folder)
-            about.note(pipeline=pipeline.name)
+            log_context.note(pipeline=pipeline.name)
             step = step_of(pipeline, part)
         execute(step, pipeline, own)
     return 0

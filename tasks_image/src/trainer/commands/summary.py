@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from trainer.colour import painted
 from trainer.errors import ConfigurationError
+from trainer.process.colour import painted
 from trainer.run import RunFolder
-from trainer.run.rendering import render
-from trainer.run.summary import build_summary, write_summary
+from trainer.summary.summary import build_summary, write_summary
+from trainer.summary.terminal import render
 
 if TYPE_CHECKING:
     import argparse

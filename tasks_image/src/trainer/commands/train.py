@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer import logs
-from trainer.colour import painted
 from trainer.commands.step import given_pipeline, parse_parameters, run_step
 from trainer.environment import read_environment
 from trainer.errors import StepNotDoneError, TrainerError
 from trainer.pipeline import Pipeline, validate
-from trainer.run import RunFolder, about, run_key
+from trainer.process import log_context, logs
+from trainer.process.colour import painted
+from trainer.run import RunFolder, run_key
+from trainer.run.fallback import PUBLISHES
+from trainer.run.flow import AFTER_DECISION, Part, parts_of_run
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
-from trainer.run.production import PUBLISHES
-from trainer.run.rendering import render
-from trainer.run.steps import AFTER_DECISION, Part, parts_of_run
-from trainer.run.summary import build_summary, write_summary
+from trainer.summary.summary import build_summary, write_summary
+from trainer.summary.terminal import render
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = pipeline.for_run(parameters)
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     folder = RunFolder.open(arguments.run or f".runs/{pipeline.name}/{run_key(f'by-hand {stamp}')}")
-    about.note(pipeline=pipeline.name, run_key=folder.key)
+    log_context.note(pipeline=pipeline.name, run_key=folder.key)
     wants_version = arguments.register_best or parameters["promote_to"] != "none"
     began = time.monotonic()
     try:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trainer.decision.result import GateResult, figure_or_none, is_figure
-from trainer.figures import number_text
+from trainer.number_format import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trainer.decision.result import Verdict
     from trainer.pipeline import Behaviour
-    from trainer.run.results import Behaved
+    from trainer.run.records import Behaved
 
 PREFIX = "behaviour: "
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from trainer.decision.result import Verdict
     from trainer.pipeline import Behaviour, Gates, Limit
-    from trainer.run.results import Compared, EvaluateResult
+    from trainer.run.records import Compared, EvaluateResult
 
 Outcome = Literal["promote", "keep", "refuse"]
 

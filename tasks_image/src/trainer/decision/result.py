@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from trainer.pipeline import Limit
-    from trainer.run.results import Compared
+    from trainer.run.records import Compared
 
 Verdict = Literal["passed", "failed", "not_better"]
 Kind = Literal["figure", "slice", "behaviour", "comparison"]

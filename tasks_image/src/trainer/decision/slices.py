@@ -10,7 +10,7 @@ from trainer.pipeline import Limit
 if TYPE_CHECKING:
     from trainer.decision.result import Verdict
     from trainer.pipeline import SliceGate
-    from trainer.run.results import EvaluateResult, Segment
+    from trainer.run.records import EvaluateResult, Segment
 
 ROWS = "rows"
 

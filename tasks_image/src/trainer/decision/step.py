@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trainer.decision.gates import Decision, decide
 from trainer.errors import ModelRefusedError
 from trainer.run.made_from import noting_records
-from trainer.run.results import EvaluateResult, Result
+from trainer.run.records import EvaluateResult, Result
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline

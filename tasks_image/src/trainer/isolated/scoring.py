@@ -23,9 +23,9 @@ from trainer.environment import scoring_server
 from trainer.errors import LESS_MEMORY, ModelRefusedError, OutageError, TrainerError
 from trainer.isolated import score_model
 from trainer.isolated.sandbox import Confinement, available, hide_from_proc
-from trainer.models.origin import model_digest
 from trainer.process.forked import ForkServer, ForkServerEndedError
 from trainer.process.servers import ISOLATED, isolated_environment
+from trainer.registry.origin import model_digest
 from trainer.run.outages import RETRY, mlflow_outage
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def fetch_model(model_uri: str, folder: Path) -> str:
     """Download the model in this process, which has the credentials; return its folder."""
     import mlflow
 
-    from trainer.tracking import connect
+    from trainer.registry.tracking import connect
 
     folder.mkdir()
     connect()

@@ -1,6 +1,5 @@
 """What a pipeline's YAML may say: light, so that a scheduler can read it."""
 
-from trainer.pipeline.code import Code
 from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, RandomSplit, TimeSplit
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
@@ -17,6 +16,7 @@ from trainer.pipeline.modeling import (
     Tuning,
     XGBoost,
 )
+from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import PromoteTo, RunParameters
 from trainer.pipeline.pipeline import Pipeline, load_pipeline, parse_pipeline, refuse_same_name
 from trainer.pipeline.resources import Affinity, Memory, ResourceName, Resources, StepResources, Toleration, amount

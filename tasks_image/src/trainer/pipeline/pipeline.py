@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from trainer.errors import ConfigurationError
-from trainer.pipeline.code import Code
 from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, RandomSplit
 from trainer.pipeline.document import did_you_mean, dump_yaml, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
 from trainer.pipeline.metrics import METRICS, Problem, metrics_for
 from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Refit, Tuning
+from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import CLEARABLE, RunParameters
 from trainer.pipeline.resources import Resources, StepResources
 from trainer.pipeline.sources import AnySource

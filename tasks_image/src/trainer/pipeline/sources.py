@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from trainer.addresses import secret_in
-from trainer.pipeline.code import Commit, InsideRepository, Ref, RepositoryAddress
+from trainer.pipeline.own_code import Commit, InsideRepository, Ref, RepositoryAddress
 from trainer.pipeline.spec import Spec
 
 ColumnType = Literal[

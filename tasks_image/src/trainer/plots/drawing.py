@@ -9,7 +9,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.run.results import Plot
+from trainer.run.records import Plot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ def short(label: object) -> str:
 
 def keep(run: RunFolder, drawing: Drawing) -> Plot:
     """Write a drawing as `{name}.png` and `{name}.svg` into a step's folder; only the PNG bears its title."""
-    from trainer.tracking import ignored_warning
+    from trainer.registry.tracking import ignored_warning
 
     with ignored_warning(r"Glyph \d+"):  # a label in a script that the font lacks is drawn as boxes
         with run.staged(f"{drawing.name}.png") as file:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from trainer.models.tree_shap import Contributions
-    from trainer.run.results import Importance
+    from trainer.evaluation.tree_shap import Contributions
+    from trainer.run.records import Importance
 
     Array = NDArray[Any]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainer.models.calibration import reliability
-from trainer.models.scores import score
+from trainer.evaluation.calibration import reliability
+from trainer.evaluation.scores import score
 from trainer.plots.drawing import FIRST, HEIGHT, INK, LINE, PAPER, SECOND, SOFT, WIDTH, Drawing, figure, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trainer.models.scores import Predictions
+    from trainer.evaluation.scores import Predictions
 
 MOST_CLASSES_WITH_COUNTS = 8
 MOST_CURVES = 6

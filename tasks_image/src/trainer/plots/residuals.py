@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainer.figures import number_text
+from trainer.number_format import number_text
 from trainer.plots.drawing import FIRST, SECOND, SOFT, WIDTH, Drawing, figure
 
 if TYPE_CHECKING:
-    from trainer.models.scores import Predictions
+    from trainer.evaluation.scores import Predictions
 
 MOST_POINTS = 2000
 SEED = 42

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_RUN_BY_OTHERS = {"__main__", "serving", "score_model", "fork_server"}
+_RUN_BY_OTHERS = {"__main__", "entry_point", "score_model", "fork_server"}
 """Scripts, and the file that MLflow runs to load a model."""
 _OWN = [
     ".".join(["trainer", *file.relative_to(_PACKAGE).with_suffix("").parts])

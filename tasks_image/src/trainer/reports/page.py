@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from trainer.figures import number_text
+from trainer.number_format import number_text
 
 LONGEST_VALUE = 200
 SMALLEST_SHARE = 0.0001

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from trainer.errors import FINAL_EXIT_CODES, StepNotDoneError
-from trainer.figures import number_text
+from trainer.number_format import number_text
 from trainer.pipeline import METRICS
 from trainer.reports.page import count_text, render_page
 from trainer.run.cost import dollars
-from trainer.run.production import PUBLISH_AGAIN, needs_store
-from trainer.run.rendering import cost_text, meaning, memory_text
-from trainer.run.results import (
+from trainer.run.fallback import PUBLISH_AGAIN, needs_store
+from trainer.run.flow import STEPS
+from trainer.run.records import (
     AcceptResult,
     AnyResult,
     CheckResult,
@@ -26,15 +26,15 @@ from trainer.run.results import (
     StartResult,
     ValidateResult,
 )
-from trainer.run.steps import STEPS
-from trainer.run.summary import build_summary
+from trainer.summary.summary import build_summary
+from trainer.summary.terminal import cost_text, meaning, memory_text
 
 if TYPE_CHECKING:
     from trainer.decision import GateResult
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
-    from trainer.run.results import Failure, Plot
-    from trainer.run.summary import Summary
+    from trainer.run.records import Failure, Plot
+    from trainer.summary.summary import Summary
 
     R = TypeVar("R", bound=Result)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trainer.environment import Means
-    from trainer.run.results import Result
+    from trainer.run.records import Result
 
 SECONDS_PER_HOUR = 3600
 

@@ -9,16 +9,16 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from trainer.ending import ENDED, last_words
 from trainer.environment import cores_paid, read_means
 from trainer.errors import LESS_MEMORY, PromotionConflictError, StepNotDoneError, TrainerError
+from trainer.process import log_context
+from trainer.process.sigterm import ENDED, last_words
 from trainer.redaction import without_secrets
-from trainer.run import about
 from trainer.run.cost import cost_of
+from trainer.run.fallback import FALLS_BACK, fall_back
 from trainer.run.made_from import noting_records
 from trainer.run.outages import explained
-from trainer.run.production import FALLS_BACK, fall_back
-from trainer.run.results import Failure, Result
+from trainer.run.records import Failure, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder
     What the world did to it (MLflow away, a disk full) is raised as an OutageError.
     """
     part = {"step": folder.step, "algorithm": folder.algorithm, "worker": folder.worker or None}
-    with about.noted(pipeline=pipeline.name, run_key=folder.key, **part):
+    with log_context.noted(pipeline=pipeline.name, run_key=folder.key, **part):
         return _execute(step, pipeline, folder)
 
 

@@ -23,7 +23,7 @@ from trainer.addresses import secret_in
 from trainer.errors import ConfigurationError, StepNotDoneError
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run.made_from import note_record
-from trainer.run.results import Failure, Result
+from trainer.run.records import Failure, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

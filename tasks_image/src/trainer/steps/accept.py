@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import ModelRefusedError
 from trainer.isolated.scoring import try_in_isolation
-from trainer.run.results import AcceptResult, RefitResult, RegisterResult
-from trainer.run.steps import last_fit
+from trainer.run.flow import last_fit
+from trainer.run.records import AcceptResult, RefitResult, RegisterResult
 
 if TYPE_CHECKING:
     from trainer.isolated.scoring import Tried
@@ -25,9 +25,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> AcceptResult:
     """
     import polars as pl
 
+    from trainer.evaluation.acceptance import answers, as_expected, as_in_training, checks_of_use, refused
+    from trainer.evaluation.behaviour import BehaviourTrials
     from trainer.isolated.records import unchanged_records
-    from trainer.models.acceptance import answers, as_expected, as_in_training, checks_of_use, refused
-    from trainer.models.behaviour import BehaviourTrials
     from trainer.steps.evaluate import largest_difference, rows_of
 
     registered = run.at("register").result(RegisterResult)

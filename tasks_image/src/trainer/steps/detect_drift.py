@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
-from trainer.run.results import ColumnDrift, DriftResult, IngestResult
+from trainer.run.records import ColumnDrift, DriftResult, IngestResult
 from trainer.steps.ingest import SNAPSHOT
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.data.new_rows import NewRows
+    from trainer.drift.new_rows import NewRows
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
@@ -32,9 +32,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
     """
     import polars as pl
 
-    from trainer.data.new_rows import new_rows
-    from trainer.models.reference import learned_until, reference_rows
-    from trainer.models.registry import production_reference
+    from trainer.drift.new_rows import new_rows
+    from trainer.registry.reference import learned_until, reference_rows
+    from trainer.registry.versions import production_reference
 
     run.at("ingest").result(IngestResult)
     reference = production_reference(pipeline.registry.model)
@@ -77,9 +77,9 @@ def _compare(
     """Compare columns of the new rows with the reference, and write the report."""
     import polars as pl
 
-    from trainer.data.drift import compare_tables
-    from trainer.data.drift_months import month_limits
-    from trainer.data.drift_report import write_drift_report
+    from trainer.drift.compare import compare_tables
+    from trainer.drift.evidently_page import write_drift_report
+    from trainer.drift.months import month_limits
 
     compared = [*columns, pipeline.columns.target]
     usual = month_limits(reference, pipeline.columns.time, compared) if new.kind == "newer" else {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.pipeline import did_you_mean
-from trainer.run.results import AnyResult, DriftResult, FeaturesResult, IngestResult
+from trainer.run.records import AnyResult, DriftResult, FeaturesResult, IngestResult
 from trainer.steps.ingest import SNAPSHOT
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     """The step on the rows of the snapshot, of which only the columns that are computed with are held in memory."""
     import polars as pl
 
-    from trainer.data.keys import fingerprint, row_keys
-    from trainer.data.tables import sink_table, write_table
-    from trainer.jobs.splitters import PARTS
-    from trainer.models.features import check_expressions, columns_used, fit_features
+    from trainer.inference.features import check_expressions, columns_used, fit_features
+    from trainer.tables.parquet import sink_table, write_table
+    from trainer.tables.row_keys import fingerprint, row_keys
+    from trainer.tables.splitters import PARTS
 
     schema = snapshot.collect_schema()
     labels = _labels(pipeline, snapshot)
@@ -112,7 +112,7 @@ def _test_rows_after(pipeline: Pipeline, run: RunFolder, times: pl.Series | None
 
     None where there is no production, or are too few newer rows to compare with it: then nothing is promoted.
     """
-    from trainer.jobs.splitters import rows_newer_than
+    from trainer.tables.splitters import rows_newer_than
 
     if pipeline.refit != "everything" or times is None:
         return None
@@ -134,7 +134,7 @@ def _split(
     pipeline: Pipeline, keys: pl.Series, labels: pl.Series | None, times: pl.Series | None, after: datetime | None
 ) -> tuple[pl.Series, int]:
     """The part of each row, and how many were moved to the part of an equal row."""
-    from trainer.jobs.splitters import TimeSplitter, splitter_for
+    from trainer.tables.splitters import TimeSplitter, splitter_for
 
     splitter = splitter_for(pipeline.split)
     if after is not None and times is not None and isinstance(splitter, TimeSplitter):
@@ -144,9 +144,9 @@ def _split(
 
 def _check_judging(pipeline: Pipeline, whole: pl.LazyFrame, snapshot: pl.LazyFrame, parts: pl.Series) -> None:
     """What the model will be judged by must be there and able to fail: better known now than after a night's tuning."""
-    from trainer.data.tables import rows_where
-    from trainer.models.behaviour import change_rows, check_behaviours
-    from trainer.models.slices import check_slices
+    from trainer.evaluation.behaviour import change_rows, check_behaviours
+    from trainer.evaluation.slices import check_slices
+    from trainer.tables.parquet import rows_where
 
     check_slices(pipeline.gates.slices, whole, parts)
     check_behaviours(pipeline.behaviour, pipeline.columns.target, snapshot.collect_schema())
@@ -174,7 +174,7 @@ def _times(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
 
 def _labels(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
     """The target of a classification, None for a regression; refused where absent, incomplete or of one class."""
-    from trainer.data.tables import column_of
+    from trainer.tables.parquet import column_of
 
     target, known = pipeline.columns.target, snapshot.collect_schema().names()
     if target not in known:
@@ -191,7 +191,7 @@ def _labels(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
 
 
 def _check_classes(pipeline: Pipeline, labels: pl.Series) -> None:
-    from trainer.models.labels import find_class
+    from trainer.inference.labels import find_class
 
     classes = labels.unique().sort().to_list()
     positive = pipeline.columns.positive

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from trainer.errors import ModelRefusedError, TrainerError
+from trainer.evaluation.comparison import Rival, compare
 from trainer.isolated.scoring import score_in_isolation
-from trainer.models.comparison import Rival, compare
-from trainer.run.results import (
+from trainer.run.records import (
     Behaved,
     Candidate,
     Compared,
@@ -25,9 +25,9 @@ from trainer.run.results import (
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.models.registry import Reference
-    from trainer.models.scores import Predictions
+    from trainer.evaluation.scores import Predictions
     from trainer.pipeline import Pipeline
+    from trainer.registry.versions import Reference
     from trainer.run import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -42,11 +42,11 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     Test rows are used here, once, and each model is scored in a process of its own. How the challenger behaves when
     rows are changed is seen on validation rows.
     """
+    from trainer.evaluation.calibration import reliability
     from trainer.isolated.records import unchanged_records
-    from trainer.models.calibration import reliability
-    from trainer.models.promotion import rollback_of
-    from trainer.models.registry import aliases_of, production_reference
-    from trainer.tracking import connect
+    from trainer.registry.promotion import rollback_of
+    from trainer.registry.tracking import connect
+    from trainer.registry.versions import aliases_of, production_reference
 
     candidates = {name: run.at("train", name).result(TrainResult) for name in pipeline.selected_algorithms}
     challenger = run.at("refit").result(RefitResult)
@@ -103,10 +103,10 @@ def rows_of(pipeline: Pipeline, run: RunFolder, part: str) -> tuple[pl.DataFrame
     """A part's rows with all raw columns but the target, its targets and its row keys; no other rows are held."""
     import polars as pl
 
-    from trainer.data.chosen_rows import ChosenRows
-    from trainer.data.tables import read_table
     from trainer.steps.engineer_features import KEY, KEYS, PART
     from trainer.steps.ingest import SNAPSHOT
+    from trainer.tables.parquet import read_table
+    from trainer.tables.row_subset import ChosenRows
 
     keys = read_table(run.at("engineer_features"), KEYS)
     chosen = keys[PART] == part
@@ -148,8 +148,8 @@ def _score_both(
 
 def _trusted(pipeline: Pipeline, run: RunFolder, reference: Reference) -> str:
     """The digest of production's model, if a run of this pipeline has written it; else raises ModelRefusedError."""
-    from trainer.models.origin import recorded_digest, refuse_foreign
-    from trainer.tracking import connect
+    from trainer.registry.origin import recorded_digest, refuse_foreign
+    from trainer.registry.tracking import connect
 
     client, model = connect(), pipeline.registry.model
     try:
@@ -164,8 +164,8 @@ def _score_challenger(pipeline: Pipeline, run: RunFolder, challenger: RefitResul
     """Score validation, test and changed rows in one process, and check the first against what training saw."""
     import polars as pl
 
-    from trainer.models.acceptance import LARGEST_DIFFERENCE
-    from trainer.models.behaviour import BehaviourTrials
+    from trainer.evaluation.acceptance import LARGEST_DIFFERENCE
+    from trainer.evaluation.behaviour import BehaviourTrials
 
     validation, _, keys = rows_of(pipeline, run, "validation")
     trials = BehaviourTrials.of(pipeline, validation)
@@ -188,9 +188,9 @@ def largest_difference(fitted: RunFolder, keys: pl.Series, output: pl.DataFrame)
     """
     import polars as pl
 
-    from trainer.data.tables import read_table
-    from trainer.jobs.run_jobs import PREDICTIONS as OF_TRAINING
     from trainer.steps.engineer_features import KEY
+    from trainer.tables.parquet import read_table
+    from trainer.training.run_jobs import PREDICTIONS as OF_TRAINING
 
     column = "probability" if "probability" in output.columns else "prediction"
     trained = read_table(fitted, OF_TRAINING).unique(KEY).select(KEY, trained=column)
@@ -204,7 +204,7 @@ def _write_predictions(run: RunFolder, keys: pl.Series, truth: pl.Series, answer
     """Keep the test rows' keys, truth and answers, for plots and for whoever doubts a figure."""
     import polars as pl
 
-    from trainer.data.tables import write_table
+    from trainer.tables.parquet import write_table
 
     sides = [pl.DataFrame([keys, truth.alias("truth")]), answers.challenger]
     if answers.production is not None:
@@ -215,10 +215,10 @@ def _write_predictions(run: RunFolder, keys: pl.Series, truth: pl.Series, answer
 def _slices(pipeline: Pipeline, run: RunFolder, judged: Predictions, rival: Rival | None) -> list[Segment]:
     import polars as pl
 
-    from trainer.data.tables import read_table
-    from trainer.models.slices import judge_slices
+    from trainer.evaluation.slices import judge_slices
     from trainer.steps.engineer_features import FEATURES, PART
     from trainer.steps.ingest import SNAPSHOT
+    from trainer.tables.parquet import read_table
 
     sliced = [gate.column for gate in pipeline.gates.slices]
     if not sliced:
@@ -231,13 +231,13 @@ def _slices(pipeline: Pipeline, run: RunFolder, judged: Predictions, rival: Riva
 
 
 def _predictions(pipeline: Pipeline, truth: pl.Series, output: pl.DataFrame) -> Predictions:
-    from trainer.models.outputs import predictions_of
+    from trainer.evaluation.predictions import predictions_of
 
     return predictions_of(pipeline.problem, truth, output, pipeline.columns.positive)
 
 
 def _figures(pipeline: Pipeline, predictions: Predictions) -> dict[str, float]:
-    from trainer.models.scores import score
+    from trainer.evaluation.scores import score
 
     return score(pipeline.problem, predictions)
 
@@ -246,7 +246,7 @@ def _never_seen(keys: pl.Series, reference: Reference) -> pl.Series:
     """Which test rows production was neither trained nor tuned on. Raises DataValidationError without its record."""
     import polars as pl
 
-    from trainer.models.reference import known_keys
+    from trainer.registry.reference import known_keys
     from trainer.steps.engineer_features import KEY, PART
 
     seen = known_keys(reference).filter(pl.col(PART) != "test")[KEY]

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from trainer.run.results import EvaluateResult, ExplainResult, StartResult, TrainResult
+from trainer.run.records import EvaluateResult, ExplainResult, StartResult, TrainResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import polars as pl
 
-    from trainer.models.fitted import FittedPipeline
-    from trainer.models.scores import Predictions
+    from trainer.evaluation.scores import Predictions
+    from trainer.inference.fitted import FittedPipeline
     from trainer.pipeline import Pipeline
     from trainer.plots.drawing import Drawing
     from trainer.run import RunFolder
-    from trainer.run.results import Importance
+    from trainer.run.records import Importance
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ def load_fitted(model_id: str) -> FittedPipeline:
     """The fitted pipeline of a model that this run has logged itself; anyone else's would need its own code."""
     import mlflow
 
-    from trainer.models.inference import FITTED
-    from trainer.tracking import connect
+    from trainer.inference.pyfunc import FITTED
+    from trainer.registry.tracking import connect
 
     logged = connect().get_logged_model(model_id)
     with tempfile.TemporaryDirectory() as scratch:
@@ -72,7 +72,7 @@ def _explain(
     pipeline: Pipeline, run: RunFolder, fitted: FittedPipeline, evaluation: EvaluateResult
 ) -> tuple[ExplainResult, list[Drawing]]:
     """The ranking by whichever method fits the estimator, and its pictures; writes `importance.json`."""
-    from trainer.models.tree_shap import why_no_trees
+    from trainer.evaluation.tree_shap import why_no_trees
     from trainer.plots.explained import importance_drawing
 
     why = why_no_trees(fitted.estimator)
@@ -104,8 +104,8 @@ class _Explained:
 def _by_shap(pipeline: Pipeline, run: RunFolder, fitted: FittedPipeline) -> _Explained:
     import numpy as np
 
-    from trainer.models.importance import ranked
-    from trainer.models.tree_shap import affordable_rows, tree_shap
+    from trainer.evaluation.importance import ranked
+    from trainer.evaluation.tree_shap import affordable_rows, tree_shap
     from trainer.plots.explained import shap_drawing
 
     most = min(ROWS_FOR_SHAP, affordable_rows(fitted.estimator))
@@ -125,7 +125,7 @@ def _answer(fitted: FittedPipeline, unit: str) -> str:
 
 def _by_shuffling(pipeline: Pipeline, run: RunFolder, winner: str) -> _Explained:
     """By the winner as `train` has fitted it: what a column is worth is seen on rows that a model has not learned."""
-    from trainer.models.importance import permutation_importance, ranked
+    from trainer.evaluation.importance import permutation_importance, ranked
 
     fitted = load_fitted(run.at("train", winner).result(TrainResult).model_id)
     rows, truth = _sample(pipeline, run, ROWS_FOR_SHUFFLING)
@@ -159,9 +159,9 @@ def _judged(pipeline: Pipeline, run: RunFolder) -> Iterator[Drawing]:
 
 def read_predictions(pipeline: Pipeline, run: RunFolder) -> tuple[Predictions, Predictions | None]:
     """The challenger's answers on the test rows, and production's where there is one, as `evaluate` kept them."""
-    from trainer.data.tables import read_table
-    from trainer.models.outputs import predictions_of
+    from trainer.evaluation.predictions import predictions_of
     from trainer.steps.evaluate import PREDICTIONS
+    from trainer.tables.parquet import read_table
 
     table = read_table(run.at("evaluate"), PREDICTIONS)
     theirs = [name for name in table.columns if name.startswith(PRODUCTION)]
@@ -175,7 +175,7 @@ def read_predictions(pipeline: Pipeline, run: RunFolder) -> tuple[Predictions, P
 
 def _log(run_id: str, run: RunFolder, result: ExplainResult) -> None:
     """Keep every file of the step in the parent MLflow run."""
-    from trainer.tracking import connect
+    from trainer.registry.tracking import connect
 
     client = connect()
     names = [IMPORTANCE, *(f"{plot.name}.{kind}" for plot in result.plots for kind in ("png", "svg"))]

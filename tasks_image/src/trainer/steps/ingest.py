@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
-from trainer.run.results import IngestResult, StartResult
+from trainer.run.records import IngestResult, StartResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +27,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> IngestResult:
     """Read, type and sample the rows; write them as one Parquet file with a digest, a batch of rows at a time."""
     import polars as pl
 
-    from trainer.data.tables import file_digest, height_of
-    from trainer.jobs.readers import reader_for
+    from trainer.sources.readers import reader_for
+    from trainer.tables.parquet import file_digest, height_of
 
     start = run.at("start").result(StartResult)
     with run.staged(SNAPSHOT) as file:
@@ -59,8 +59,8 @@ def _sample(pipeline: Pipeline, file: Path) -> None:
     """Leave in a Parquet file the share of the rows that the run is to have."""
     import polars as pl
 
-    from trainer.data.sampling import sample_rows
-    from trainer.data.tables import sink_rows
+    from trainer.tables.parquet import sink_rows
+    from trainer.tables.sampling import sample_rows
 
     if pipeline.run.sample_ratio >= 1:
         return

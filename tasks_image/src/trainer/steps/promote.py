@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError, PromotionConflictError
-from trainer.run.results import AcceptResult, PromoteResult
+from trainer.run.records import AcceptResult, PromoteResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,9 +24,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> PromoteResult:
 
     Raises PromotionConflictError if the alias `production` has moved since the decision, or if a rollback holds.
     """
-    from trainer.models.promotion import promotion_lock
-    from trainer.models.registry import aliases_of
-    from trainer.tracking import connect
+    from trainer.registry.promotion import promotion_lock
+    from trainer.registry.tracking import connect
+    from trainer.registry.versions import aliases_of
 
     if pipeline.run.promote_to == "none":
         raise ConfigurationError("step promote: this run promotes nothing (`promote_to: none`); start one that does")
@@ -42,8 +42,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> PromoteResult:
 
 
 def _move(client: MlflowClient, pipeline: Pipeline, accepted: AcceptResult, compared_with: str, lock: HeldLock) -> None:
-    from trainer.models.promotion import check_unmoved, to_production
-    from trainer.models.registry import STAGING
+    from trainer.registry.promotion import check_unmoved, to_production
+    from trainer.registry.versions import STAGING
 
     may = pipeline.run.promote_to == "production"
     if may:
@@ -55,8 +55,8 @@ def _move(client: MlflowClient, pipeline: Pipeline, accepted: AcceptResult, comp
 
 def _check_moved(pipeline: Pipeline, accepted: AcceptResult, aliases: dict[str, str]) -> None:
     """What the registry says afterwards must be what was asked for."""
-    from trainer.models.promotion import named
-    from trainer.models.registry import PRODUCTION, STAGING
+    from trainer.registry.promotion import named
+    from trainer.registry.versions import PRODUCTION, STAGING
 
     alias = PRODUCTION if pipeline.run.promote_to == "production" else STAGING
     if aliases.get(alias) != accepted.version:

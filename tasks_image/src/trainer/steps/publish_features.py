@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigurationError
-from trainer.run.results import FeaturesResult, PromoteResult, PublishFeaturesResult, RefitResult
-from trainer.run.steps import last_fit
+from trainer.run.flow import last_fit
+from trainer.run.records import FeaturesResult, PromoteResult, PublishFeaturesResult, RefitResult
 from trainer.steps.engineer_features import FEATURES
 from trainer.steps.ingest import SNAPSHOT
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.models.features import FittedFeatures
+    from trainer.inference.features import FittedFeatures
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
@@ -31,10 +31,10 @@ def run(pipeline: Pipeline, run: RunFolder) -> PublishFeaturesResult:
     The model version is tagged with it. Raises ConfigurationError where there is no Redis, no id, or the run's version
     is not production; OutageError where Redis does not answer. What was promoted stays so.
     """
-    from trainer.data.feature_store import FeatureStore, version_of
-    from trainer.data.redis_server import connect
     from trainer.environment import read_environment, redis_login
-    from trainer.tracking import connect as connect_to_mlflow
+    from trainer.feature_store.redis_server import connect
+    from trainer.feature_store.store import FeatureStore, version_of
+    from trainer.registry.tracking import connect as connect_to_mlflow
 
     environment = read_environment()
     if not environment.feature_store:
@@ -73,8 +73,8 @@ def _features(pipeline: Pipeline, run: RunFolder) -> tuple[pl.Series, pl.DataFra
 
     Derived columns are computed with the constants of the registered model, which it was fitted with last.
     """
-    from trainer.data.tables import read_table
-    from trainer.models.features import features_with, wide_type
+    from trainer.inference.features import features_with, wide_type
+    from trainer.tables.parquet import read_table
 
     name = pipeline.columns.id
     if name is None:

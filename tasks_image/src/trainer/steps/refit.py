@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from trainer.run.results import FeaturesResult, RefitResult, TrainResult
+from trainer.run.records import FeaturesResult, RefitResult, TrainResult
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -19,7 +19,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> RefitResult:
 
     It is the model that is judged from here on.
     """
-    from trainer.jobs.run_jobs import fit_again
+    from trainer.training.run_jobs import fit_again
 
     candidates = {name: run.at("train", name).result(TrainResult) for name in pipeline.selected_algorithms}
     winner = _winner(pipeline, candidates)
@@ -38,8 +38,8 @@ def _winner(pipeline: Pipeline, candidates: dict[str, TrainResult]) -> str:
 
 def _as_trained(run: RunFolder, winner: str, trained: TrainResult) -> RefitResult:
     """The winner as `train` has fitted it, its predictions beside this step's record."""
-    from trainer.data.tables import read_table, write_table
-    from trainer.jobs.run_jobs import PREDICTIONS, digest_of_model
+    from trainer.tables.parquet import read_table, write_table
+    from trainer.training.run_jobs import PREDICTIONS, digest_of_model
 
     features = run.at("engineer_features").result(FeaturesResult)
     write_table(run, PREDICTIONS, read_table(run.at("train", winner), PREDICTIONS))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError
-from trainer.run.results import RefitResult, TrainResult
+from trainer.run.records import RefitResult, TrainResult
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -21,7 +21,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> RefitResult:
     No unseen row is left to judge this very fit on: the one that was judged had all but the test rows.
     Raises ConfigurationError unless the pipeline asks for it and the decision is to promote.
     """
-    from trainer.jobs.run_jobs import fit_again
+    from trainer.training.run_jobs import fit_again
 
     decision = run.at("decide").result(DecisionResult)
     if pipeline.refit != "everything":
@@ -38,9 +38,9 @@ def _write_keys(run: RunFolder) -> str:
     """Keep the row keys, in the snapshot's order, each row as one that was learned from; returns the address."""
     import polars as pl
 
-    from trainer.data.tables import read_table, write_table
     from trainer.steps.engineer_features import KEYS as KEYS_OF_SPLIT
     from trainer.steps.engineer_features import PART
+    from trainer.tables.parquet import read_table, write_table
 
     keys = read_table(run.at("engineer_features"), KEYS_OF_SPLIT)
     write_table(run, KEYS, keys.with_columns(pl.lit("train").alias(PART)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.run.results import EvaluateResult, IngestResult, RefitResult, RegisterResult, StartResult
-from trainer.run.steps import last_fit
+from trainer.run.flow import last_fit
+from trainer.run.records import EvaluateResult, IngestResult, RefitResult, RegisterResult, StartResult
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run(pipeline: Pipeline, run: RunFolder) -> RegisterResult:
     """The version for this run's challenger; asked again, for the same run and model, it is the same version."""
-    from trainer.jobs.registers import MlflowRegister
+    from trainer.registry.registers import MlflowRegister
 
     evaluation = run.at("evaluate").result(EvaluateResult)
     fitted = run.at(last_fit(pipeline.refit)).result(RefitResult)
@@ -36,8 +36,8 @@ def _description(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult,
 
 def _tags(pipeline: Pipeline, run: RunFolder, fitted: RefitResult) -> dict[str, str]:
     """What a later run has to know of this version: the snapshot is its drift reference, the keys what it has seen."""
-    from trainer.models.origin import MODEL_DIGEST_TAG
-    from trainer.models.registry import ALGORITHM_TAG, DIGEST_TAG, KEYS_TAG, REFIT_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG
+    from trainer.registry.origin import MODEL_DIGEST_TAG
+    from trainer.registry.versions import ALGORITHM_TAG, DIGEST_TAG, KEYS_TAG, REFIT_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG
 
     start = run.at("start").result(StartResult)
     ingest = run.at("ingest").result(IngestResult)

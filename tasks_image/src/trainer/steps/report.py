@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from trainer.run.results import ReportResult, StartResult
-from trainer.run.summary import build_summary, write_summary
+from trainer.run.records import ReportResult, StartResult
+from trainer.summary.summary import build_summary, write_summary
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
-    from trainer.run.summary import Summary
+    from trainer.summary.summary import Summary
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> ReportResult:
 
 
 def _close(pipeline: Pipeline, run: RunFolder, start: StartResult, summary: Summary) -> MlflowClient:
-    from trainer.tracking import close_running, connect
+    from trainer.registry.tracking import close_running, connect
 
     client = connect()
     close_running(client, start.experiment_id, pipeline.name, run.key, keep=start.run_id)
@@ -52,8 +52,8 @@ def _close(pipeline: Pipeline, run: RunFolder, start: StartResult, summary: Summ
 
 
 def _log(client: MlflowClient, run_id: str, summary: Summary) -> None:
-    from trainer.run.summary import SUMMARY_FILE
-    from trainer.tracking import log_metrics
+    from trainer.registry.tracking import log_metrics
+    from trainer.summary.summary import SUMMARY_FILE
 
     client.log_text(run_id, summary.model_dump_json(indent=2), SUMMARY_FILE)
     if summary.metrics:
@@ -67,7 +67,7 @@ def _log(client: MlflowClient, run_id: str, summary: Summary) -> None:
 def _log_judging(client: MlflowClient, run_id: str, run: RunFolder) -> None:
     """What the decision rests on beyond the metrics of all test rows: figures of segments, changes of behaviour."""
     from trainer.decision import read_decision
-    from trainer.tracking import log_metrics, metric_names
+    from trainer.registry.tracking import log_metrics, metric_names
 
     decision = read_decision(run)
     gates = [gate for gate in (decision.gates if decision else []) if gate.kind in {"slice", "behaviour"}]

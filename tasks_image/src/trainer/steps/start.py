@@ -12,7 +12,7 @@ from trainer.environment import read_environment
 from trainer.run.folder import PIPELINE_FILE
 from trainer.run.latest import mark_latest
 from trainer.run.ownership import own
-from trainer.run.results import StartResult
+from trainer.run.records import StartResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 
 def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
     """Write `pipeline.yaml`, create or migrate MLflow's store, and find or create the parent run."""
-    from trainer.data.sources import settle_source
-    from trainer.jobs.readers import reader_for
-    from trainer.tracking import connect, ensure_experiment
+    from trainer.registry.tracking import connect, ensure_experiment
+    from trainer.sources.readers import reader_for
+    from trainer.sources.settle import settle_source
 
     environment = read_environment()
     _refuse_mistakes(pipeline)
@@ -60,11 +60,11 @@ def _refuse_mistakes(pipeline: Pipeline) -> None:
 
     Expectations are left to `validate`, which is the next to come but one: their library takes seconds to import.
     """
-    from trainer.data.selection import check_condition
-    from trainer.jobs.model_checks import check_model
-    from trainer.jobs.models import model_for
-    from trainer.models.behaviour import check_behaviours
-    from trainer.models.features import check_expressions
+    from trainer.evaluation.behaviour import check_behaviours
+    from trainer.inference.features import check_expressions
+    from trainer.sources.row_filter import check_condition
+    from trainer.training.estimators import model_for
+    from trainer.training.parameter_checks import check_model
 
     check_condition(pipeline.source.where)
     check_expressions(pipeline.features, forbidden=pipeline.columns.never_used)
@@ -77,7 +77,7 @@ def _parent_run(
     client: MlflowClient, experiment_id: str, pipeline: Pipeline, run: RunFolder, tags: dict[str, str]
 ) -> str:
     """The parent run of this run folder; started again, it is the same one, running."""
-    from trainer.tracking import PARENT_TASK, RUN_KEY_TAG, TASK_TAG, find_run
+    from trainer.registry.tracking import PARENT_TASK, RUN_KEY_TAG, TASK_TAG, find_run
 
     known = find_run(client, experiment_id, pipeline.name, run.key, PARENT_TASK)
     if known is not None:
@@ -92,7 +92,7 @@ def _parent_run(
 
 def _tags(pipeline: Pipeline, run: RunFolder, environment: Environment, own_commit: str) -> dict[str, str]:
     """What the parent run is found by; `code.git_commit` is the commit of the pipeline's own code where it has some."""
-    from trainer.tracking import PIPELINE_TAG
+    from trainer.registry.tracking import PIPELINE_TAG
 
     code = pipeline.code
     tags = {

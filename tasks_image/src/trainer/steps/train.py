@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from trainer.errors import ModelTrainingError
-from trainer.run.results import FeaturesResult, StartResult, TrainResult, TuneResult
+from trainer.run.records import FeaturesResult, StartResult, TrainResult, TuneResult
 
 if TYPE_CHECKING:
-    from trainer.jobs.training import TrainingResult
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
+    from trainer.training.job import TrainingResult
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +21,9 @@ SECONDS_PER_MINUTE = 60
 
 def run(pipeline: Pipeline, run: RunFolder) -> TrainResult:
     """Build the training job of this run and algorithm, and run it below the parent MLflow run."""
-    from trainer.data.tables import write_table
-    from trainer.jobs.run_jobs import PREDICTIONS, keyed, training_job
-    from trainer.tracking import child_run, connect
+    from trainer.registry.tracking import child_run, connect
+    from trainer.tables.parquet import write_table
+    from trainer.training.run_jobs import PREDICTIONS, keyed, training_job
 
     start = run.at("start").result(StartResult)
     tuned = run.at("tune", run.algorithm).result(TuneResult)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.environment import read_environment
 from trainer.errors import ModelTrainingError
-from trainer.run.results import FeaturesResult, IngestResult, TuneResult, TuneWorkerResult
-from trainer.run.steps import PER_WORKER, parts_of_run
+from trainer.run.flow import PER_WORKER, parts_of_run
+from trainer.run.records import FeaturesResult, IngestResult, TuneResult, TuneWorkerResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import optuna
     import polars as pl
 
-    from trainer.data.chosen_rows import ChosenRows
-    from trainer.models.search import Search
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
+    from trainer.tables.row_subset import ChosenRows
+    from trainer.tuning.search import Search
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> TuneResult:
 @contextlib.contextmanager
 def search_of(pipeline: Pipeline, run: RunFolder) -> Iterator[Search]:
     """The search of a folder's algorithm, by the worker that the folder is of; its rows can be read in the block."""
-    from trainer.models.cross_validation import make_folds
-    from trainer.models.search import Search
     from trainer.steps.engineer_features import FEATURES
+    from trainer.tuning.cross_validation import make_folds
+    from trainer.tuning.search import Search
 
     engineered = run.at("engineer_features")
     made = engineered.result(FeaturesResult)
@@ -53,7 +53,7 @@ def search_of(pipeline: Pipeline, run: RunFolder) -> Iterator[Search]:
 
 def study_of(search: Search, run: RunFolder) -> optuna.Study:
     """The study of a search, opened."""
-    from trainer.models.studies import finished_trials, open_study, study_name
+    from trainer.tuning.studies import finished_trials, open_study, study_name
 
     digest = run.at("ingest").result(IngestResult).digest
     name = study_name(run.key, search.algorithm, search.pipeline, digest)
@@ -65,8 +65,8 @@ def study_of(search: Search, run: RunFolder) -> optuna.Study:
 
 def _training_rows(pipeline: Pipeline, file: Path, inputs: list[str]) -> tuple[ChosenRows, pl.Series, pl.Series | None]:
     """What models are made from of the training rows, their targets, and their times where the split goes by those."""
-    from trainer.data.chosen_rows import ChosenRows, open_table
     from trainer.steps.engineer_features import PART, TIME
+    from trainer.tables.row_subset import ChosenRows, open_table
 
     table = open_table(file)
     is_training = table.select(PART).collect()[PART] == "train"
@@ -79,7 +79,7 @@ def _training_rows(pipeline: Pipeline, file: Path, inputs: list[str]) -> tuple[C
 
 
 def _searched(search: Search, run: RunFolder) -> TuneResult:
-    from trainer.models.search import Share, run_trials
+    from trainer.tuning.search import Share, run_trials
 
     study = study_of(search, run)
     if not _time_was_up(search, study, run):
@@ -101,7 +101,7 @@ def _time_was_up(search: Search, study: optuna.Study, run: RunFolder) -> bool:
 def _best(search: Search, study: optuna.Study) -> TuneResult:
     from optuna.trial import TrialState
 
-    from trainer.models.studies import finished_trials
+    from trainer.tuning.studies import finished_trials
 
     finished = finished_trials(study)
     pruned = sum(trial.state == TrialState.PRUNED for trial in finished)
@@ -113,7 +113,7 @@ def _best(search: Search, study: optuna.Study) -> TuneResult:
 
 
 def _as_given(search: Search) -> TuneResult:
-    from trainer.models.search import mean_rounds
+    from trainer.tuning.search import mean_rounds
 
     scores = list(search.scores(search.params({})))
     return _result(search, [score.value for score in scores], search.params({}, mean_rounds(scores)), "", 0, 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
 from trainer.pipeline import did_you_mean
-from trainer.run.results import IngestResult, ValidateResult
+from trainer.run.records import IngestResult, ValidateResult
 from trainer.steps.ingest import SNAPSHOT
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
-    from trainer.run.results import CheckResult
+    from trainer.run.records import CheckResult
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
     """
     import polars as pl
 
-    from trainer.data.expectations import run_checks
-    from trainer.data.inputs import constant_inputs
-    from trainer.data.suspects import suspicious_inputs
-    from trainer.data.target_checks import with_classes_as_in_table
-    from trainer.data.validation_report import render_validation_report
+    from trainer.checks.expectations import run_checks
+    from trainer.checks.inputs import constant_inputs
+    from trainer.checks.suspects import suspicious_inputs
+    from trainer.checks.targets import with_classes_as_in_table
+    from trainer.reports.validation_report import render_validation_report
 
     ingest = run.at("ingest").result(IngestResult)
     if not pipeline.validation:
@@ -119,7 +119,7 @@ def _line(result: CheckResult) -> str:
 
 def _refuse_unusable(pipeline: Pipeline, rows: pl.LazyFrame, source: str) -> None:
     """What no pipeline can do without, whatever its checks say."""
-    from trainer.data.inputs import unusable_inputs
+    from trainer.checks.inputs import unusable_inputs
 
     present = rows.collect_schema().names()
     mistakes = [
@@ -146,8 +146,8 @@ def _exclude_mistakes(pipeline: Pipeline, present: list[str]) -> list[str]:
 
 
 def _target_mistakes(pipeline: Pipeline, rows: pl.LazyFrame, present: list[str]) -> list[str]:
-    from trainer.data.plain_types import why_unusable
-    from trainer.data.tables import column_of
+    from trainer.sources.plain_types import why_unusable
+    from trainer.tables.parquet import column_of
 
     name = pipeline.columns.target
     if name not in present:
@@ -183,7 +183,7 @@ def _rows_where_missing(target: pl.Series) -> str:
 
 
 def _class_mistakes(pipeline: Pipeline, target: pl.Series) -> list[str]:
-    from trainer.models.labels import alike, as_label, find_class
+    from trainer.inference.labels import alike, as_label, find_class
 
     classes = target.unique().to_list()
     labels = sorted(map(as_label, classes))

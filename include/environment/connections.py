@@ -1,0 +1,54 @@
+"""The connection that a pipeline's source names: from Airflow, to the steps that need it and to no other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainer.connections import is_connection, variable_of
+from trainer.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from include.environment.settings import Settings
+    from trainer.pipeline import Pipeline
+
+NEED_IT = frozenset({"start", "ingest"})
+"""The steps that say where the source is, and that read it."""
+
+
+def connection_of(pipeline: Pipeline, step: str) -> str | None:
+    """The connection that a step of a pipeline needs for its source, by name."""
+    return getattr(pipeline.source, "connection", None) if step in NEED_IT else None
+
+
+def login_of(connection: str | None) -> dict[str, str]:
+    """A connection as an environment variable of a step's process.
+
+    Raises ConfigurationError where Airflow has none of that name.
+    """
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    if connection is None:
+        return {}
+    try:
+        return {variable_of(connection): Connection.get(connection).get_uri()}
+    except AirflowNotFoundException:
+        raise ConfigurationError(
+            f"source.connection: Airflow has no connection {connection!r}; add it (in Airflow's UI under Admin, in "
+            f"`airflow_settings.yaml`, or as the variable AIRFLOW_CONN_{connection.upper()}), or name another"
+        ) from None
+
+
+def check_connection(pipeline: Pipeline, settings: Settings) -> None:
+    """Raise ConfigurationError where pods are to be given a connection that no Secret holds."""
+    name = connection_of(pipeline, "ingest")
+    if name is not None and variable_of(name) not in settings.kubernetes.secrets:
+        raise ConfigurationError(
+            f"source.connection: pods get {name!r} from a Secret, and `kubernetes.secrets` has no {variable_of(name)}; "
+            "add it there by the name and key of a Secret that holds the address"
+        )
+
+
+def is_anothers(variable: str, connection: str | None) -> bool:
+    """Whether an environment variable is a connection, and not this one."""
+    return is_connection(variable) and (connection is None or variable != variable_of(connection))

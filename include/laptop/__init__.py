@@ -1,0 +1,1 @@
+"""What `make run`, `make ui` and `make check` start."""

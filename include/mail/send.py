@@ -1,0 +1,152 @@
+"""E-mails about runs: one per run, on success from its last task, on failure from the DAG's callback."""
+
+from __future__ import annotations
+
+import email.policy
+import logging
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+from smtplib import SMTPException
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow.sdk import Connection
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from include.environment.settings import load_settings
+from include.mail.content import mail_of, start_of, subject_of
+from include.mail.html_body import as_html
+from include.mail.text_body import as_text
+from include.operators.base import open_run
+from trainer.errors import ConfigurationError
+from trainer.run import run_key
+from trainer.run.ownership import refuse_other_run
+from trainer.summary.summary import build_summary, unreadable_summary, write_summary
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.environment.settings import Alerts
+    from include.mail.content import Mail
+    from trainer.run import RunFolder
+    from trainer.summary.summary import Summary
+
+logger = logging.getLogger(__name__)
+
+SUCCESS = "Training Pipeline - Success"
+FAILURE = "Training Pipeline - Failure"
+POLICY = email.policy.default.clone(max_line_length=200)
+"""Subjects in one line: some programs show the fold."""
+
+
+def on_run_success(run: str) -> str:
+    """Tell that a run ended well; returns what became of the mail. A mail that cannot be sent is logged, not raised."""
+    folder = open_run(run)
+    summary = build_summary(folder)
+    write_summary(folder, summary)
+    subject = subject_of(summary, SUCCESS)
+    try:
+        return _send(subject, summary, folder)
+    except Exception as error:  # the model stands, whatever the mail server does
+        logger.exception("the mail %r was not sent", subject)
+        return f"not sent: {type(error).__name__}: {error}"
+
+
+def on_run_failure(context: Context) -> None:
+    """Tell that a run failed, once per run and with every step that failed; the DAG's failure callback."""
+    settings = load_settings()
+    pipeline = str(context["dag"].dag_id).removesuffix("_training")
+    folder = open_run(f"{settings.artifact_store}/{pipeline}/{run_key(str(context['run_id']))}")
+    summary = _summary(folder, str(context["run_id"]))
+    reason = str(context.get("reason") or "")
+    logger.info("run %s of %s ended %s: %s", context["run_id"], pipeline, summary.outcome, reason)
+    _send(subject_of(summary, FAILURE), summary, folder)
+
+
+def _summary(folder: RunFolder, run_id: str) -> Summary:
+    """The run's summary, kept in its folder; a store that is away or read-only must not keep the mail back."""
+    try:
+        refuse_other_run(folder, run_id)
+        summary = build_summary(folder)
+    except Exception as error:
+        logger.exception("the run folder %s cannot be read", folder.uri)
+        return unreadable_summary(folder, error)
+    try:
+        write_summary(folder, summary)
+    except Exception:
+        logger.exception("the summary cannot be kept in %s", folder.uri)
+    return summary
+
+
+def _send(subject: str, summary: Summary, run: RunFolder) -> str:
+    """Mail through the connection; where there is none, write the mail to the outbox. Returns what was done.
+
+    Raises ConfigurationError where there is neither.
+    """
+    settings = load_settings()
+    content = mail_of(summary, run, settings.mlflow.address, _airflow_page(summary, run))
+    message = _message(settings.alerts, subject, content)
+    if not _is_configured(settings.alerts.connection):
+        return _to_outbox(settings.alerts, message, summary)
+    _deliver(settings.alerts.connection, message)
+    logger.info("mail %r sent to %s", subject, message["To"])
+    return f"sent to {message['To']}"
+
+
+def _message(settings: Alerts, subject: str, content: Mail) -> EmailMessage:
+    """Plain text and HTML as alternatives: a mail program shows the one that it can."""
+    message = EmailMessage(POLICY)
+    message["Subject"] = subject
+    message["From"] = settings.sender
+    message["To"] = ", ".join(settings.recipients)
+    message["Date"] = datetime.now(UTC)
+    message.set_content(as_text(content), cte="quoted-printable")
+    message.add_alternative(as_html(content), subtype="html", cte="quoted-printable")
+    return message
+
+
+def _deliver(connection: str, message: EmailMessage) -> None:
+    """Send through the provider's hook; its notifier builds a mail of HTML alone."""
+    from airflow.providers.smtp.hooks.smtp import SmtpHook  # only who mails needs it, not who reads DAGs
+
+    with SmtpHook(smtp_conn_id=connection) as hook:
+        for left in reversed(range(hook.smtp_retry_limit + 1)):
+            try:
+                hook._smtp_client.send_message(message)  # type: ignore[union-attr]  # noqa: SLF001  (the hook itself sends no finished message)
+            except SMTPException:
+                if not left:
+                    raise
+            else:
+                return
+
+
+def _airflow_page(summary: Summary, run: RunFolder) -> str:
+    """The run's page in Airflow's UI, where Airflow has been told its own address."""
+    base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
+    start = start_of(run)
+    if not base or start is None or not start.airflow_run_id:
+        return ""
+    return f"{base}/dags/{summary.pipeline}_training/runs/{quote(start.airflow_run_id)}"
+
+
+def _is_configured(connection: str) -> bool:
+    try:
+        Connection.get(connection)
+    except AirflowNotFoundException:
+        return False
+    return True
+
+
+def _to_outbox(settings: Alerts, message: EmailMessage, summary: Summary) -> str:
+    if settings.outbox is None:
+        raise ConfigurationError(
+            f"alerts.connection: Airflow has no connection {settings.connection!r}; add it, or name an `alerts.outbox`"
+        )
+    outbox = Path(settings.outbox)
+    outbox.mkdir(parents=True, exist_ok=True)
+    file = outbox / f"{summary.pipeline}-{summary.run.rsplit('/', 1)[-1]}-{summary.outcome}.eml"
+    file.write_bytes(bytes(message))
+    logger.info("no connection %r: the mail is in %s", settings.connection, file)
+    return f"written to {file}"

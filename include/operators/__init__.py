@@ -1,0 +1,1 @@
+"""The operators of a step: what they share, and a child process."""

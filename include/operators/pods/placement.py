@@ -1,0 +1,120 @@
+"""Where in a cluster each step of a pipeline runs, and with what; decided while Airflow reads the DAGs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from include.environment.connections import check_connection
+from trainer.errors import ConfigurationError
+from trainer.pipeline import Resources, did_you_mean
+from trainer.run.flow import PER_ALGORITHM, REFIT, STEPS, placed_as
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from include.environment.kubernetes import Kubernetes
+    from include.environment.settings import Settings
+    from trainer.pipeline import Pipeline
+
+IN_AIRFLOW = frozenset({"decide"})
+"""Steps that run in Airflow's own process."""
+READ_DATA = frozenset({"start", "ingest"})
+"""Steps that turn to the source; one that is a Git repository asks them for a login."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a step's pod is given."""
+
+    image: str
+    """The reference that the cluster pulls."""
+    resources: Resources
+    reads_repository: bool = False
+    """Whether the step itself reads a Git repository, whose login it needs then."""
+
+
+def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str = "") -> Placement:
+    """The environment's defaults, and the pipeline's own wishes over them. Raises ConfigurationError."""
+    named = placed_as(step)
+    whole = _resources_of(pipeline, cluster, named, algorithm)
+    target = str(whole.image)
+    if target not in cluster.images:
+        where = said_at(pipeline, "image", target, named, algorithm)
+        raise ConfigurationError(f"{where}: there is no image target {target!r}{did_you_mean(target, cluster.images)}")
+    if whole.gpu and cluster.gpu is None:
+        where = said_at(pipeline, "gpu", whole.gpu, named, algorithm)
+        raise ConfigurationError(f"{where}: {whole.gpu} GPUs are asked for, and the environment has none; allowed: 0")
+    if whole.affinity and (unread := _unread(whole)):
+        where = said_at(pipeline, "affinity", whole.affinity, named, algorithm)
+        raise ConfigurationError(f"{where}: Kubernetes does not know, or cannot read, {', '.join(unread)}")
+    if whole.gpu and cluster.gpu:
+        whole = whole.over(Resources(node_selector=cluster.gpu.node_selector, tolerations=cluster.gpu.tolerations))
+    return Placement(cluster.images[target], whole, step in READ_DATA and pipeline.source.KIND == "dvc")
+
+
+def _resources_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str) -> Resources:
+    """What a step gets; `refit` gets what the training of any algorithm needs, because the winner is not known yet."""
+    if step == REFIT:
+        of_environment = [
+            cluster.resources.get("default"),
+            cluster.resources.get("train"),
+            cluster.resources.get(REFIT),
+        ]
+        trainings = [_layered(*of_environment, pipeline.resources_of("train", name)) for name in pipeline.algorithms]
+        return _layered(reduce(Resources.and_at_least, trainings), pipeline.resources.get(REFIT))
+    of_step = cluster.resources.get(step)  # type: ignore[call-overload]
+    return _layered(cluster.resources.get("default"), of_step, pipeline.resources_of(step, algorithm))
+
+
+def _layered(*layers: Resources | None) -> Resources:
+    return reduce(lambda base, over: over.over(base), filter(None, layers), Resources())
+
+
+def _unread(resources: Resources) -> list[str]:
+    from include.operators.pods.manifest import unread_in_affinity  # the client takes a second to import
+
+    return unread_in_affinity(resources)
+
+
+def check_placements(pipeline: Pipeline, settings: Settings, file: str) -> None:
+    """Raise ConfigurationError naming everything that the environment's cluster cannot give the pipeline."""
+    if settings.runtime != "kubernetes":
+        return
+    mistakes = dict.fromkeys(_mistakes(pipeline, settings))
+    if mistakes:
+        lines = [f"{file}: {mistake} (environment {settings.name})" for mistake in mistakes]
+        raise ConfigurationError("\n".join(lines))
+
+
+def _mistakes(pipeline: Pipeline, settings: Settings) -> Iterator[str]:
+    try:
+        check_connection(pipeline, settings)
+    except ConfigurationError as error:
+        yield str(error)
+    for step in STEPS:
+        for algorithm in pipeline.algorithms if step in PER_ALGORITHM else ("",):
+            if step not in IN_AIRFLOW:
+                try:
+                    placement_of(pipeline, settings.kubernetes, step, algorithm)
+                except ConfigurationError as error:
+                    yield str(error)
+
+
+def said_at(pipeline: Pipeline, field: str, value: object, step: str, algorithm: str) -> str:
+    """Where in the pipeline's YAML, or else in the environment's, a resource of a step got its value."""
+    for place, said in _places(pipeline, step, algorithm).items():
+        if said is not None and getattr(said, field) == value:
+            return f"{place}.{field}"
+    return f"kubernetes.resources.{step}.{field}"
+
+
+def _places(pipeline: Pipeline, step: str, algorithm: str) -> dict[str, Resources | None]:
+    """Where the pipeline's YAML may give resources to a step, the more particular first."""
+    of_step = {f"resources.{step}": pipeline.resources.get(step)}  # type: ignore[call-overload]
+    if step == REFIT:
+        return reduce(lambda found, name: found | _places(pipeline, "train", name), pipeline.algorithms, of_step)
+    of_algorithm = pipeline.algorithms[algorithm].resources.get(step) if algorithm else None  # type: ignore[call-overload]
+    own = {f"algorithms.{algorithm}.resources.{step}": of_algorithm}
+    return {**own, **of_step, "resources.default": pipeline.resources.get("default")}

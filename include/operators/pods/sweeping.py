@@ -1,0 +1,57 @@
+"""Removing failed pods that were kept for a person to look at, and have been kept for long enough."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from kubernetes.client import ApiException
+
+from include.operators.pods.manager import TROUBLES, reason_of
+from include.operators.pods.manifest import MANAGED_BY
+from include.operators.pods.refusals import NOT_FOUND
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
+
+logger = logging.getLogger(__name__)
+
+
+def sweep_failed_pods(client: CoreV1Api, namespace: str, keep_hours: float) -> int:
+    """Delete our failed pods that ended more than so many hours ago; returns how many.
+
+    Where that cannot be done it is logged: a run does not depend on it.
+    """
+    selector = ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
+    oldest = datetime.now(UTC) - timedelta(hours=keep_hours)
+    try:
+        found = client.list_namespaced_pod(namespace, label_selector=selector, field_selector="status.phase=Failed")
+        old = [pod for pod in found.items if _ended_at(pod) < oldest]
+        for pod in old:
+            _delete(client, pod)
+    except TROUBLES as error:
+        logger.warning("failed pods in %s cannot be swept: %s", namespace, reason_of(error))
+        return 0
+    if old:
+        logger.info("%d failed pods swept that were older than %g hours", len(old), keep_hours)
+    return len(old)
+
+
+def _delete(client: CoreV1Api, pod: Any) -> None:
+    try:
+        client.delete_namespaced_pod(pod.metadata.name, pod.metadata.namespace)
+    except ApiException as error:
+        if error.status != NOT_FOUND:  # another run's sweep was quicker
+            raise
+
+
+def _ended_at(pod: Any) -> datetime:
+    """When the last of its containers ended, or when the pod was made."""
+    ended = [
+        status.state.terminated.finished_at
+        for status in pod.status.container_statuses or []
+        if status.state.terminated and status.state.terminated.finished_at
+    ]
+    when: datetime = max(ended, default=pod.metadata.creation_timestamp)
+    return when

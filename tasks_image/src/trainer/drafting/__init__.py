@@ -1,0 +1,1 @@
+"""A first YAML for a file: what its columns are, and what predicts its target."""

@@ -1,0 +1,131 @@
+"""What a table holds, column by column, and what is suspicious about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Literal
+
+from trainer.checks.counters import has_counter_name
+from trainer.drafting.target_leak import LEAK, MEASURES, score_alone
+from trainer.sources.plain_types import why_unusable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Suspicion = Literal["id", "constant", "counter", "leak", "type", "time", "date", "texts"]
+
+MOST_CATEGORIES = 50
+SAME = 0.999
+"""Share of the rows in which a relation has to hold."""
+MOST_PAIRED = 40
+ID_WORDS = ("id", "key", "uuid", "guid", "number", "index", "instant")
+BOTH = 2
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One column."""
+
+    name: str
+    type: str
+    rows: int
+    missing: int
+    distinct: int
+    low: Any
+    """Smallest and largest value of a number or a date; None for texts."""
+    high: Any
+    categories: tuple[Any, ...]
+    """All values of a text with few of them."""
+    suspicion: Suspicion | None = None
+    why: str = ""
+
+
+def profile_table(frame: pl.DataFrame, target: str, problem: str) -> list[ColumnProfile]:
+    """Every column of a table, with what it is suspected of; the target is not suspected."""
+    plain = [_describe(values) for values in frame.iter_columns()]
+    related = related_to_target(frame, target) if problem == "regression" else {}
+    described = []
+    dated = False
+    for column in plain:
+        suspicion, why = (None, "")
+        if column.name != target:
+            suspicion, why = _suspect(column, frame, target, problem, related, dated=dated)
+        dated = dated or suspicion == "time"
+        described.append(_with(column, suspicion, why))
+    return described
+
+
+def duplicates(frame: pl.DataFrame) -> int:
+    """Rows that are equal to an earlier one."""
+    return frame.height - frame.n_unique()
+
+
+def related_to_target(frame: pl.DataFrame, target: str) -> dict[str, str]:
+    """Pairs of numeric columns whose sum, difference, product or ratio is the target: column to the relation."""
+    numeric = [name for name in frame.columns if name != target and frame.schema[name].is_numeric()][:MOST_PAIRED]
+    goal = frame[target].cast(float)
+    found: dict[str, str] = {}
+    for first, second in combinations(numeric, BOTH):
+        a, b = frame[first].cast(float), frame[second].cast(float)
+        for sign, values in (("+", a + b), ("-", a - b), ("*", a * b), ("/", a / b)):
+            close = (values - goal).abs() <= 1e-9 * goal.abs() + 1e-12
+            if close.sum() >= SAME * frame.height:
+                found |= dict.fromkeys((first, second), f"{first} {sign} {second} = {target}")
+    return found
+
+
+def _describe(values: pl.Series) -> ColumnProfile:
+    present = values.drop_nulls()
+    if why_unusable(values.dtype):
+        return ColumnProfile(
+            values.name, str(values.dtype), len(values), values.null_count(), len(present), None, None, ()
+        )
+    ordered = values.dtype.is_numeric() or values.dtype.is_temporal()
+    distinct = present.n_unique()
+    shown = not ordered and distinct <= MOST_CATEGORIES
+    return ColumnProfile(
+        name=values.name,
+        type=str(values.dtype),
+        rows=len(values),
+        missing=values.null_count(),
+        distinct=distinct,
+        low=present.min() if ordered else None,
+        high=present.max() if ordered else None,
+        categories=tuple(present.unique().sort()) if shown else (),
+    )
+
+
+def _suspect(  # noqa: PLR0911
+    column: ColumnProfile, frame: pl.DataFrame, target: str, problem: str, related: dict[str, str], *, dated: bool
+) -> tuple[Suspicion | None, str]:
+    values = frame[column.name]
+    if remedy := why_unusable(values.dtype):
+        return "type", f"neither a number, a boolean nor a text: {remedy}"
+    if column.distinct <= 1:
+        return "constant", "has one value at the most" if column.distinct else "has no value at all"
+    if values.dtype.is_temporal():
+        return ("date", "a further date; derive numbers from it") if dated else ("time", "when a row was observed")
+    if column.name in related:
+        return "leak", f"{related[column.name]} in every row: it says the target"
+    if has_counter_name(column.name):
+        return "counter", "numbers the rows of some file, and says nothing of what a row is about"
+    if _is_id(column, values):
+        return "id", "a value of its own in every row"
+    alone = score_alone(values, frame[target], problem)
+    if alone > LEAK:
+        return "leak", f"predicts the target alone: {MEASURES[problem]} {alone:.3f} on held-out rows"
+    if not column.categories and not values.dtype.is_numeric():
+        return "texts", f"{column.distinct:,} different texts, which are no categories"
+    return None, ""
+
+
+def _is_id(column: ColumnProfile, values: pl.Series) -> bool:
+    if column.missing or column.distinct < column.rows or values.dtype.is_float():
+        return False
+    running = values.dtype.is_integer() and column.high - column.low == column.rows - 1
+    return not values.dtype.is_numeric() or running or any(word in column.name.lower() for word in ID_WORDS)
+
+
+def _with(column: ColumnProfile, suspicion: Suspicion | None, why: str) -> ColumnProfile:
+    return replace(column, suspicion=suspicion, why=why)

@@ -1,0 +1,1 @@
+"""How far data has moved: effect sizes, and what chance alone explains."""

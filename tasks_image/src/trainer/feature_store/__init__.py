@@ -1,0 +1,1 @@
+"""Features by id in Redis, for services."""

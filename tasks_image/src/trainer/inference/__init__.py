@@ -1,0 +1,1 @@
+"""All that travels inside a model: expressions, features, preprocessing, the fitted pipeline and its PyFunc."""

@@ -1,1 +1,0 @@
-"""The training job and what it is made of."""

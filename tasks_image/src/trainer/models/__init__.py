@@ -1,1 +1,0 @@
-"""Fitting, scoring and comparing models."""

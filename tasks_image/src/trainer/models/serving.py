@@ -1,7 +1,0 @@
-"""What MLflow runs to load the model; it becomes part of the model itself ("models from code")."""
-
-from mlflow.models import set_model
-
-from trainer.models.inference import InferencePipeline
-
-set_model(InferencePipeline())

@@ -1,0 +1,1 @@
+"""MLflow: tracking, model versions and aliases, and where each of them came from."""

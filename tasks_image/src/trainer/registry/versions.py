@@ -1,0 +1,173 @@
+"""The model registry: versions, aliases, and what production was trained on."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trainer.errors import ConfigurationError, TrainerError
+from trainer.pipeline import did_you_mean
+from trainer.registry.tracking import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+PRODUCTION = "production"
+PREVIOUS = "previous_production"
+STAGING = "staging"
+
+REGISTRATION_TAG = "trainer.registration"
+SNAPSHOT_TAG = "data.snapshot"
+DIGEST_TAG = "data.digest"
+KEYS_TAG = "data.keys"
+RUN_FOLDER_TAG = "trainer.run_folder"
+ALGORITHM_TAG = "trainer.algorithm"
+REFIT_TAG = "trainer.refit"
+
+_NOT_FOUND = "RESOURCE_DOES_NOT_EXIST"
+_INVALID = "INVALID_PARAMETER_VALUE"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What production's model was trained on."""
+
+    version: str
+    snapshot: str
+    """URI of the Parquet file."""
+    digest: str
+    """Its SHA-256."""
+    keys: str
+    """URI of the table of row keys and parts."""
+
+
+def version_of(client: MlflowClient, model: str, alias: str) -> ModelVersion | None:
+    """The version that an alias names, or None where there is no such alias or model.
+
+    Any other answer of the registry is raised: an unreachable registry must not read as "no production yet".
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(model, alias)
+    except MlflowException as error:
+        if error.error_code in (_NOT_FOUND, _INVALID) and _alias_is_absent(client, model, alias):
+            return None
+        raise
+
+
+def _alias_is_absent(client: MlflowClient, model: str, alias: str) -> bool:
+    """Whether the registry, asked another way, says that the alias does not exist."""
+    registered = client.search_registered_models(filter_string=f"name = '{model}'", max_results=1)
+    return not registered or alias not in registered[0].aliases
+
+
+def aliases_of(client: MlflowClient, model: str) -> dict[str, str]:
+    """The aliases of a model and the version that each one names; empty if the model does not exist."""
+    registered = client.search_registered_models(filter_string=f"name = '{model}'", max_results=1)
+    return {alias: str(version) for alias, version in registered[0].aliases.items()} if registered else {}
+
+
+def production_reference(model_name: str) -> Reference | None:
+    """What the model under the alias `production` was trained on, or None if there is no production yet.
+
+    A version without a record of its data has empty fields: whoever reads them must fail on that.
+    """
+    version = version_of(connect(), model_name, PRODUCTION)
+    if version is None:
+        return None
+    tags = version.tags
+    return Reference(str(version.version), tags.get(SNAPSHOT_TAG, ""), tags.get(DIGEST_TAG, ""), tags.get(KEYS_TAG, ""))
+
+
+@contextlib.contextmanager
+def asking_mlflow() -> Iterator[MlflowClient]:
+    """A client for a command of a person; where MLflow does not answer, the block ends with a TrainerError."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield connect()
+    except MlflowException as error:
+        raise TrainerError(f"MLflow cannot be asked: {error}") from error
+
+
+def model_names(client: MlflowClient) -> list[str]:
+    """The names of all registered models."""
+    return [str(model.name) for model in registered_models(client)]
+
+
+def registered_models(client: MlflowClient) -> Iterator[RegisteredModel]:
+    """All registered models, page by page."""
+    token = None
+    while True:
+        page = client.search_registered_models(page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def folders_in_use(client: MlflowClient, foreign: Sequence[str] = ()) -> dict[str, str]:
+    """Addresses in the run folders that versions with an alias came from, and the version behind each.
+
+    Raises ConfigurationError for such a version without a record, unless its model is named as foreign.
+    """
+    return {
+        address: f"{model.name} version {number} ({', '.join(sorted(aliases))})"
+        for model in registered_models(client)
+        if model.name not in foreign
+        for number, aliases in _by_version(model).items()
+        for address in _recorded_addresses(client.get_model_version(model.name, number), aliases)
+    }
+
+
+def _by_version(model: RegisteredModel) -> dict[str, list[str]]:
+    """The versions of a model that have aliases, and these."""
+    found: dict[str, list[str]] = {}
+    for alias, number in model.aliases.items():
+        found.setdefault(str(number), []).append(alias)
+    return found
+
+
+def _recorded_addresses(version: ModelVersion, aliases: list[str]) -> list[str]:
+    absent = ", ".join(tag for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG) if not version.tags.get(tag))
+    if absent:
+        raise ConfigurationError(
+            f"{version.name} version {version.version} ({', '.join(aliases)}) has no tag {absent}: it is not known "
+            f"which run folder it needs, so none may go. If no run of a pipeline made it, say --foreign {version.name}"
+        )
+    return [version.tags[tag] for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG)]
+
+
+def refuse_unknown(client: MlflowClient, model: str) -> None:
+    """Raise ConfigurationError if there is no registered model of this name."""
+    known = model_names(client)
+    if model not in known:
+        raise ConfigurationError(f"there is no registered model {model!r}{did_you_mean(model, known)}")
+
+
+def find_version(client: MlflowClient, model: str, *, version: str = "", alias: str = "") -> ModelVersion:
+    """The version that a number or an alias names; raises ConfigurationError saying what there is instead."""
+    from mlflow.exceptions import MlflowException
+
+    refuse_unknown(client, model)
+    if alias:
+        if found := version_of(client, model, alias):
+            return found
+        aliases = [f"{name} → {number}" for name, number in aliases_of(client, model).items()]
+        raise ConfigurationError(f"{model} has no alias {alias!r}; {_there_are('aliases', aliases)}")
+    try:
+        return client.get_model_version(model, version)
+    except MlflowException as error:
+        if error.error_code not in (_NOT_FOUND, _INVALID):
+            raise
+        numbers = [str(one.version) for one in client.search_model_versions(f"name = '{model}'")]
+        raise ConfigurationError(f"{model} has no version {version!r}; {_there_are('versions', numbers)}") from error
+
+
+def _there_are(what: str, names: list[str]) -> str:
+    return f"there are the {what} {', '.join(sorted(names))}" if names else f"there are no {what}"

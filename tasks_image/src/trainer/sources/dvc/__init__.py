@@ -1,0 +1,1 @@
+"""Rows that a Git repository pins with DVC."""

@@ -1,0 +1,1 @@
+"""Rows of a file on a web server."""

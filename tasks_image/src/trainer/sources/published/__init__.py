@@ -1,0 +1,1 @@
+"""Published data sets, fetched by `make data`."""

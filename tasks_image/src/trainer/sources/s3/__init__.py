@@ -1,0 +1,1 @@
+"""Rows of objects in an S3 store."""

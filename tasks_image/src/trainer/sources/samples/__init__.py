@@ -1,0 +1,1 @@
+"""Built-in samples: rows from seeded generators."""

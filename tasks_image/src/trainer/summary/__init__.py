@@ -1,0 +1,1 @@
+"""What a run did and decided, as one record and as a text for a terminal."""

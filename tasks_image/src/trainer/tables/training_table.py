@@ -1,0 +1,30 @@
+"""What a training job learns from: raw inputs, and the target and the part of each row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from trainer.tables.row_subset import ChosenRows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingTable:
+    """Raw inputs (n, columns), and the target (n,) and the part (n,) of each row."""
+
+    inputs: pl.LazyFrame
+    targets: pl.Series
+    parts: pl.Series
+
+    def rows(self, part: Part) -> ChosenRows:
+        """The inputs of a part."""
+        return ChosenRows(self.inputs, self.parts == part)
+
+    def targets_of(self, part: Part) -> pl.Series:
+        """The targets of a part."""
+        return self.targets.filter(self.parts == part)

@@ -1,0 +1,1 @@
+"""From rows to a fitted and saved model: training jobs, estimators, and how they are fitted."""

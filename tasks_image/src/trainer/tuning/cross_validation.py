@@ -1,0 +1,147 @@
+"""Cross-validation on training rows: everything that is fitted is fitted inside each fold."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import DataValidationError
+from trainer.evaluation.predictions import predictions_of
+from trainer.evaluation.scores import score
+from trainer.inference.fitted import FittedPipeline, fit_preparation
+from trainer.training.fitting import classes_of, encode, positive_class
+from trainer.training.training_rows import training_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    import polars as pl
+
+    from trainer.inference.fitted import Preparation
+    from trainer.pipeline import EarlyStopping, Pipeline, Tuning
+    from trainer.tables.row_subset import ChosenRows
+    from trainer.training.estimators import Model
+    from trainer.training.training_rows import TrainingRows
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold, prepared once for all trials: preparation does not depend on hyperparameters."""
+
+    preparation: Preparation
+    train: TrainingRows
+    held_out: ChosenRows
+    held_out_targets: pl.Series
+    classes: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class FoldScore:
+    """A model's figure on a fold's held-out rows, and the boosting rounds it used if it stopped early."""
+
+    value: float
+    rounds: int | None
+
+
+def make_folds(pipeline: Pipeline, rows: ChosenRows, targets: pl.Series, times: pl.Series | None = None) -> list[Fold]:
+    """The folds of training rows; `rows` (n, raw inputs), `targets` (n,) and, for a split by time, `times` (n,).
+
+    They are shuffled, and stratified where there are classes. By time, each holds out the rows that came after those
+    that it learns from, and the next one learns from both: an expanding window, scikit-learn's TimeSeriesSplit.
+    Raises DataValidationError if a class has fewer rows than there are folds, or is absent from the rows to learn from.
+    """
+    import numpy as np
+
+    tuning = pipeline.tuning
+    classes = classes_of(pipeline.problem, targets)
+    codes = encode(pipeline.problem, targets, classes)
+    if classes and (fewest := int(np.bincount(codes).min())) < tuning.folds:
+        rare = classes[int(np.bincount(codes).argmin())]
+        raise DataValidationError(
+            f"target {targets.name!r}: class {rare!r} has {fewest} training rows, fewer than {tuning.folds} folds; "
+            "get more rows, or lower `tuning.folds`"
+        )
+    splits = _shuffled(tuning, codes, stratify=bool(classes)) if times is None else _expanding(tuning, times)
+    folds = [_fold(pipeline, rows, targets, codes, classes, train, held) for train, held in splits]
+    for fold in folds if classes else ():
+        if absent := {*range(len(classes))} - {*np.unique(fold.train.targets).tolist()}:
+            raise DataValidationError(
+                f"target {targets.name!r}: class {classes[min(absent)]!r} is absent from the rows that a fold learns "
+                "from; lower `tuning.folds`, or split by something else than time"
+            )
+    return folds
+
+
+def _shuffled(tuning: Tuning, codes: np.ndarray, *, stratify: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    import numpy as np
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    kind = StratifiedKFold if stratify else KFold
+    yield from kind(tuning.folds, shuffle=True, random_state=tuning.seed).split(np.zeros(len(codes)), codes)
+
+
+def _expanding(tuning: Tuning, times: pl.Series) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """By moments and not by rows, so that rows of one moment stay together."""
+    import numpy as np
+    from sklearn.model_selection import TimeSeriesSplit
+
+    moments, moment_of = np.unique(times.to_physical().to_numpy(), return_inverse=True)
+    if len(moments) <= tuning.folds:
+        raise DataValidationError(
+            f"columns.time: the training rows have {len(moments)} different times, too few for {tuning.folds} folds; "
+            "lower `tuning.folds`, or use a finer time"
+        )
+    for learned, held in TimeSeriesSplit(tuning.folds).split(moments):
+        yield np.flatnonzero(moment_of <= learned[-1]), np.flatnonzero(np.isin(moment_of, held))
+
+
+def _fold(  # noqa: PLR0913, PLR0917
+    pipeline: Pipeline,
+    rows: ChosenRows,
+    targets: pl.Series,
+    codes: np.ndarray,
+    classes: tuple[Any, ...],
+    train: np.ndarray,
+    held: np.ndarray,
+) -> Fold:
+    learned = rows.among(train)
+    not_inputs = pipeline.columns.not_inputs
+    preparation = fit_preparation(pipeline.features, pipeline.preprocess, learned.lazy(), not_inputs)
+    numbers = training_rows(preparation, learned, codes[train])
+    return Fold(preparation, numbers, rows.among(held), targets[held], classes)
+
+
+def fold_scores(
+    folds: list[Fold], model: Model, pipeline: Pipeline, *, workers: int, early_stopping: EarlyStopping | None
+) -> Iterator[FoldScore]:
+    """The folds' figures in their order, `workers` folds at a time; stop iterating and the rest is not fitted."""
+
+    def fit_and_score(fold: Fold) -> FoldScore:
+        return _fit_and_score(fold, model, pipeline, early_stopping)
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for first in range(0, len(folds), workers):
+            yield from pool.map(fit_and_score, folds[first : first + workers])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _fit_and_score(fold: Fold, model: Model, pipeline: Pipeline, early_stopping: EarlyStopping | None) -> FoldScore:
+    from trainer.training.estimators import boosting_rounds
+
+    estimator = model.fit(
+        fold.train,
+        pipeline.problem,
+        seed=pipeline.tuning.seed,
+        threads=1,
+        early_stopping=early_stopping,
+    )
+    positive = positive_class(fold.classes, pipeline.columns.positive)
+    fitted = FittedPipeline(fold.preparation, estimator, fold.classes, positive)
+    output = fitted.predict_in_batches(fold.held_out)
+    predictions = predictions_of(pipeline.problem, fold.held_out_targets, output, positive)
+    metric = pipeline.tuning.metric
+    return FoldScore(score(pipeline.problem, predictions, [metric])[metric], boosting_rounds(estimator))

@@ -1,0 +1,47 @@
+"""The steps and their order."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import trainer.steps
+from trainer.run.flow import PER_ALGORITHM, PER_WORKER, STEPS, Part, parts_of_run
+
+
+def test_the_order() -> None:
+    assert STEPS == (
+        "start", "ingest", "validate", "detect_drift", "engineer_features", "tune_worker", "tune", "train", "refit",
+        "evaluate", "explain", "decide", "refit_everything", "register", "accept", "promote", "publish_features",
+        "report",
+    )  # fmt: skip
+
+
+def test_every_step_has_a_module_and_every_module_is_a_step() -> None:
+    assert {module.name for module in pkgutil.iter_modules(trainer.steps.__path__)} == {*STEPS}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_steps_module_has_run(name: str) -> None:
+    run = importlib.import_module(f"trainer.steps.{name}").run
+    assert [*inspect.signature(run).parameters] == ["pipeline", "run"]
+
+
+def test_parts_of_a_run() -> None:
+    parts = parts_of_run(["xgboost", "forest"])
+    each = [Part("tune", "xgboost"), Part("tune", "forest"), Part("train", "xgboost"), Part("train", "forest")]
+    assert parts[5:9] == each
+    once = [step for step in STEPS if step not in PER_ALGORITHM]
+    assert [part.step for part in parts if not part.algorithm] == [step for step in once if step != "refit_everything"]
+    everything = parts_of_run(["xgboost", "forest"], refit="everything")
+    assert [part.step for part in everything if not part.algorithm] == once
+
+
+def test_workers_that_share_a_study_come_before_its_result() -> None:
+    parts = parts_of_run(["xgboost", "forest"], workers=2)
+    assert parts[5:9] == [Part("tune_worker", name, number) for name in ("xgboost", "forest") for number in (1, 2)]
+    assert parts[9] == Part("tune", "xgboost")
+    assert [part for part in parts if part.step not in PER_WORKER] == parts_of_run(["xgboost", "forest"])

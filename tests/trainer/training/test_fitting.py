@@ -1,0 +1,140 @@
+"""Fitting: everything from the training rows, the cut-off from the validation rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from trainer.errors import DataValidationError
+from trainer.evaluation.scores import best_f1_cut_off
+from trainer.inference.fitted import FittedPipeline
+from trainer.pipeline import Features, Preprocess
+from trainer.tables.row_subset import ChosenRows, all_of
+from trainer.training.estimators import LightGBMModel, SklearnModel, XGBoostModel
+from trainer.training.fitting import classes_of, encode, fit_pipeline, positive_class
+
+LOGISTIC = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
+LEAVERS = "binary_classification"
+
+
+def rows(seed: int, shift: float) -> tuple[pl.DataFrame, pl.Series]:
+    random = np.random.default_rng(seed)
+    values = random.normal(shift, 1, 300)
+    labels = np.where(values + random.normal(0, 1, 300) > shift + 0.5, "yes", "no")
+    return pl.DataFrame({"n": values}), pl.Series("y", labels.tolist())
+
+
+TRAINING, VALIDATION = rows(1, 0.0), rows(2, 3.0)
+
+
+def given(rows: tuple[pl.DataFrame, pl.Series]) -> tuple[ChosenRows, pl.Series]:
+    return all_of(rows[0]), rows[1]
+
+
+def fit(
+    validation: tuple[pl.DataFrame, pl.Series] | None, positive: Any = "yes", cut_off: float | None = None
+) -> FittedPipeline:
+    features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
+    return fit_pipeline(
+        LEAVERS,
+        LOGISTIC,
+        features,
+        Preprocess(),
+        positive,
+        training=given(TRAINING),
+        validation=given(validation) if validation else None,
+        cut_off=cut_off,
+        seed=1,
+        threads=1,
+    )
+
+
+def test_constants_and_weights_come_from_the_training_rows_alone() -> None:
+    one, other = fit(VALIDATION), fit(rows(3, -2.0))
+    assert one.preparation.features.constants["middle"] == TRAINING[0]["n"].median()
+    assert one.preparation.features.constants == other.preparation.features.constants
+    assert np.array_equal(one.estimator.coef_, other.estimator.coef_)
+
+
+def test_without_validation_rows_the_cut_off_has_to_be_given() -> None:
+    fitted = fit(None, cut_off=0.125)
+    assert fitted.cut_off == 0.125
+    assert np.array_equal(fitted.estimator.coef_, fit(VALIDATION).estimator.coef_)
+    with pytest.raises(DataValidationError, match="there are no validation rows to choose the cut-off on"):
+        fit(None)
+
+
+def test_the_cut_off_is_the_best_of_the_validation_rows() -> None:
+    fitted = fit(VALIDATION)
+    shares = fitted.predict(VALIDATION[0])["probability"].to_numpy()
+    assert fitted.cut_off == best_f1_cut_off((VALIDATION[1] == "yes").to_numpy(), shares)
+    assert fitted.cut_off != fit(TRAINING).cut_off
+
+
+@pytest.mark.parametrize(
+    ("problem", "values", "expected"),
+    [
+        (LEAVERS, ["yes", "no", "yes"], ("no", "yes")),
+        ("multiclass_classification", [3, 1, 2, 1], (1, 2, 3)),
+        (LEAVERS, [True, False], (False, True)),
+        ("regression", [1.5, 2.5], ()),
+    ],
+    ids=["texts", "numbers", "booleans", "regression"],
+)
+def test_classes_are_in_their_order(problem: str, values: list[Any], expected: tuple[Any, ...]) -> None:
+    classes = classes_of(problem, pl.Series("y", values))
+    assert classes == expected
+    codes = encode(problem, pl.Series("y", values), classes).tolist()
+    assert codes == ([classes.index(value) for value in values] if classes else values)
+
+
+def test_a_class_that_training_did_not_see() -> None:
+    with pytest.raises(
+        DataValidationError, match=r"target 'y': classes \['perhaps'\] do not occur in the training rows"
+    ):
+        encode(LEAVERS, pl.Series("y", ["yes", "perhaps"]), ("no", "yes"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "positive", "expected"),
+    [
+        (("no", "yes"), "yes", "yes"),
+        ((0, 1), 1, 1),
+        ((0, 1), "1", 1),
+        ((False, True), True, True),
+        ((False, True), "true", True),
+        ((1, 2, 3), None, None),
+    ],
+    ids=["text", "number", "number-as-text", "boolean", "boolean-as-text", "none"],
+)
+def test_the_positive_class_is_found_by_how_it_is_written(classes: Any, positive: Any, expected: Any) -> None:
+    assert positive_class(classes, positive) is expected
+
+
+def test_a_positive_class_that_is_none() -> None:
+    with pytest.raises(
+        DataValidationError, match=r"columns.positive: 'Yes' is none of the target's values \['no', 'yes'\]"
+    ):
+        fit(VALIDATION, "Yes")
+
+
+AWKWARD = ["a[b]", "x<y", "{z}", '"quoted"', "comma, and: colon", "ümlaut\t", "a b", "a_b", "__proto__"]
+
+
+@pytest.mark.parametrize("kind", [XGBoostModel, LightGBMModel], ids=["xgboost", "lightgbm"])
+@pytest.mark.parametrize("names", [AWKWARD, [f"column {number}" for number in range(2000)]], ids=["awkward", "2,000"])
+def test_boosters_take_whatever_columns_are_called(kind: Any, names: list[str]) -> None:
+    random = np.random.default_rng(1)
+    table = pl.DataFrame({name: random.normal(size=60) for name in names})
+    labels = pl.select(y=pl.when(table[names[0]] > 0).then(pl.lit("yes")).otherwise(pl.lit("no"))).to_series()
+    part = (all_of(table), labels)
+    fitted = fit_pipeline(
+        LEAVERS, kind(params={"n_estimators": 3}), Features(), Preprocess(), "yes", training=part, validation=part,
+        seed=1, threads=1,
+    )  # fmt: skip
+    answers = fitted.predict(table)
+    assert (answers["prediction"] == labels).sum() > 54
+    assert fitted.predict(table.select(reversed(names))).equals(answers)

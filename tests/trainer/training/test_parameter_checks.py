@@ -1,0 +1,76 @@
+"""Parameters that a library refuses are found before there are rows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainer.errors import ConfigurationError
+from trainer.pipeline import Pipeline
+from trainer.training.estimators import MODELS, SklearnModel
+from trainer.training.parameter_checks import check_model
+
+OWN = """
+from sklearn.base import BaseEstimator
+
+
+class Churner(BaseEstimator):
+    def __init__(self, strength=1.0):
+        self.strength = strength
+"""
+FOREST = "sklearn.ensemble.RandomForestClassifier"
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "message"),
+    [
+        ("xgboost", {"params": {"subsample": 0.5, "max_depth": -3}}, r"^algorithms.a.params.max_depth: value -3 for Parameter max_dep"),
+        ("xgboost", {"params": {"learning_rate": "fast"}}, r"^algorithms.a.params.learning_rate: "),
+        ("xgboost", {"params": {"n_estimators": -5}}, r"^algorithms.a.params.n_estimators: .* at least 1, not -5"),
+        ("xgboost", {"search": {"max_depht": {"low": 1, "high": 2}}}, r"^algorithms.a.search.max_depht .*did you mean 'max_depth'"),
+        ("xgboost", {"search": {"subsample": {"low": 0.5, "high": 1.5}}}, r"^algorithms.a.search.subsample \(1.5\): .*exceed bound"),
+        ("lightgbm", {"params": {"learning_rate": "fast"}}, r"^algorithms.a.params.learning_rate: "),
+        ("lightgbm", {"search": {"max_depth": {"low": 1, "high": 2.5}}}, r"^algorithms.a.search.max_depth \(1.0\): .*type int"),
+        ("lightgbm", {"search": {"num_leaves": {"choices": [31, 1]}}}, r"^algorithms.a.search.num_leaves \(1\): "),
+        ("sklearn", {"estimator": FOREST, "params": {"max_features": "all"}}, r"^algorithms.a.params.max_features: .*'all' instead"),
+        ("sklearn", {"estimator": FOREST, "search": {"max_depth": {"low": 0, "high": 3}}}, r"^algorithms.a.search.max_depth \(0\): "),
+        ("sklearn", {"estimator": FOREST, "params": {"depth": 3}}, r"^algorithms.a.params.depth: .*unexpected keyword"),
+        ("sklearn", {"estimator": "sklearn.ensemble.Forest"}, r"^algorithms.a: estimator .*cannot be imported"),
+    ],
+)  # fmt: skip
+def test_what_a_library_refuses(kind: str, parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        check_model(MODELS[kind].model_validate(parts), "binary_classification", "algorithms.a")
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [("xgboost", "multiclass_classification"), ("lightgbm", "regression"), ("xgboost", "regression")],
+)
+def test_what_a_library_takes(kind: str, problem: str) -> None:
+    params = {"n_estimators": 5000, "objective": "tweedie" if kind == "lightgbm" else "reg:gamma"}
+    model = MODELS[kind].model_validate({"params": params if problem == "regression" else {"n_estimators": 5000}})
+    check_model(model, problem, "algorithms.a")
+    assert model.params["n_estimators"] == 5000
+
+
+def test_an_estimator_of_ones_own_declares_no_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loose_models.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "loose_models", raising=False)
+    estimator = "loose_models.Churner"
+    check_model(SklearnModel(estimator=estimator, params={"strength": -1}), "regression", "algorithms.a")
+    with pytest.raises(ConfigurationError, match=r"^algorithms.a.params.strenght: .*unexpected keyword"):
+        check_model(SklearnModel(estimator=estimator, params={"strenght": 1}), "regression", "algorithms.a")
+    (tmp_path / "loose_models.py").write_text("raise OSError('no licence')\n")
+    monkeypatch.delitem(sys.modules, "loose_models", raising=False)
+    with pytest.raises(ConfigurationError, match="'loose_models.Churner' cannot be imported: no licence; it must be"):
+        check_model(SklearnModel(estimator=estimator), "regression", "algorithms.a")
+
+
+def test_what_ships(churn: Pipeline) -> None:
+    for algorithm in churn.algorithms.values():
+        check_model(MODELS[algorithm.KIND].model_validate(algorithm.model_dump()), churn.problem, "algorithms.a")
