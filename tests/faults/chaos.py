@@ -39,7 +39,7 @@ from trainer.run.records import (
     TrainResult,
     TuneResult,
 )
-from trainer.steps.ingest import SNAPSHOT
+from trainer.tables.handover import SNAPSHOT
 from trainer.tables.parquet import read_table
 
 KILLABLE_SECONDS = 0.1

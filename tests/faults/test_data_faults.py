@@ -20,8 +20,8 @@ from fsspec.implementations.local import LocalFileSystem
 from tests.faults.harness import ROWS, World, assert_refused, nothing_moves
 from trainer.isolated.scoring import score_in_isolation
 from trainer.run.records import IngestResult, ValidateResult
-from trainer.steps.ingest import SNAPSHOT
 from trainer.summary.summary import build_summary
+from trainer.tables.handover import SNAPSHOT
 
 Spoil = Callable[[World], World | None]
 """What is done to the data, and to the pipeline where another world is given back."""

@@ -11,7 +11,7 @@ import pytest
 from trainer.errors import DataValidationError
 from trainer.registry.reference import learned_until
 from trainer.registry.versions import Reference
-from trainer.steps.engineer_features import KEY, PART
+from trainer.tables.handover import KEY, PART
 
 DAYS = pl.DataFrame({"day": ["2026-01-03", "2026-01-02", "2026-01-05", "2026-01-04"], "x": [1, 2, 3, 4]})
 ROWS = DAYS.with_columns(day=pl.col("day").str.to_date())

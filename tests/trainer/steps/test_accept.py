@@ -11,8 +11,8 @@ from trainer.errors import ModelRefusedError, StepNotDoneError
 from trainer.pipeline import Pipeline
 from trainer.registry.versions import aliases_of
 from trainer.run.records import AcceptResult, FeaturesResult
+from trainer.tables.handover import PREDICTIONS
 from trainer.tables.parquet import read_table, write_table
-from trainer.training.run_jobs import PREDICTIONS
 
 
 def test_an_accepted_version_answers_as_in_training(accepted: Any) -> None:

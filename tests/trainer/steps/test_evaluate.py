@@ -21,13 +21,11 @@ from trainer.registry.origin import MODEL_DIGEST_TAG
 from trainer.registry.versions import KEYS_TAG, PRODUCTION, Reference
 from trainer.run import RunFolder
 from trainer.run.records import EvaluateResult, FeaturesResult, RefitResult, TrainResult, TuneResult
-from trainer.steps.engineer_features import KEY, KEYS, PART
-from trainer.steps.evaluate import PREDICTIONS as ANSWERS
-from trainer.steps.evaluate import _compare, _never_seen, rows_of
-from trainer.steps.ingest import SNAPSHOT
+from trainer.steps.evaluate import _compare, _never_seen
 from trainer.tables import row_subset
+from trainer.tables.handover import KEY, KEYS, PART, PREDICTIONS, SNAPSHOT, rows_of
+from trainer.tables.handover import PREDICTIONS as ANSWERS
 from trainer.tables.parquet import read_table, write_table
-from trainer.training.run_jobs import PREDICTIONS
 
 TEST_ROWS = 200
 

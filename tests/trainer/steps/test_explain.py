@@ -15,8 +15,8 @@ from trainer.errors import ModelRefusedError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.records import ExplainResult, StartResult
-from trainer.steps.evaluate import PREDICTIONS
 from trainer.steps.explain import read_predictions
+from trainer.tables.handover import PREDICTIONS
 from trainer.tables.parquet import read_table, write_table
 
 CLASSIFIED = ["feature_importance", "confusion_matrix", "roc", "precision_recall", "calibration"]

@@ -12,11 +12,10 @@ from trainer.errors import StepNotDoneError
 from trainer.pipeline import Pipeline
 from trainer.registry.tracking import TASK_TAG
 from trainer.run.records import FeaturesResult, RefitResult, StartResult, TrainResult
-from trainer.steps.engineer_features import FEATURES, KEY, KEYS, PART
 from trainer.steps.explain import load_fitted
 from trainer.steps.refit import _winner
+from trainer.tables.handover import FEATURES, KEY, KEYS, PART, PREDICTIONS
 from trainer.tables.parquet import read_table
-from trainer.training.run_jobs import PREDICTIONS
 
 
 def fitted(runs: Any) -> RefitResult:

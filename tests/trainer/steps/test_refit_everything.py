@@ -20,9 +20,9 @@ from trainer.registry.version_rows import own_rows
 from trainer.registry.versions import KEYS_TAG, REFIT_TAG
 from trainer.run import RunFolder
 from trainer.run.records import AcceptResult, DriftResult, EvaluateResult, FeaturesResult, RefitResult
-from trainer.steps.engineer_features import FEATURES, KEYS, PART
 from trainer.steps.explain import load_fitted
 from trainer.summary.summary import build_summary
+from trainer.tables.handover import FEATURES, KEYS, PART
 from trainer.tables.parquet import read_table
 
 ROWS_A_DAY = 10

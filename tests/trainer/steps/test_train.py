@@ -12,9 +12,8 @@ from mlflow.entities import Run
 from trainer.errors import ModelTrainingError, StepNotDoneError
 from trainer.registry.tracking import TASK_TAG
 from trainer.run.records import FeaturesResult, IngestResult, StartResult, TrainResult, TuneResult
-from trainer.steps.engineer_features import KEY, KEYS, PART
+from trainer.tables.handover import KEY, KEYS, PART, PREDICTIONS
 from trainer.tables.parquet import read_table
-from trainer.training.run_jobs import PREDICTIONS
 
 
 def trained_as(runs: Any) -> TrainResult:

@@ -15,7 +15,7 @@ from trainer.pipeline import Pipeline, load_pipeline
 from trainer.run import RunFolder
 from trainer.run.records import IngestResult
 from trainer.steps import validate
-from trainer.steps.ingest import SNAPSHOT
+from trainer.tables.handover import SNAPSHOT
 from trainer.tables.parquet import write_table
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def _counters(names: list[str], rows: pl.LazyFrame) -> Iterator[CheckResult]:
 
 
 def _leaks(pipeline: Pipeline, names: list[str], rows: pl.LazyFrame) -> Iterator[CheckResult]:
-    from trainer.drafting.target_leak import LEAK, MEASURES, score_alone
+    from trainer.checks.target_leak import LEAK, MEASURES, score_alone
 
     drawn = _drawn(rows.select([*names, pipeline.columns.target]))
     for name in names:
@@ -59,7 +59,7 @@ def _drawn(rows: pl.LazyFrame) -> pl.DataFrame:
     import numpy as np
     import polars as pl
 
-    from trainer.drafting.target_leak import MOST_ROWS, SEED
+    from trainer.checks.target_leak import MOST_ROWS, SEED
 
     height = int(rows.select(pl.len()).collect().item())
     chosen = np.zeros(height, dtype=bool)

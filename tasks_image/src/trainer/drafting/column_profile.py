@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 from trainer.checks.counters import has_counter_name
-from trainer.drafting.target_leak import LEAK, MEASURES, score_alone
+from trainer.checks.target_leak import LEAK, MEASURES, score_alone
 from trainer.sources.plain_types import why_unusable
 
 if TYPE_CHECKING:

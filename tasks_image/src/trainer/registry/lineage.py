@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 LONGEST_DIGEST = 36
 GIVEN_AS = {"sample": "generator", "postgres": "database"}
 """By kind of source, what MLflow, which has no class for its address, is told that it is."""
-REMOTE_TAG = "data.remote"
-"""Where a store has the very object that was read."""
 
 
 def log_dataset(
@@ -29,6 +27,7 @@ def log_dataset(
     from mlflow.data.meta_dataset import MetaDataset
 
     from trainer.registry.tracking import ignored_warning
+    from trainer.sources.reader import REMOTE_TAG
 
     address = lineage.tags.get(REMOTE_TAG, lineage.source)
     if lineage.kind in GIVEN_AS:

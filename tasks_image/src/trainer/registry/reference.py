@@ -99,7 +99,7 @@ def learned_until(reference: Reference, rows: pl.LazyFrame, time: str) -> dateti
 
     import polars as pl
 
-    from trainer.steps.engineer_features import PART
+    from trainer.tables.handover import PART
 
     schema = rows.collect_schema()
     if time not in schema or schema[time] not in (pl.Date, pl.Datetime):

@@ -43,8 +43,7 @@ def own_rows(version: ModelVersion) -> VersionRows:
     Raises ConfigurationError where there is no record of them, DataValidationError where they are not what they were.
     """
     from trainer.registry.versions import DIGEST_TAG, REFIT_TAG
-    from trainer.steps.evaluate import rows_of
-    from trainer.steps.ingest import SNAPSHOT
+    from trainer.tables.handover import SNAPSHOT, rows_of
     from trainer.tables.parquet import file_digest
 
     run, pipeline = _recorded(version)
@@ -155,7 +154,7 @@ def _never_seen(version: ModelVersion, pipeline: Pipeline | None, frame: pl.Data
     import polars as pl
 
     from trainer.registry.versions import KEYS_TAG
-    from trainer.steps.engineer_features import KEY, PART
+    from trainer.tables.handover import KEY, PART
     from trainer.tables.row_keys import row_keys
 
     address = version.tags.get(KEYS_TAG)

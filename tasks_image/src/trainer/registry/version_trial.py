@@ -134,7 +134,7 @@ def _judge(
 
 
 def _beside_training(version: ModelVersion, judged: VersionRows, output: pl.DataFrame) -> list[Check]:
-    from trainer.steps.evaluate import largest_difference
+    from trainer.tables.handover import largest_difference
 
     if judged.validation is None or judged.run is None:
         return []

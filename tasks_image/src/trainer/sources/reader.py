@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REMOTE_TAG = "data.remote"
+"""Where a store has the very object that was read."""
+
 
 @dataclass(frozen=True)
 class Lineage:

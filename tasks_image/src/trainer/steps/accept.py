@@ -9,6 +9,7 @@ from trainer.errors import ModelRefusedError
 from trainer.isolated.scoring import try_in_isolation
 from trainer.run.flow import last_fit
 from trainer.run.records import AcceptResult, RefitResult, RegisterResult
+from trainer.tables.handover import largest_difference, rows_of
 
 if TYPE_CHECKING:
     from trainer.isolated.scoring import Tried
@@ -28,7 +29,6 @@ def run(pipeline: Pipeline, run: RunFolder) -> AcceptResult:
     from trainer.evaluation.acceptance import answers, as_expected, as_in_training, checks_of_use, refused
     from trainer.evaluation.behaviour import BehaviourTrials
     from trainer.isolated.records import unchanged_records
-    from trainer.steps.evaluate import largest_difference, rows_of
 
     registered = run.at("register").result(RegisterResult)
     fit = run.at(last_fit(pipeline.refit))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.pipeline import did_you_mean
 from trainer.run.records import AnyResult, DriftResult, FeaturesResult, IngestResult
-from trainer.steps.ingest import SNAPSHOT
+from trainer.tables.handover import FEATURES, KEY, KEYS, PART, SNAPSHOT, TIME
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FEATURES = "features.parquet"
-KEYS = "keys.parquet"
 CONSTANTS = "constants.json"
-KEY, PART, TIME = "__key__", "__part__", "__time__"
 TWO = 2
 STANDARD_ERRORS = 4
 """How far the share of a class in a part may be from its share in all rows before it is said."""

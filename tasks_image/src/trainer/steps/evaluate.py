@@ -21,6 +21,7 @@ from trainer.run.records import (
     TrainResult,
     TuneResult,
 )
+from trainer.tables.handover import FEATURES, KEY, PART, PREDICTIONS, SNAPSHOT, largest_difference, rows_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PREDICTIONS = "predictions.parquet"
 NOT_COMPARED = "This is production's model: nothing can be compared with it, so nothing is promoted."
 
 
@@ -97,23 +97,6 @@ def _candidate(pipeline: Pipeline, run: RunFolder, name: str, trained: TrainResu
         cv_std=tuned.cv_std,
         seconds=tuned.seconds + trained.seconds,
     )
-
-
-def rows_of(pipeline: Pipeline, run: RunFolder, part: str) -> tuple[pl.DataFrame, pl.Series, pl.Series]:
-    """A part's rows with all raw columns but the target, its targets and its row keys; no other rows are held."""
-    import polars as pl
-
-    from trainer.steps.engineer_features import KEY, KEYS, PART
-    from trainer.steps.ingest import SNAPSHOT
-    from trainer.tables.parquet import read_table
-    from trainer.tables.row_subset import ChosenRows
-
-    keys = read_table(run.at("engineer_features"), KEYS)
-    chosen = keys[PART] == part
-    with run.at("ingest").local(SNAPSHOT) as file:
-        rows = ChosenRows(pl.scan_parquet(file), chosen).collect()
-    target = pipeline.columns.target
-    return rows.drop(target), rows[target], keys[KEY].filter(chosen)
 
 
 @dataclass(frozen=True)
@@ -181,25 +164,6 @@ def _score_challenger(pipeline: Pipeline, run: RunFolder, challenger: RefitResul
     return _Answers(answers, trials.judge(scored.output), scored.digest)
 
 
-def largest_difference(fitted: RunFolder, keys: pl.Series, output: pl.DataFrame) -> float:
-    """The largest difference between outputs (n rows, `keys` (n,)) and what was written when the model was fitted.
-
-    `fitted` is the folder of the step that fitted it. Raises ModelRefusedError where rows have no prediction there.
-    """
-    import polars as pl
-
-    from trainer.steps.engineer_features import KEY
-    from trainer.tables.parquet import read_table
-    from trainer.training.run_jobs import PREDICTIONS as OF_TRAINING
-
-    column = "probability" if "probability" in output.columns else "prediction"
-    trained = read_table(fitted, OF_TRAINING).unique(KEY).select(KEY, trained=column)
-    both = pl.DataFrame({KEY: keys, "loaded": output[column]}).join(trained, on=KEY, how="left")
-    if both["trained"].null_count():
-        raise ModelRefusedError(f"{both['trained'].null_count()} rows have no prediction from training to compare with")
-    return float((both["loaded"] - both["trained"]).abs().max() or 0.0)  # type: ignore[arg-type]
-
-
 def _write_predictions(run: RunFolder, keys: pl.Series, truth: pl.Series, answers: _Answers) -> None:
     """Keep the test rows' keys, truth and answers, for plots and for whoever doubts a figure."""
     import polars as pl
@@ -216,8 +180,6 @@ def _slices(pipeline: Pipeline, run: RunFolder, judged: Predictions, rival: Riva
     import polars as pl
 
     from trainer.evaluation.slices import judge_slices
-    from trainer.steps.engineer_features import FEATURES, PART
-    from trainer.steps.ingest import SNAPSHOT
     from trainer.tables.parquet import read_table
 
     sliced = [gate.column for gate in pipeline.gates.slices]
@@ -247,7 +209,6 @@ def _never_seen(keys: pl.Series, reference: Reference) -> pl.Series:
     import polars as pl
 
     from trainer.registry.reference import known_keys
-    from trainer.steps.engineer_features import KEY, PART
 
     seen = known_keys(reference).filter(pl.col(PART) != "test")[KEY]
     return ~keys.is_in(seen.to_list())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from trainer.run.records import EvaluateResult, ExplainResult, StartResult, TrainResult
+from trainer.tables.handover import PREDICTIONS, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,8 +139,6 @@ def _sample(pipeline: Pipeline, run: RunFolder, most: int) -> tuple[pl.DataFrame
     """At most so many validation rows and their targets, a seeded choice."""
     import polars as pl
 
-    from trainer.steps.evaluate import rows_of
-
     rows, truth, _ = rows_of(pipeline, run, "validation")
     chosen = pl.int_range(rows.height, eager=True).sample(min(most, rows.height), seed=pipeline.tuning.seed).sort()
     return rows[chosen], truth[chosen]
@@ -160,7 +159,6 @@ def _judged(pipeline: Pipeline, run: RunFolder) -> Iterator[Drawing]:
 def read_predictions(pipeline: Pipeline, run: RunFolder) -> tuple[Predictions, Predictions | None]:
     """The challenger's answers on the test rows, and production's where there is one, as `evaluate` kept them."""
     from trainer.evaluation.predictions import predictions_of
-    from trainer.steps.evaluate import PREDICTIONS
     from trainer.tables.parquet import read_table
 
     table = read_table(run.at("evaluate"), PREDICTIONS)

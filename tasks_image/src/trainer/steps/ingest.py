@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
 from trainer.run.records import IngestResult, StartResult
+from trainer.tables.handover import SNAPSHOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SNAPSHOT = "snapshot.parquet"
 SECONDS_PER_DAY = 86_400
 
 

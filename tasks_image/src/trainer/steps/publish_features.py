@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import ConfigurationError
 from trainer.run.flow import last_fit
 from trainer.run.records import FeaturesResult, PromoteResult, PublishFeaturesResult, RefitResult
-from trainer.steps.engineer_features import FEATURES
-from trainer.steps.ingest import SNAPSHOT
+from trainer.tables.handover import FEATURES, SNAPSHOT
 
 if TYPE_CHECKING:
     import polars as pl

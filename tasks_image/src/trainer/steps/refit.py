@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from trainer.run.records import FeaturesResult, RefitResult, TrainResult
+from trainer.tables.handover import PREDICTIONS
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -39,7 +40,7 @@ def _winner(pipeline: Pipeline, candidates: dict[str, TrainResult]) -> str:
 def _as_trained(run: RunFolder, winner: str, trained: TrainResult) -> RefitResult:
     """The winner as `train` has fitted it, its predictions beside this step's record."""
     from trainer.tables.parquet import read_table, write_table
-    from trainer.training.run_jobs import PREDICTIONS, digest_of_model
+    from trainer.training.run_jobs import digest_of_model
 
     features = run.at("engineer_features").result(FeaturesResult)
     write_table(run, PREDICTIONS, read_table(run.at("train", winner), PREDICTIONS))

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError
 from trainer.run.records import RefitResult, TrainResult
+from trainer.tables.handover import KEYS, PART
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
-
-KEYS = "keys.parquet"
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> RefitResult:
@@ -38,10 +37,8 @@ def _write_keys(run: RunFolder) -> str:
     """Keep the row keys, in the snapshot's order, each row as one that was learned from; returns the address."""
     import polars as pl
 
-    from trainer.steps.engineer_features import KEYS as KEYS_OF_SPLIT
-    from trainer.steps.engineer_features import PART
     from trainer.tables.parquet import read_table, write_table
 
-    keys = read_table(run.at("engineer_features"), KEYS_OF_SPLIT)
+    keys = read_table(run.at("engineer_features"), KEYS)
     write_table(run, KEYS, keys.with_columns(pl.lit("train").alias(PART)))
     return run.uri_of(KEYS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import ModelTrainingError
 from trainer.run.records import FeaturesResult, StartResult, TrainResult, TuneResult
+from trainer.tables.handover import PREDICTIONS, keyed
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -23,7 +24,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> TrainResult:
     """Build the training job of this run and algorithm, and run it below the parent MLflow run."""
     from trainer.registry.tracking import child_run, connect
     from trainer.tables.parquet import write_table
-    from trainer.training.run_jobs import PREDICTIONS, keyed, training_job
+    from trainer.training.run_jobs import training_job
 
     start = run.at("start").result(StartResult)
     tuned = run.at("tune", run.algorithm).result(TuneResult)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from trainer.environment import read_environment
 from trainer.errors import ModelTrainingError
 from trainer.run.flow import PER_WORKER, parts_of_run
-from trainer.run.records import FeaturesResult, IngestResult, TuneResult, TuneWorkerResult
+from trainer.run.records import TuneResult, TuneWorkerResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     import optuna
-    import polars as pl
 
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
-    from trainer.tables.row_subset import ChosenRows
     from trainer.tuning.search import Search
 
 logger = logging.getLogger(__name__)
@@ -30,6 +23,8 @@ READABLE = {"auc_roc": "AUC"}
 
 def run(pipeline: Pipeline, run: RunFolder) -> TuneResult:
     """Give the best parameters found; with tuning off, the pipeline's own and their cross-validated figure."""
+    from trainer.tuning.search_of_run import search_of
+
     with search_of(pipeline, run) as search:
         result = _searched(search, run) if search.is_searched else _as_given(search)
     name = READABLE.get(result.metric, result.metric)
@@ -37,49 +32,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> TuneResult:
     return result
 
 
-@contextlib.contextmanager
-def search_of(pipeline: Pipeline, run: RunFolder) -> Iterator[Search]:
-    """The search of a folder's algorithm, by the worker that the folder is of; its rows can be read in the block."""
-    from trainer.steps.engineer_features import FEATURES
-    from trainer.tuning.cross_validation import make_folds
-    from trainer.tuning.search import Search
-
-    engineered = run.at("engineer_features")
-    made = engineered.result(FeaturesResult)
-    with engineered.local(FEATURES) as file:
-        folds = make_folds(pipeline, *_training_rows(pipeline, file, [*made.inputs, *made.for_features]))
-        yield Search(pipeline, run.algorithm, folds, run.worker)
-
-
-def study_of(search: Search, run: RunFolder) -> optuna.Study:
-    """The study of a search, opened."""
-    from trainer.tuning.studies import finished_trials, open_study, study_name
-
-    digest = run.at("ingest").result(IngestResult).digest
-    name = study_name(run.key, search.algorithm, search.pipeline, digest)
-    study = open_study(name, read_environment().study_storage, search.pipeline, search.worker)
-    if known := len(finished_trials(study)):
-        logger.info("%s: resuming after %d finished trials", search.label, known)
-    return study
-
-
-def _training_rows(pipeline: Pipeline, file: Path, inputs: list[str]) -> tuple[ChosenRows, pl.Series, pl.Series | None]:
-    """What models are made from of the training rows, their targets, and their times where the split goes by those."""
-    from trainer.steps.engineer_features import PART, TIME
-    from trainer.tables.row_subset import ChosenRows, open_table
-
-    table = open_table(file)
-    is_training = table.select(PART).collect()[PART] == "train"
-
-    def column(name: str) -> pl.Series:
-        return table.select(name).collect()[name].filter(is_training)
-
-    times = column(TIME) if pipeline.split.KIND == "time" else None
-    return ChosenRows(table.select(inputs), is_training), column(pipeline.columns.target), times
-
-
 def _searched(search: Search, run: RunFolder) -> TuneResult:
     from trainer.tuning.search import Share, run_trials
+    from trainer.tuning.search_of_run import study_of
 
     study = study_of(search, run)
     if not _time_was_up(search, study, run):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import StudyTakenOverError
 from trainer.run.records import TuneWorkerResult
-from trainer.steps.tune import search_of, study_of
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -19,6 +18,7 @@ logger = logging.getLogger(__name__)
 def run(pipeline: Pipeline, run: RunFolder) -> TuneWorkerResult:
     """Run trials of the shared study until it has all of its own; `tune` makes up for workers that died."""
     from trainer.tuning.search import Share, run_trials
+    from trainer.tuning.search_of_run import search_of, study_of
 
     share, name = Share(), ""
     with search_of(pipeline, run) as search:

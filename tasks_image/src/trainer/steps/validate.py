@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import DataValidationError
 from trainer.pipeline import did_you_mean
 from trainer.run.records import IngestResult, ValidateResult
-from trainer.steps.ingest import SNAPSHOT
+from trainer.tables.handover import SNAPSHOT
 
 if TYPE_CHECKING:
     import polars as pl

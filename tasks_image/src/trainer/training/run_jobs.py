@@ -7,23 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.run.records import FeaturesResult, IngestResult, RefitResult, StartResult
+from trainer.tables.handover import FEATURES, PART, PREDICTIONS, keyed
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
     from trainer.run.records import TrainResult
     from trainer.tables.training_table import Part
     from trainer.training.job import TrainingJob
 
-PREDICTIONS = "predictions.parquet"
-
 
 def training_job(pipeline: Pipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> TrainingJob:
     """The job that trains an algorithm on the training rows; it registers nothing."""
     from trainer.sources.readers import ParquetReader
-    from trainer.steps.engineer_features import FEATURES, PART
     from trainer.tables.column_splitter import ColumnSplitter
     from trainer.training.estimators import model_for
     from trainer.training.job import TrainingJob
@@ -104,15 +100,3 @@ def digest_of_model(model_uri: str) -> str:
 
     with tempfile.TemporaryDirectory() as scratch:
         return model_digest(Path(fetch_model(model_uri, Path(scratch) / "model")))
-
-
-def keyed(run: RunFolder, outputs: pl.DataFrame) -> pl.DataFrame:
-    """A job's outputs with the key and the part of each row."""
-    import polars as pl
-
-    from trainer.steps.engineer_features import FEATURES, KEY, PART
-    from trainer.tables.parquet import read_table
-
-    table = read_table(run.at("engineer_features"), FEATURES, [KEY, PART])
-    places = outputs["__row__"]
-    return pl.concat([table[places], outputs.drop("__row__")], how="horizontal")

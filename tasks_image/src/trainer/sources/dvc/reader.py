@@ -7,10 +7,9 @@ from pathlib import Path
 
 from trainer.connections import read_connection
 from trainer.pipeline import DvcSource
-from trainer.registry.lineage import REMOTE_TAG
 from trainer.sources.dvc.repository import pinned_files
 from trainer.sources.files.file_rows import write_files
-from trainer.sources.reader import Lineage, Reader
+from trainer.sources.reader import REMOTE_TAG, Lineage, Reader
 
 HASH_TAG, COMMIT_TAG = "dvc.hash", "dvc.commit"
 
