@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 TRAINER = PROJECT / "tasks_image" / "src" / "trainer"
 LIGHT_OF_TRAINER = (
     "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.connections", "trainer.environment",
-    "trainer.redaction", "trainer.process.colour", "trainer.process.sigterm", "trainer.number_format", "trainer.process",
+    "trainer.redaction", "trainer.number_format", "trainer.process", "trainer.summary",
 )  # fmt: skip
 FORBIDDEN_OF_AIRFLOW = ("airflow.models", "airflow.settings", "airflow.utils.session")
 HEAVY = (
@@ -121,6 +122,55 @@ def test_on_airflows_side_one_module_reads_the_environment(room: str, file: Path
         assert "getenv" not in text
 
 
+LAYERS = (
+    "errors", "addresses", "number_format", "connections", "environment", "redaction", "process", "pipeline", "run", "decision",
+    "summary", "inference", "tables", "own_code", "sources", "checks", "drift", "feature_store", "drafting", "registry", "isolated",
+    "evaluation", "plots", "training", "tuning", "reports", "steps", "commands", "__main__",
+)  # fmt: skip
+"""The rooms of the trainer, from the ground up: none imports from one above it."""
+MODULES = {
+    ".".join(["trainer", *file.relative_to(TRAINER).with_suffix("").parts]).removesuffix(".__init__"): file
+    for file in python_files(TRAINER)
+}
+
+
+def imported_modules(file: Path) -> set[str]:
+    """The trainer's modules that a file imports when it is used; those of annotations alone do not count."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    guarded = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    for node in guarded:
+        node.body = [ast.Pass()]
+    names = imported_names(ast.unparse(tree))
+    found = {name if name in MODULES else name.rpartition(".")[0] for name in names if is_below(name, ("trainer",))}
+    return found & {*MODULES} - {"trainer"}
+
+
+def layer_of(module: str) -> int:
+    return LAYERS.index(module.split(".")[1])
+
+
+def test_every_room_has_its_layer() -> None:
+    assert {module.split(".")[1] for module in MODULES if module != "trainer"} == {*LAYERS}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "trainer"])
+def test_no_import_runs_upwards(module: str) -> None:
+    used = imported_modules(MODULES[module])
+    assert sorted(other for other in used if layer_of(other) > layer_of(module)) == []
+
+
+def test_no_step_imports_another() -> None:
+    steps = {name: imported_modules(file) for name, file in MODULES.items() if name.startswith("trainer.steps.")}
+    assert {name: used for name, used in steps.items() if any(is_below(one, ("trainer.steps",)) for one in used)} == {}
+
+
+def test_no_files_import_each_other_however_far_around() -> None:
+    order = TopologicalSorter({name: imported_modules(file) - {name} for name, file in MODULES.items()})
+    order.prepare()  # raises CycleError, which names the files
+
+
 BREAKING = [
     ("dags", "import pandas"),
     ("dags", "from trainer.run import RunFolder"),
@@ -147,7 +197,9 @@ def test_the_rules_look_at_something() -> None:
     assert set(rooms) == set(FOLDERS)
     found = {"trainer." + file.relative_to(TRAINER).with_suffix("").parts[0] for file in LIGHT}
     assert found == set(LIGHT_OF_TRAINER)
-    assert {file.parent.name for file in LIGHT} == {"trainer", "pipeline", "run", "decision", "process"}
+    assert {file.parent.name for file in LIGHT} == {
+        "trainer", "pipeline", "run", "records", "decision", "process", "summary",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,6 +19,7 @@ import pytest
 import yaml
 
 import trainer
+from tests.world import PROJECT
 from trainer.errors import ConfigurationError
 from trainer.inference.fitted import FittedPipeline
 from trainer.pipeline import Features, Preprocess
@@ -64,9 +69,30 @@ def saved(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterato
 def test_the_code_travels_with_the_model(saved: Saved) -> None:
     package = Path(trainer.__file__).parent
     bundled = saved.folder / "code" / "trainer"
-    sources = {file.relative_to(package) for file in package.rglob("*.py")}
-    assert {file.relative_to(bundled) for file in bundled.rglob("*.py")} == sources
-    assert all((bundled / file).read_bytes() == (package / file).read_bytes() for file in sources)
+    found = {file.relative_to(bundled) for file in bundled.rglob("*.py")}
+    assert {file.parts[0] for file in found} == {"inference", "pipeline", "__init__.py", "addresses.py", "errors.py"}
+    assert all((bundled / file).read_bytes() == (package / file).read_bytes() for file in found)
+    rooms = {file.relative_to(package) for room in ("inference", "pipeline") for file in (package / room).rglob("*.py")}
+    assert rooms < found
+
+
+def test_nothing_else_of_this_package_is_needed_to_answer(saved: Saved) -> None:
+    """In a process without this repository; MLflow puts the model's own code onto the path."""
+    script = (
+        "import json, sys, mlflow.pyfunc\n"
+        f"model = mlflow.pyfunc.load_model({str(saved.folder)!r})\n"
+        "answers = model.predict(model.input_example)\n"
+        "print(json.dumps([len(answers), sorted({m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'trainer'})]))"
+    )
+    outside = [place for place in sys.path if not Path(place or ".").resolve().is_relative_to(PROJECT / "tasks_image")]
+    setting = {**os.environ, "PYTHONPATH": "", "MLFLOW_TRACKING_URI": "sqlite://"}
+    code = f"import sys; sys.path = {outside!r}\n{script}"
+    done = subprocess.run([sys.executable, "-S", "-c", code], env=setting, cwd="/", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows, files = json.loads(done.stdout.splitlines()[-1])
+    assert rows == EXAMPLE_ROWS
+    assert all(Path(file).is_relative_to(saved.folder / "code" / "trainer") for file in files)
+    assert 10 < len(files) <= len([*(saved.folder / "code" / "trainer").rglob("*.py")]) < 30
 
 
 def test_requirements_are_pinned_to_what_is_installed(saved: Saved) -> None:

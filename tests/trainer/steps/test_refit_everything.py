@@ -15,8 +15,8 @@ from tests.world import Home
 from trainer.commands.step import run_step
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError, ModelRefusedError
+from trainer.evaluation.version_rows import own_rows
 from trainer.pipeline import Pipeline
-from trainer.registry.version_rows import own_rows
 from trainer.registry.versions import KEYS_TAG, REFIT_TAG
 from trainer.run import RunFolder
 from trainer.run.records import AcceptResult, DriftResult, EvaluateResult, FeaturesResult, RefitResult

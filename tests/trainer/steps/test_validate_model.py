@@ -11,8 +11,8 @@ import pytest
 
 from trainer.__main__ import main
 from trainer.errors import ConfigurationError
+from trainer.evaluation.version_trial import Threshold, check_thresholds
 from trainer.registry.origin import MODEL_DIGEST_TAG
-from trainer.registry.version_trial import Threshold, check_thresholds
 from trainer.registry.versions import REFIT_TAG
 from trainer.run.records import EvaluateResult, TrainResult
 from trainer.tables.parquet import read_table

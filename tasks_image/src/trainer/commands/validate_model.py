@@ -12,7 +12,7 @@ from trainer.errors import ConfigurationError, ModelRefusedError
 from trainer.run import RunFolder
 
 if TYPE_CHECKING:
-    from trainer.registry.version_trial import Threshold, Trial
+    from trainer.evaluation.version_trial import Threshold, Trial
 
 NAMED = {"min_accuracy": "accuracy", "min_auc": "auc_roc"}
 
@@ -45,8 +45,8 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Try the version, print and write what was found; returns 0, or raises ModelRefusedError."""
     from trainer.evaluation.acceptance import refused
-    from trainer.registry.version_rows import own_rows, rows_of_file
-    from trainer.registry.version_trial import try_version
+    from trainer.evaluation.version_rows import own_rows, rows_of_file
+    from trainer.evaluation.version_trial import try_version
     from trainer.registry.versions import asking_mlflow, find_version
 
     if arguments.data is None and (arguments.target or arguments.positive):
@@ -76,7 +76,7 @@ def _pair(text: str) -> tuple[str, float]:
 
 
 def _thresholds(arguments: argparse.Namespace) -> list[Threshold]:
-    from trainer.registry.version_trial import Threshold
+    from trainer.evaluation.version_trial import Threshold
 
     named = [(metric, getattr(arguments, option)) for option, metric in NAMED.items()]
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import shutil
 import tempfile
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "PyYAML", "fsspec", "scikit-learn")
+SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "polars", "pyarrow", "pydantic", "PyYAML", "scikit-learn")
 EXAMPLE_ROWS = 3
+BUNDLED_ROOMS = ("inference", "pipeline")
+BUNDLED_FILES = ("__init__.py", "addresses.py", "errors.py")
 
 
 class PyFuncSaver(Spec):
-    """Saves the pipeline with this package's code, its exact requirements, a signature and an input example.
+    """Saves the pipeline with the code that answers, its exact requirements, a signature and an input example.
 
     >>> PyFuncSaver().name
     'model'
@@ -45,9 +48,9 @@ class PyFuncSaver(Spec):
 
         from trainer.inference.pyfunc import FITTED
 
-        package = Path(trainer.__file__).parent
         bundled = bundle()
         with tempfile.TemporaryDirectory() as scratch:
+            package = _copy_of_package(Path(scratch))
             file = Path(scratch) / f"{FITTED}.pickle"
             file.write_bytes(pickle.dumps(fitted))
             info = mlflow.pyfunc.log_model(
@@ -62,6 +65,17 @@ class PyFuncSaver(Spec):
             )
         logger.info("model saved as %s", info.model_uri)
         return info
+
+
+def _copy_of_package(folder: Path) -> Path:
+    """What a model needs of this package, and no more: whoever loads it runs that code."""
+    package, copy = Path(trainer.__file__).parent, folder / OWN
+    copy.mkdir()
+    for name in BUNDLED_FILES:
+        shutil.copy(package / name, copy / name)
+    for name in BUNDLED_ROOMS:
+        shutil.copytree(package / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
 
 
 def _as_signed(example: pl.DataFrame, signature: ModelSignature) -> Any:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
     from mlflow.entities.model_registry import ModelVersion
 
+    from trainer.evaluation.version_rows import VersionRows
     from trainer.isolated.scoring import Tried
-    from trainer.registry.version_rows import VersionRows
     from trainer.run import RunFolder
 
 
