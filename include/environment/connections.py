@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING
 
 from trainer.connections import is_connection, variable_of
 from trainer.errors import ConfigurationError
+from trainer.run.flow import step_named
 
 if TYPE_CHECKING:
     from include.environment.settings import Settings
     from trainer.pipeline import Pipeline
 
-NEED_IT = frozenset({"start", "ingest"})
-"""The steps that say where the source is, and that read it."""
-
 
 def connection_of(pipeline: Pipeline, step: str) -> str | None:
     """The connection that a step of a pipeline needs for its source, by name."""
-    return getattr(pipeline.source, "connection", None) if step in NEED_IT else None
+    return getattr(pipeline.source, "connection", None) if step_named(step).reads_source else None
 
 
 def login_of(connection: str | None) -> dict[str, str]:

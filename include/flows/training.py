@@ -25,7 +25,7 @@ from trainer.errors import ConfigurationError, TrainerError
 from trainer.pipeline import UNSTORABLE, parse_pipeline, read_text, refuse_same_name
 from trainer.run import run_key
 from trainer.run.execute import execute
-from trainer.run.flow import AFTER_DECISION, last_fit
+from trainer.run.flow import REFIT, in_stages, steps_of
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
 
 if TYPE_CHECKING:
@@ -35,11 +35,14 @@ if TYPE_CHECKING:
     from include.environment.settings import Settings
     from include.operators.base import StepOperator
     from trainer.pipeline import Pipeline
+    from trainer.run.flow import Step
 
 START_DATE = datetime(2024, 1, 1, tzinfo=UTC)
 PASSED = "{{ ti.xcom_pull(task_ids='decide')['outcome'] == 'promote' }}"
 TO_PRODUCTION = "{{ params.promote_to == 'production' }}"
 MAY_PROMOTE = "{{ params.promote_to != 'none' }}"
+TEMPLATES = {"promoted": PASSED, "may_promote": MAY_PROMOTE}
+"""By condition of a step: what has to render to `True` for it to run."""
 
 
 def training_dags() -> Iterator[DAG]:
@@ -121,32 +124,20 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         auto_register=False,  # or Airflow would show what stood when building it failed
     ) as dag:
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
-        step = partial(_step, _operator_of(pipeline, settings), run=run, code_path=_code_path(pipeline))
+        make = partial(_step, _operator_of(pipeline, settings), run=run, code_path=_code_path(pipeline))
 
-        start = step("start", parameters=PARAMETERS, pipeline=text, connection=connection_of(pipeline, "start"))
-        ingest = step("ingest", connection=connection_of(pipeline, "ingest"))
-        validate = step("validate")
-        detect_drift = step("detect_drift")
-        engineer_features = step("engineer_features")
-        candidates = [_candidate(name, pipeline.tuning.workers, step) for name in pipeline.algorithms]
-        refit = step("refit", trigger_rule="none_failed_min_one_success")
-        evaluate = step("evaluate")
-        explain = step("explain")
-        decide = _decide(run)
-        again = [step(AFTER_DECISION, when=PASSED)] if last_fit(pipeline.refit) == AFTER_DECISION else []
-        register = step("register", when=PASSED)
-        accept = step("accept")
-        promote = step("promote", when=MAY_PROMOTE)
-        publish_features = step("publish_features", **_published(pipeline, settings))
-        report = step("report", trigger_rule="all_done", needs_start=True)
+        before, own, after = in_stages(steps_of(pipeline))
+        first = [_task(one, make, pipeline, text, run) for one in before]
+        last = {one.name: _task(one, make, pipeline, text, run) for one in after}
         notify = _notify(run)
 
-        start >> ingest >> validate >> detect_drift >> engineer_features
-        for workers, tune, train in candidates:
-            engineer_features >> [*workers, tune]
-            workers >> tune >> train >> [refit, report]
-        chain(refit, evaluate, explain, decide, *again, register, accept, promote, publish_features, report, notify)
-        [decide, promote, publish_features] >> notify
+        chain(*first)
+        for name in pipeline.algorithms:
+            workers, (tune, train) = _candidate(name, own, pipeline.tuning.workers, make)
+            first[-1] >> [*workers, tune]
+            workers >> tune >> train >> [last[REFIT], last["report"]]
+        chain(*last.values(), notify)
+        [last["decide"], last["promote"], last["publish_features"]] >> notify
         # Given to the DAG before, the form would be copied into every task, which finds it on its DAG anyway.
         dag.params = run_form(pipeline)  # type: ignore[assignment]  # Airflow converts and validates it
     return dag
@@ -192,19 +183,42 @@ def _step(
     return operator(task_id=task_id, step=name, run=run, algorithm=algorithm, doc_md=TASK_DOCS[name], **kwargs)
 
 
-def _candidate(algorithm: str, workers: int, step: Any) -> tuple[list[StepOperator], StepOperator, StepOperator]:
-    """Tune, then train, one algorithm.
+def _task(step: Step, make: Callable[..., StepOperator], pipeline: Pipeline, text: str, run: str) -> Any:
+    """The task of a step that runs once per run."""
+    if step.runs_in == "airflow":
+        return _decide(run)
+    given: dict[str, Any] = {"connection": connection_of(pipeline, step.name)} if step.reads_source else {}
+    if step.name == "start":
+        given |= {"parameters": PARAMETERS, "pipeline": text}
+    if step.name == REFIT:
+        given["trigger_rule"] = "none_failed_min_one_success"  # a run may leave algorithms out
+    if step.after_failure:
+        given |= {"trigger_rule": "all_done", "needs_start": True}
+    if step.only_if == "to_production":
+        given |= _published(pipeline, load_settings())
+    elif step.only_if != "always":
+        given["when"] = TEMPLATES[step.only_if]
+    return make(step.name, **given)
 
-    Workers that share its study run before `tune`, which completes it, whatever has become of them.
+
+def _candidate(
+    algorithm: str, steps: list[Step], workers: int, make: Callable[..., StepOperator]
+) -> tuple[list[StepOperator], list[StepOperator]]:
+    """The tasks of one algorithm: those of the workers that share its study, and those that follow one another.
+
+    The first of these, `tune`, completes the study, whatever has become of the workers.
     """
     chosen = {"algorithm": algorithm, "when": chooses(algorithm)}
-    after_workers = {"trigger_rule": "all_done_min_one_success"} if workers > 1 else {}
     with TaskGroup(algorithm, tooltip=f"Tune and train {algorithm}"):
         shared = [
-            step("tune_worker", task_id=f"tune_worker_{number}", worker=number, **chosen)
-            for number in (range(1, workers + 1) if workers > 1 else ())
+            make(step.name, task_id=f"{step.name}_{number}", worker=number, **chosen)
+            for step in steps
+            if step.once_per == "worker"
+            for number in range(1, workers + 1)
         ]
-        return shared, step("tune", **chosen, **after_workers), step("train", algorithm=algorithm)
+        first, *others = [step.name for step in steps if step.once_per == "algorithm"]
+        after_workers = {"trigger_rule": "all_done_min_one_success"} if shared else {}
+        return shared, [make(first, **chosen, **after_workers), *(make(name, algorithm=algorithm) for name in others)]
 
 
 def _published(pipeline: Pipeline, settings: Settings) -> dict[str, str]:

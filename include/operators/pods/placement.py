@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from include.environment.connections import check_connection
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Resources, did_you_mean
-from trainer.run.flow import PER_ALGORITHM, REFIT, STEPS, placed_as
+from trainer.run.flow import REFIT, placed_as, step_named, steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from include.environment.kubernetes import Kubernetes
     from include.environment.settings import Settings
     from trainer.pipeline import Pipeline
-
-IN_AIRFLOW = frozenset({"decide"})
-"""Steps that run in Airflow's own process."""
-READ_DATA = frozenset({"start", "ingest"})
-"""Steps that turn to the source; one that is a Git repository asks them for a login."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,8 @@ def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: 
         raise ConfigurationError(f"{where}: Kubernetes does not know, or cannot read, {', '.join(unread)}")
     if whole.gpu and cluster.gpu:
         whole = whole.over(Resources(node_selector=cluster.gpu.node_selector, tolerations=cluster.gpu.tolerations))
-    return Placement(cluster.images[target], whole, step in READ_DATA and pipeline.source.KIND == "dvc")
+    reads_repository = step_named(step).reads_source and pipeline.source.KIND == "dvc"
+    return Placement(cluster.images[target], whole, reads_repository)
 
 
 def _resources_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str) -> Resources:
@@ -93,13 +89,14 @@ def _mistakes(pipeline: Pipeline, settings: Settings) -> Iterator[str]:
         check_connection(pipeline, settings)
     except ConfigurationError as error:
         yield str(error)
-    for step in STEPS:
-        for algorithm in pipeline.algorithms if step in PER_ALGORITHM else ("",):
-            if step not in IN_AIRFLOW:
-                try:
-                    placement_of(pipeline, settings.kubernetes, step, algorithm)
-                except ConfigurationError as error:
-                    yield str(error)
+    for step in steps_of(pipeline):
+        if step.runs_in == "airflow":
+            continue
+        for algorithm in pipeline.algorithms if step.once_per != "run" else ("",):
+            try:
+                placement_of(pipeline, settings.kubernetes, step.name, algorithm)
+            except ConfigurationError as error:
+                yield str(error)
 
 
 def said_at(pipeline: Pipeline, field: str, value: object, step: str, algorithm: str) -> str:

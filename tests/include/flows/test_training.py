@@ -173,6 +173,7 @@ def test_templated_fields(dag: DAG, home: Path) -> None:
     assert conditions == {
         **{f"{name}.tune": '{{ "' + name + '" in params.algorithms }}' for name in CANDIDATES},
         "register": "{{ ti.xcom_pull(task_ids='decide')['outcome'] == 'promote' }}",
+        "accept": "{{ ti.xcom_pull(task_ids='decide')['outcome'] == 'promote' }}",
         "promote": "{{ params.promote_to != 'none' }}",
         "publish_features": "False",
     }

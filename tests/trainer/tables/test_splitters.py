@@ -132,6 +132,13 @@ def test_all_that_is_newer_than_a_moment_can_be_for_testing() -> None:
         TimeSplitter().split_after(datetime(2026, 1, 10), None, days)
 
 
+def test_many_newer_rows_leave_as_many_to_learn_from_as_few() -> None:
+    """A production that stayed for long over a short history: ten rows that it knows, ninety that are newer."""
+    moments = pl.Series("hour", [datetime(2026, 1, 1) + timedelta(hours=number) for number in range(100)])
+    parts = TimeSplitter(validation=0.15, test=0.25).split_after(moments[9], None, moments)
+    assert parts.to_list() == ["train"] * 8 + ["validation"] * 2 + ["test"] * 90
+
+
 def test_an_id_may_come_again_later() -> None:
     parts, moved = TimeSplitter().split_and_count_moved(pl.concat([HOUR_KEYS[:50], HOUR_KEYS[:50]]), None, HOURS)
     assert moved == 0

@@ -16,8 +16,7 @@ from trainer.pipeline import Pipeline, validate
 from trainer.process import log_context, logs
 from trainer.process.colour import painted
 from trainer.run import RunFolder, run_key
-from trainer.run.fallback import PUBLISHES
-from trainer.run.flow import AFTER_DECISION, Part, parts_of_run
+from trainer.run.flow import Part, parts_of_run, step_named
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
 from trainer.summary.summary import build_summary, write_summary
 from trainer.summary.terminal import render
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     import argparse
 
 logger = logging.getLogger(__name__)
-
-REGISTRATION = (AFTER_DECISION, "register", "accept")
 
 
 def add_to(commands: Any) -> None:
@@ -93,18 +90,19 @@ def _parts(pipeline: Pipeline) -> list[Part]:
 def _is_due(name: str, folder: RunFolder, pipeline: Pipeline, *, register: bool) -> bool:
     from trainer.decision import DecisionResult
 
-    if name not in (*REGISTRATION, "promote", PUBLISHES):
+    condition = step_named(name).only_if
+    if condition == "always":
         return True
     try:
         outcome = folder.at("decide").result(DecisionResult).outcome
     except StepNotDoneError as error:
         raise TrainerError(f"step {name}: no decision was taken") from error
-    return outcome == "promote" and (register if name in REGISTRATION else pipeline.run.promote_to != "none")
+    return outcome == "promote" and (register if condition == "promoted" else pipeline.run.promote_to != "none")
 
 
 def _left_out(name: str, pipeline: Pipeline) -> str:
     """Why a step that is due is left out, as in the DAG; an empty text where it is not."""
-    if name != PUBLISHES:
+    if step_named(name).only_if != "to_production":
         return ""
     never = never_published(pipeline, read_environment().feature_store)
     return never or NOT_TO_PRODUCTION * (pipeline.run.promote_to != "production")

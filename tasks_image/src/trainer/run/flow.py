@@ -1,39 +1,77 @@
-"""The steps in their order."""
+"""The steps of a run: their order, how often and when each of them runs, and where. Nothing else lists them."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-STEPS = (
-    "start",
-    "ingest",
-    "validate",
-    "detect_drift",
-    "engineer_features",
-    "tune_worker",
-    "tune",
-    "train",
-    "refit",
-    "evaluate",
-    "explain",
-    "decide",
-    "refit_everything",
-    "register",
-    "accept",
-    "promote",
-    "publish_features",
-    "report",
-)
-PER_WORKER = frozenset({"tune_worker"})
-"""Steps that run once for each worker that shares an algorithm's study; with a single worker, not at all."""
-PER_ALGORITHM = frozenset({*PER_WORKER, "tune", "train"})
-"""Steps that run once for each algorithm."""
+if TYPE_CHECKING:
+    from trainer.pipeline import Pipeline
 
+Condition = Literal["always", "promoted", "may_promote", "to_production"]
 REFIT: Final = "refit"
 """The step whose model is judged."""
 AFTER_DECISION: Final = "refit_everything"
 """A step of pipelines that say `refit: everything`."""
-_PLACED_AS = {"tune_worker": "tune", AFTER_DECISION: REFIT}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the flow."""
+
+    name: str
+    once_per: Literal["run", "algorithm", "worker"] = "run"
+    """Of an algorithm's study; with a single worker, a step once per worker is left out."""
+    only_if: Condition = "always"
+    """`promoted`: the decision is to promote; `may_promote`: and the run may move an alias; `to_production`: that of
+    production."""
+    runs_in: Literal["process", "airflow"] = "process"
+    """A process or pod of its own, or Airflow's: then it needs nothing that is heavy."""
+    reads_source: bool = False
+    """Whether it turns to the pipeline's source, and needs its login."""
+    after_failure: bool = False
+    """Whether it runs whatever has become of the steps before it."""
+    placed_as: str = ""
+    """The step whose resources in YAML it gets; its own by default."""
+
+
+TRAINING = (
+    Step("start", reads_source=True),
+    Step("ingest", reads_source=True),
+    Step("validate"),
+    Step("detect_drift"),
+    Step("engineer_features"),
+    Step("tune_worker", once_per="worker", placed_as="tune"),
+    Step("tune", once_per="algorithm"),
+    Step("train", once_per="algorithm"),
+    Step(REFIT),
+    Step("evaluate"),
+    Step("explain"),
+    Step("decide", runs_in="airflow"),
+    Step(AFTER_DECISION, only_if="promoted", placed_as=REFIT),
+    Step("register", only_if="promoted"),
+    Step("accept", only_if="promoted"),
+    Step("promote", only_if="may_promote"),
+    Step("publish_features", only_if="to_production"),
+    Step("report", after_failure=True),
+)
+"""The flow that trains, judges and promotes a model."""
+STEPS = tuple(step.name for step in TRAINING)
+_BY_NAME = {step.name: step for step in TRAINING}
+PER_WORKER = frozenset(step.name for step in TRAINING if step.once_per == "worker")
+PER_ALGORITHM = frozenset(step.name for step in TRAINING if step.once_per != "run")
+"""Steps that run once for each algorithm, or for each worker of its study."""
+
+
+def step_named(name: str) -> Step:
+    """The step of a name."""
+    return _BY_NAME[name]
+
+
+def placed_as(step: str) -> str:
+    """The name under which a step's resources stand in YAML: some steps get those of another one."""
+    return step_named(step).placed_as or step
 
 
 def last_fit(refit: str) -> str:
@@ -41,9 +79,15 @@ def last_fit(refit: str) -> str:
     return AFTER_DECISION if refit == "everything" else REFIT
 
 
-def placed_as(step: str) -> str:
-    """The name under which a step's resources stand in YAML: some steps get those of another one."""
-    return _PLACED_AS.get(step, step)
+def steps_of(pipeline: Pipeline) -> list[Step]:
+    """The steps that the runs of a pipeline have."""
+    return _steps(pipeline.tuning.workers, pipeline.refit)
+
+
+def in_stages(steps: list[Step]) -> tuple[list[Step], list[Step], list[Step]]:
+    """The steps before an algorithm's own, those, and the steps after them."""
+    before, own, after = (list(some) for _, some in groupby(steps, key=lambda step: step.once_per != "run"))
+    return before, own, after
 
 
 class Part(NamedTuple):
@@ -57,13 +101,13 @@ class Part(NamedTuple):
 def parts_of_run(algorithms: list[str], workers: int = 1, refit: str = "validation") -> list[Part]:
     """Every part of a run, in order."""
     return [
-        Part(step, name, worker)
-        for step in STEPS
-        if step != AFTER_DECISION or last_fit(refit) == step
-        for name in (algorithms if step in PER_ALGORITHM else [""])
-        for worker in (_shared_by(workers) if step in PER_WORKER else [0])
+        Part(step.name, name, worker)
+        for step in _steps(workers, refit)
+        for name in (algorithms if step.once_per != "run" else [""])
+        for worker in (range(1, workers + 1) if step.once_per == "worker" else [0])
     ]
 
 
-def _shared_by(workers: int) -> list[int]:
-    return [*range(1, workers + 1)] if workers > 1 else []
+def _steps(workers: int, refit: str) -> list[Step]:
+    left_out = {*(PER_WORKER if workers == 1 else ()), *({AFTER_DECISION} - {last_fit(refit)})}
+    return [step for step in TRAINING if step.name not in left_out]

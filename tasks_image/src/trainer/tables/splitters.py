@@ -128,28 +128,33 @@ class TimeSplitter(TimeSplit, Splitter):
     ) -> tuple[pl.Series, int]:
         if times is None:
             raise ConfigurationError("split: KIND: time needs the time of each row: name it under `columns.time`")
-        parts = self._by_time(_microseconds(times).to_numpy())
+        parts = self._parts_by_time(_microseconds(times).to_numpy())
         _check_parts(parts, labels)
         return parts, 0
 
     def split_after(self, newest: datetime, labels: pl.Series | None, times: pl.Series) -> pl.Series:
         """The part of each row, where all that are newer than a moment are test rows.
 
+        However many these are, the older ones are shared out as ever between training and validation.
         Raises DataValidationError if a part is empty, or a class is absent from one.
         """
-        parts = self._by_time(_microseconds(times).to_numpy(), _moment(newest) + 1)
+        moments, test_from = _microseconds(times).to_numpy(), _moment(newest) + 1
+        older, share = moments[moments < test_from], self.validation / (1 - self.test)
+        parts = _by_time(moments, _start(older, test_from, self.validation_hours, share), test_from)
         _check_parts(parts, labels)
         return parts
 
-    def _by_time(self, moments: Rows, test_from: int | None = None) -> pl.Series:
-        import numpy as np
-        import polars as pl
+    def _parts_by_time(self, moments: Rows) -> pl.Series:
+        test_from = _start(moments, int(moments.max()) + 1, self.test_hours, self.test)
+        return _by_time(moments, _start(moments, test_from, self.validation_hours, self.validation), test_from)
 
-        if test_from is None:
-            test_from = _start(moments, int(moments.max()) + 1, self.test_hours, self.test)
-        validation_from = _start(moments, test_from, self.validation_hours, self.validation)
-        places = np.digitize(moments, [validation_from, test_from])
-        return pl.Series("__part__", np.array(["train", "validation", "test"])[places])
+
+def _by_time(moments: Rows, validation_from: int, test_from: int) -> pl.Series:
+    import numpy as np
+    import polars as pl
+
+    places = np.digitize(moments, [validation_from, test_from])
+    return pl.Series("__part__", np.array(["train", "validation", "test"])[places])
 
 
 SPLITTERS: dict[str, type[HashSplitter | RandomSplitter | TimeSplitter]] = {
