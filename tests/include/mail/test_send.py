@@ -260,7 +260,7 @@ def test_where_a_connection_is_a_must_a_success_without_one_stands_and_says_so(
     kept_run: RunFolder, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = on_run_success(kept_run.uri)
-    assert told.startswith("not sent: ConfigurationError: send.connection: Airflow has no connection 'smtp_default'")
+    assert told.startswith("not sent: ConfigurationError: alerts.connection: Airflow has no connection 'smtp_default'")
     assert "the mail 'Training Pipeline - Success: churn kept' was not sent" in caplog.text
     assert not (home / ".outbox").exists()
 
