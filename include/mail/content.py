@@ -65,7 +65,7 @@ class Mail:
     links: list[tuple[str, str]]
 
 
-class _AnyResult(Result, extra="allow"):
+class _WholeReport(Result, extra="allow"):
     """Whatever a step hands over."""
 
 
@@ -156,7 +156,7 @@ def start_of(run: RunFolder) -> StartResult | None:
 
 def _page_of(run: RunFolder) -> str:
     try:
-        return str(getattr(run.at("report").result_or_none(_AnyResult), "page", ""))
+        return str(getattr(run.at("report").result_or_none(_WholeReport), "page", ""))
     except Exception:
         logger.exception("the run folder %s cannot be read", run.uri)
         return ""

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from include.environment.settings import announce_run_folder, load_settings
 from trainer.errors import FINAL_EXIT_CODES, LESS_MEMORY, ConfigurationError
 from trainer.run import RunFolder
-from trainer.run.outages import explained
+from trainer.run.outages import outage_explained
 from trainer.run.ownership import refuse_other_run
 from trainer.run.records import Failure, Result, StartResult
 
@@ -35,7 +35,7 @@ class StepFailedError(AirflowException):
     """A step failed in a way that a retry may mend."""
 
 
-class AnyResult(Result, extra="allow"):
+class HandedOver(Result, extra="allow"):
     """Whatever a step hands over."""
 
 
@@ -133,7 +133,7 @@ class StepOperator(BaseOperator):
         except ConfigurationError as error:
             raise AirflowFailException(str(error)) from error
         except Exception as error:
-            raise explained(error, self.run) from error
+            raise outage_explained(error, self.run) from error
 
     def run_folder(self) -> RunFolder:
         """The step's part of the run folder."""

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from include.environment.connections import login_of
 from include.environment.settings import credentials, inherited_environment, load_settings, step_environment
-from include.operators.base import INTERRUPTED, AnyResult, StepOperator, log_line
+from include.operators.base import INTERRUPTED, HandedOver, StepOperator, log_line
 from include.operators.step_servers import step_servers
 from trainer.connections import is_connection
 from trainer.environment import secrets
@@ -59,7 +59,7 @@ class LocalStepOperator(StepOperator):
             raise
         if exit_code != 0:
             self.raise_exit(exit_code, folder)
-        return folder.result(AnyResult).model_dump(mode="json")
+        return folder.result(HandedOver).model_dump(mode="json")
 
     def on_kill(self) -> None:
         """End the child process and everything that it has started."""

@@ -26,7 +26,7 @@ from trainer.__main__ import main
 from trainer.decision import DecisionResult
 from trainer.run import RunFolder, run_key
 from trainer.run.fallback import PUBLISHES
-from trainer.run.flow import Part, parts_of_run
+from trainer.run.flow import PartOfRun, parts_of_run
 from trainer.run.records import RegisterResult
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class World(Home):
         return Ended(run_id, self.folder(run_id), failed, code, self.mailbox.messages)
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[PartOfRun]:
         """Every part of a run but `report`, which runs whatever happens; as the environment has it."""
         left_out = {"report"} if load_settings().feature_store.address else {"report", PUBLISHES}
         return [part for part in parts_of_run([ALGORITHM]) if part.step not in left_out]
@@ -218,7 +218,7 @@ def assert_nothing_is_left(world: World, ended: Ended) -> None:
     assert list(world.home.rglob(".tmp-*")) == []
     if ended.failed.step in READ_BY_NO_STEP:
         return
-    failed = Part(ended.failed.step, ended.failed.algorithm)
+    failed = PartOfRun(ended.failed.step, ended.failed.algorithm)
     for name, algorithm, _ in world.parts[world.parts.index(failed) + 1 :]:
         code = world.step(name, algorithm, run_id=ended.run_id)
         assert code == STEP_NOT_DONE, f"{name} took what {ended.failed.label} left"

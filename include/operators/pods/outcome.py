@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from include.environment.settings import load_settings
-from include.operators.base import KILLED, AnyResult
+from include.operators.base import KILLED, HandedOver
 from include.operators.pods.endings import Ending, does_not_end, ending_of, has_succeeded
 from include.operators.pods.manager import ENDED, LONGEST_PAUSE, TROUBLES, StepPodManager, reason_of
 from include.operators.pods.manifest import SECONDS_TO_END
@@ -18,7 +18,7 @@ from include.operators.pods.refusals import NOT_FOUND, UNAVAILABLE
 from trainer.errors import LESS_MEMORY
 from trainer.run.flow import placed_as
 from trainer.run.memory import note_out_of_memory
-from trainer.run.outages import explained
+from trainer.run.outages import outage_explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,24 +52,24 @@ class JudgedPodOperator(DescribedPodOperator):
             return done.model_dump(mode="json")
         return self._fail(ending, folder)
 
-    def _result(self, folder: RunFolder) -> AnyResult:
+    def _result(self, folder: RunFolder) -> HandedOver:
         """Return the result of a step that has succeeded. Raises OutageError if the run folder cannot be read."""
         try:
             folder.clear_failure()
-            return folder.result(AnyResult)
+            return folder.result(HandedOver)
         except Exception as error:
             self.log.warning("the step succeeded, but the run folder %s cannot be used", folder.uri)
-            raise explained(error, folder.uri) from error
+            raise outage_explained(error, folder.uri) from error
 
-    def _done_by_then(self, folder: RunFolder, context: Context, ending: Ending) -> AnyResult | None:
+    def _done_by_then(self, folder: RunFolder, context: Context, ending: Ending) -> HandedOver | None:
         """The result that a pod has left before it was lost: a step is done if its result is there."""
         began = self.pod.metadata.creation_timestamp or context["ti"].start_date
         try:
-            result = folder.result_or_none(AnyResult)
+            result = folder.result_or_none(HandedOver)
         except Exception as error:  # noqa: BLE001  (a store that is away must not hide why the pod ended)
             what = f"{ending.error}: {ending.message}"
             self.log.warning(
-                "%s; whether the step was done before cannot be seen: %s", what, explained(error, folder.uri)
+                "%s; whether the step was done before cannot be seen: %s", what, outage_explained(error, folder.uri)
             )
             return None
         if result is None or not result.finished_at or datetime.fromisoformat(result.finished_at) < began:

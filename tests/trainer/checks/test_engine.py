@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from trainer.checks.batches import Part, as_pandas
+from trainer.checks.batches import CheckBatch, as_pandas
 from trainer.checks.expectations import RESULT_FORMAT, _great_expectations, run_checks
 from trainer.checks.results import plain
 from trainer.pipeline import Check
@@ -118,7 +118,7 @@ def checks() -> list[Check]:
 
 def theirs(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """What the engine of Great Expectations finds on a frame of Pandas without categories."""
-    frame = as_pandas(rows.lazy(), Part("rows", tuple(rows.columns), "table"))
+    frame = as_pandas(rows.lazy(), CheckBatch("rows", tuple(rows.columns), "table"))
     config = gx.data_context.types.base.DataContextConfig(
         store_backend_defaults=gx.data_context.types.base.InMemoryStoreBackendDefaults(),
         progress_bars=gx.data_context.types.base.ProgressBarsConfig(globally=False),
@@ -176,7 +176,7 @@ def test_a_value_is_looked_at_once_and_only_its_column_is_handed_out() -> None:
 
     from trainer.checks.engine import FrugalPandasEngine
 
-    frame = as_pandas(TABLE.lazy(), Part("rows", ("kind", "key", "whole"), "values"))
+    frame = as_pandas(TABLE.lazy(), CheckBatch("rows", ("kind", "key", "whole"), "values"))
     assert frame.dtypes.astype(str).to_dict() == {"kind": "category", "key": "category", "whole": "int64"}
     engine = FrugalPandasEngine(frame)
     seen: list[tuple[list[str], int]] = []

@@ -9,7 +9,7 @@ import pkgutil
 import pytest
 
 import trainer.steps
-from trainer.run.flow import PER_ALGORITHM, PER_WORKER, STEPS, Part, parts_of_run
+from trainer.run.flow import PER_ALGORITHM, PER_WORKER, STEPS, PartOfRun, parts_of_run
 
 
 def test_the_order() -> None:
@@ -32,7 +32,12 @@ def test_a_steps_module_has_run(name: str) -> None:
 
 def test_parts_of_a_run() -> None:
     parts = parts_of_run(["xgboost", "forest"])
-    each = [Part("tune", "xgboost"), Part("tune", "forest"), Part("train", "xgboost"), Part("train", "forest")]
+    each = [
+        PartOfRun("tune", "xgboost"),
+        PartOfRun("tune", "forest"),
+        PartOfRun("train", "xgboost"),
+        PartOfRun("train", "forest"),
+    ]
     assert parts[5:9] == each
     once = [step for step in STEPS if step not in PER_ALGORITHM]
     assert [part.step for part in parts if not part.algorithm] == [step for step in once if step != "refit_everything"]
@@ -42,6 +47,6 @@ def test_parts_of_a_run() -> None:
 
 def test_workers_that_share_a_study_come_before_its_result() -> None:
     parts = parts_of_run(["xgboost", "forest"], workers=2)
-    assert parts[5:9] == [Part("tune_worker", name, number) for name in ("xgboost", "forest") for number in (1, 2)]
-    assert parts[9] == Part("tune", "xgboost")
+    assert parts[5:9] == [PartOfRun("tune_worker", name, number) for name in ("xgboost", "forest") for number in (1, 2)]
+    assert parts[9] == PartOfRun("tune", "xgboost")
     assert [part for part in parts if part.step not in PER_WORKER] == parts_of_run(["xgboost", "forest"])

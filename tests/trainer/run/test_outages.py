@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy
 
 from trainer.errors import DataValidationError, OutageError
-from trainer.run.outages import explained, is_database_outage, mlflow_outage
+from trainer.run.outages import is_database_outage, mlflow_outage, outage_explained
 
 API = "API request to http://me:secret@mlflow:5000/api/2.0/mlflow/runs/create failed with exception "
 
@@ -24,7 +24,7 @@ API = "API request to http://me:secret@mlflow:5000/api/2.0/mlflow/runs/create fa
     ids=["refused", "late", "503", "else"],
 )  # fmt: skip
 def test_mlflow_is_named_without_its_password(text: str, told: str) -> None:
-    error = explained(RuntimeError(API + text), "file:///runs/churn/key")
+    error = outage_explained(RuntimeError(API + text), "file:///runs/churn/key")
     assert isinstance(error, OutageError)
     with pytest.raises(OutageError, match=told):
         raise error
@@ -45,7 +45,7 @@ def test_mlflow_is_named_without_its_password(text: str, told: str) -> None:
 )
 def test_stores_are_named_too(error: Exception, told: str) -> None:
     with pytest.raises(OutageError, match=told):
-        raise explained(error, "s3://b/runs/key")
+        raise outage_explained(error, "s3://b/runs/key")
 
 
 @pytest.mark.parametrize("kind", ["OperationalError", "InterfaceError", "DatabaseError"])
@@ -56,7 +56,7 @@ def test_a_connection_that_is_lost_is_an_outage(kind: str) -> None:
     outer.__cause__ = raised
     assert is_database_outage(outer)
     with pytest.raises(OutageError, match="a database does not answer .*server closed the connection"):
-        raise explained(outer, "/runs")
+        raise outage_explained(outer, "/runs")
 
 
 def test_what_a_database_refuses_is_no_outage() -> None:
@@ -67,7 +67,7 @@ def test_what_a_database_refuses_is_no_outage() -> None:
 def test_the_cause_counts_as_well() -> None:
     outer = RuntimeError("commit failed")
     outer.__cause__ = OSError(errno.ENOSPC, "No space left on device", "/studies/a.journal")
-    assert "/studies/a.journal" in str(explained(outer, "/runs"))
+    assert "/studies/a.journal" in str(outage_explained(outer, "/runs"))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_cause_counts_as_well() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_all_else_stays_what_it_is(error: Exception) -> None:
-    assert explained(error, "s3://b/runs/key") is error
+    assert outage_explained(error, "s3://b/runs/key") is error
 
 
 def test_what_mlflow_says_of_other_things_is_no_outage() -> None:

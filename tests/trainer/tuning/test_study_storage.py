@@ -14,7 +14,7 @@ import sqlalchemy
 
 from tests.postgres import PASSWORD, Postgres
 from trainer.errors import ConfigurationError, OutageError
-from trainer.run.outages import explained
+from trainer.run.outages import outage_explained
 from trainer.tuning.study_storage import TABLES_LOCK, open_storage
 
 OPEN_AT = """
@@ -102,7 +102,7 @@ def test_a_server_that_is_away_is_an_outage_that_a_retry_can_mend(
     postgres.stop()
     with pytest.raises((optuna.exceptions.StorageInternalError, sqlalchemy.exc.OperationalError)) as raised:
         study.tell(trial, 1.0) if when == "in a trial" else open_storage(postgres_database, "s")
-    told = explained(raised.value, "/runs")
+    told = outage_explained(raised.value, "/runs")
     assert isinstance(told, OutageError)
     assert told.retry_can_help
     assert "a database does not answer" in str(told)
@@ -114,7 +114,7 @@ def test_a_wrong_password_is_not_repeated(postgres_database: str, monkeypatch: p
     address = postgres_database.replace("://", "://trainer:no-such-password@")
     with pytest.raises(sqlalchemy.exc.OperationalError, match="password authentication failed") as raised:
         open_storage(address, "s")
-    told = str(explained(raised.value, "/runs"))
+    told = str(outage_explained(raised.value, "/runs"))
     assert "password authentication failed" in told
     assert "no-such-password" not in str(raised.value) + told
     assert PASSWORD not in told

@@ -25,7 +25,7 @@ MOST_CELLS = 30_000_000
 
 
 @dataclass(frozen=True)
-class Part:
+class CheckBatch:
     """What some of the checks look at."""
 
     table: str
@@ -37,16 +37,16 @@ class Part:
 
 def numbers_by_part(
     checks: list[Check], absent: dict[int, list[str]], heights: dict[str, int]
-) -> dict[Part, list[int]]:
+) -> dict[CheckBatch, list[int]]:
     """The checks, by their numbers, that are run together; those of columns that are absent are left out.
 
     `heights` are the rows of the tables: as many columns come together as have no more than `MOST_CELLS` values.
     """
-    by_part: dict[Part, list[int]] = {}
+    by_part: dict[CheckBatch, list[int]] = {}
     for number, check in enumerate(checks):
         if not absent[number]:
             by_part.setdefault(_part(check), []).append(number)
-    merged: list[tuple[Part, list[int]]] = []
+    merged: list[tuple[CheckBatch, list[int]]] = []
     for part, numbers in sorted(by_part.items(), key=lambda item: (item[0].table, item[0].about, item[0].columns)):
         whole = _merged(merged[-1][0], part, heights[part.table]) if merged else None
         if whole is None:
@@ -56,20 +56,20 @@ def numbers_by_part(
     return dict(merged)
 
 
-def _merged(one: Part, other: Part, rows: int) -> Part | None:
+def _merged(one: CheckBatch, other: CheckBatch, rows: int) -> CheckBatch | None:
     """The part that two parts make, or None where it would be too large or they are of different kinds."""
     columns = tuple(sorted({*one.columns, *other.columns}))
     if (one.table, one.about) != (other.table, other.about) or len(columns) * rows > MOST_CELLS:
         return None
-    return Part(one.table, columns, one.about)
+    return CheckBatch(one.table, columns, one.about)
 
 
-def _part(check: Check) -> Part:
+def _part(check: Check) -> CheckBatch:
     conditions = _condition_columns(check.kwargs.get("row_condition"))
     if check.check.startswith(ABOUT_COLUMNS):
-        return Part(check.of, tuple(sorted({*conditions})), "table")
+        return CheckBatch(check.of, tuple(sorted({*conditions})), "table")
     about = "types" if check.check in TYPE_CHECKS else "values"
-    return Part(check.of, tuple(sorted({*columns_of(check), *conditions})), about)
+    return CheckBatch(check.of, tuple(sorted({*columns_of(check), *conditions})), about)
 
 
 def _condition_columns(condition: Any) -> list[str]:
@@ -82,7 +82,7 @@ def _condition_columns(condition: Any) -> list[str]:
     return []
 
 
-def as_pandas(rows: pl.LazyFrame, part: Part) -> pd.DataFrame:
+def as_pandas(rows: pl.LazyFrame, part: CheckBatch) -> pd.DataFrame:
     """A part as Great Expectations gets it: integers with missing values become floats, other types stay.
 
     Pandas' nullable integers would keep their type but make comparisons of two columns fail. So types are judged on a

@@ -17,7 +17,7 @@ from trainer.process.parent_death import stop_with_parent
 from trainer.process.scratch import scratch_space
 from trainer.run import RunFolder
 from trainer.run.execute import recorded
-from trainer.run.flow import STEPS, Part
+from trainer.run.flow import STEPS, PartOfRun
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop_with_parent()
     logs.set_up("json" if variable("log_format") == "json" else "text")
     folder = RunFolder.open(arguments.run)
-    part = Part(arguments.step, arguments.algorithm, arguments.worker)
+    part = PartOfRun(arguments.step, arguments.algorithm, arguments.worker)
     log_context.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
     own = folder.at(*part)
     with scratch_space(f"checkout for {own.uri_of()}"), recorded(own):

@@ -15,7 +15,7 @@ from trainer.process.parent_death import stop_with_parent
 from trainer.process.scratch import scratch_space
 from trainer.run import RunFolder
 from trainer.run.execute import execute, recorded
-from trainer.run.flow import PER_ALGORITHM, PER_WORKER, STEPS, Part
+from trainer.run.flow import PER_ALGORITHM, PER_WORKER, STEPS, PartOfRun
 from trainer.run.ownership import refuse_other_run
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop_with_parent()
     logs.set_up(read_environment().log_format)
     folder = RunFolder.open(arguments.run)
-    part = Part(arguments.name, arguments.algorithm, arguments.worker)
+    part = PartOfRun(arguments.name, arguments.algorithm, arguments.worker)
     log_context.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
     own = folder.at(*part)
     with scratch_space(own.uri_of()):
@@ -62,13 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_step(name: str, folder: RunFolder, pipeline: Pipeline, algorithm: str = "", worker: int = 0) -> None:
     """Run a step by its name. Raises ConfigurationError for an algorithm or a worker that the pipeline has not."""
-    part = Part(name, algorithm, worker)
+    part = PartOfRun(name, algorithm, worker)
     refuse_other_run(folder, read_environment().airflow_run_id)
     ready = with_code(pipeline, freeze=name == "start")
     execute(step_of(ready, part), ready, folder.at(*part))
 
 
-def step_of(pipeline: Pipeline, part: Part) -> Callable[[Pipeline, RunFolder], Result]:
+def step_of(pipeline: Pipeline, part: PartOfRun) -> Callable[[Pipeline, RunFolder], Result]:
     """The step's function. Raises ConfigurationError for an algorithm or a worker that the pipeline has not."""
     allowed = pipeline.selected_algorithms if part.step in PER_ALGORITHM else [""]
     if part.algorithm not in allowed:
@@ -78,7 +78,7 @@ def step_of(pipeline: Pipeline, part: Part) -> Callable[[Pipeline, RunFolder], R
     return step
 
 
-def _check_worker(pipeline: Pipeline, part: Part) -> None:
+def _check_worker(pipeline: Pipeline, part: PartOfRun) -> None:
     if part.step not in PER_WORKER and part.worker:
         raise ConfigurationError(f"step {part.step}: it is not shared by workers; leave out --worker")
     workers = pipeline.tuning.workers

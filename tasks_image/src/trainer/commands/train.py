@@ -16,7 +16,7 @@ from trainer.pipeline import Pipeline, validate
 from trainer.process import log_context, logs
 from trainer.process.colour import painted
 from trainer.run import RunFolder, run_key
-from trainer.run.flow import Part, parts_of_run, step_named
+from trainer.run.flow import PartOfRun, parts_of_run, step_named
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
 from trainer.summary.summary import build_summary, write_summary
 from trainer.summary.terminal import render
@@ -82,7 +82,7 @@ def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
         run_step("report", folder, frozen)
 
 
-def _parts(pipeline: Pipeline) -> list[Part]:
+def _parts(pipeline: Pipeline) -> list[PartOfRun]:
     """Every part of the run; in one process there is nobody to share a study with."""
     return parts_of_run(pipeline.selected_algorithms, refit=pipeline.refit)
 

@@ -17,7 +17,7 @@ from trainer.redaction import without_secrets
 from trainer.run.cost import cost_of
 from trainer.run.fallback import FALLS_BACK, fall_back
 from trainer.run.made_from import noting_records
-from trainer.run.outages import explained
+from trainer.run.outages import outage_explained
 from trainer.run.records import Failure, Result
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def recorded(folder: RunFolder) -> Iterator[None]:
         with last_words(functools.partial(_keep_end, folder)):
             yield
     except Exception as error:
-        told = explained(error, folder.uri)
+        told = outage_explained(error, folder.uri)
         if isinstance(told, MemoryError):
             told.add_note(f"memory ran out; {LESS_MEMORY}")
         try:

@@ -90,7 +90,7 @@ def in_stages(steps: list[Step]) -> tuple[list[Step], list[Step], list[Step]]:
     return before, own, after
 
 
-class Part(NamedTuple):
+class PartOfRun(NamedTuple):
     """A step of a run, with its algorithm or an empty text, and the number of its worker or 0."""
 
     step: str
@@ -98,10 +98,10 @@ class Part(NamedTuple):
     worker: int = 0
 
 
-def parts_of_run(algorithms: list[str], workers: int = 1, refit: str = "validation") -> list[Part]:
+def parts_of_run(algorithms: list[str], workers: int = 1, refit: str = "validation") -> list[PartOfRun]:
     """Every part of a run, in order."""
     return [
-        Part(step.name, name, worker)
+        PartOfRun(step.name, name, worker)
         for step in _steps(workers, refit)
         for name in (algorithms if step.once_per != "run" else [""])
         for worker in (range(1, workers + 1) if step.once_per == "worker" else [0])

@@ -22,7 +22,7 @@ LOST_CONNECTION = ("OperationalError", "InterfaceError")
 LONGEST_CAUSE = 300
 
 
-def explained(error: Exception, store: str) -> Exception:
+def outage_explained(error: Exception, store: str) -> Exception:
     """The error itself, or an OutageError that says what failed, where, and what to do; `store` is the run folder."""
     if isinstance(error, TrainerError):
         return error

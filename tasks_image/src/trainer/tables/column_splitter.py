@@ -9,7 +9,7 @@ from pydantic import Field
 from trainer.errors import DataValidationError
 from trainer.pipeline import Spec
 from trainer.tables.splitters import PARTS, HashSplitter, RandomSplitter, TimeSplitter
-from trainer.tables.training_table import Part
+from trainer.tables.training_table import SplitPart
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +26,7 @@ class ColumnSplitter(Spec):
 
     KIND: Literal["column"] = "column"
     column: str
-    learned: tuple[Part, ...] = ()
+    learned: tuple[SplitPart, ...] = ()
 
 
 AnySplitter = Annotated[HashSplitter | RandomSplitter | TimeSplitter | ColumnSplitter, Field(discriminator="KIND")]

@@ -10,7 +10,7 @@ from trainer.tables.row_subset import ChosenRows
 if TYPE_CHECKING:
     import polars as pl
 
-Part = Literal["train", "validation", "test"]
+SplitPart = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +21,10 @@ class TrainingTable:
     targets: pl.Series
     parts: pl.Series
 
-    def rows(self, part: Part) -> ChosenRows:
+    def rows(self, part: SplitPart) -> ChosenRows:
         """The inputs of a part."""
         return ChosenRows(self.inputs, self.parts == part)
 
-    def targets_of(self, part: Part) -> pl.Series:
+    def targets_of(self, part: SplitPart) -> pl.Series:
         """The targets of a part."""
         return self.targets.filter(self.parts == part)

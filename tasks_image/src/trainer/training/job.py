@@ -22,7 +22,7 @@ from trainer.registry.signers import SchemaSigner
 from trainer.sources.readers import AnyReader
 from trainer.tables.column_splitter import AnySplitter, parts_of
 from trainer.tables.splitters import RandomSplitter
-from trainer.tables.training_table import Part, TrainingTable
+from trainer.tables.training_table import SplitPart, TrainingTable
 from trainer.training.estimators import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.training.services import AlertsService, LoggerService, MlflowService, RunConfig, Services
 
@@ -92,7 +92,7 @@ class TrainingJob(Spec):
     metrics: list[Metric] = []
     """By default all that fit the problem."""
     splitter: AnySplitter = RandomSplitter()
-    score_parts: tuple[Part, ...] = ("train", "validation", "test")
+    score_parts: tuple[SplitPart, ...] = ("train", "validation", "test")
     saver: PyFuncSaver = PyFuncSaver()
     signer: SchemaSigner = SchemaSigner()
     registry: MlflowRegister | None = None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
     from trainer.run.records import TrainResult
-    from trainer.tables.training_table import Part
+    from trainer.tables.training_table import SplitPart
     from trainer.training.job import TrainingJob
 
 
@@ -55,7 +55,7 @@ def training_job(pipeline: Pipeline, run: RunFolder, algorithm: str, params: dic
 
 
 def fit_again(
-    pipeline: Pipeline, run: RunFolder, algorithm: str, trained: TrainResult, learned: tuple[Part, ...]
+    pipeline: Pipeline, run: RunFolder, algorithm: str, trained: TrainResult, learned: tuple[SplitPart, ...]
 ) -> RefitResult:
     """Fit a candidate's constants, imputers, encoders and estimator anew on the rows of some parts, and log the model.
 
@@ -86,7 +86,7 @@ def fit_again(
     )
 
 
-def _anew(job: TrainingJob, step: str, learned: tuple[Part, ...], cut_off: float | None) -> TrainingJob:
+def _anew(job: TrainingJob, step: str, learned: tuple[SplitPart, ...], cut_off: float | None) -> TrainingJob:
     config = job.run_config.model_copy(update={"name": f"{job.run_config.name}_{step}"})
     splitter = job.splitter.model_copy(update={"learned": learned})
     changes = {"run_config": config, "splitter": splitter, "score_parts": ("train",), "cut_off": cut_off}

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from trainer.errors import DataValidationError
-from trainer.sources.files.concatenate import Part, one_table
+from trainer.sources.files.concatenate import FileRows, one_table
 
 
 def joined(*frames: dict[str, list[Any]], guessed: bool = True) -> pl.DataFrame:
-    parts = [Part(f"{number}.csv", pl.LazyFrame(frame)) for number, frame in enumerate(frames, start=1)]
+    parts = [FileRows(f"{number}.csv", pl.LazyFrame(frame)) for number, frame in enumerate(frames, start=1)]
     return one_table(parts, guessed=guessed).collect()
 
 
@@ -31,7 +31,7 @@ def test_in_text_files_whole_numbers_give_way_to_others_wherever_they_stand() ->
 def test_in_text_files_a_column_without_a_value_gives_way() -> None:
     nothing: dict[str, list[Any]] = {"a": ["", None]}
     empty = pl.LazyFrame({"a": [None, None]}, schema={"a": pl.String})
-    frame = one_table([Part("1.csv", empty), Part("2.csv", pl.LazyFrame({"a": [3]}))], guessed=True).collect()
+    frame = one_table([FileRows("1.csv", empty), FileRows("2.csv", pl.LazyFrame({"a": [3]}))], guessed=True).collect()
     assert frame["a"].to_list() == [None, None, 3]
     with pytest.raises(DataValidationError, match="columns of other types"):
         joined(nothing, {"a": [3]})

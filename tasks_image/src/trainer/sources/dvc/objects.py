@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError, DataValidationError, OutageError, TrainerError
 from trainer.redaction import without_secrets
-from trainer.sources.s3.errors import explained
+from trainer.sources.s3.errors import s3_explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +167,7 @@ def _meaning(error: Exception, address: str) -> TrainerError:
     inner = error.__cause__ if isinstance(error.__cause__, ClientError) else error
     if isinstance(inner, BotoCoreError | ClientError):
         try:
-            with explained(address):
+            with s3_explained(address):
                 raise inner
         except TrainerError as meaning:
             return meaning

@@ -16,7 +16,7 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Part:
+class FileRows:
     """The rows of one file, named and typed as the source declares."""
 
     name: str
@@ -24,7 +24,7 @@ class Part:
     rows: pl.LazyFrame
 
 
-def one_table(parts: list[Part], *, guessed: bool) -> pl.LazyFrame:
+def one_table(parts: list[FileRows], *, guessed: bool) -> pl.LazyFrame:
     """All rows, part by part, with the columns of the first.
 
     `guessed` types are those of text files: there, whole numbers give way to others, and a column without a value to
@@ -44,7 +44,7 @@ def one_table(parts: list[Part], *, guessed: bool) -> pl.LazyFrame:
     return pl.concat([part.rows.select(pl.col(column).cast(kind) for column, kind in kinds.items()) for part in parts])
 
 
-def _known(part: Part, schema: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
+def _known(part: FileRows, schema: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
     """The types of a part's columns; of one without a value nothing is known."""
     import polars as pl
 
@@ -63,7 +63,7 @@ def _widest(kinds: list[pl.DataType], otherwise: pl.DataType) -> pl.DataType:
     return next(iter(known)) if len(known) == 1 else otherwise
 
 
-def _refuse_other_columns(parts: list[Part], schemas: list[dict[str, pl.DataType]]) -> None:
+def _refuse_other_columns(parts: list[FileRows], schemas: list[dict[str, pl.DataType]]) -> None:
     wanted = schemas[0]
     wrong = []
     for part, schema in zip(parts, schemas, strict=True):
@@ -77,7 +77,7 @@ def _refuse_other_columns(parts: list[Part], schemas: list[dict[str, pl.DataType
 
 
 def _refuse_other_types(
-    parts: list[Part], schemas: list[dict[str, pl.DataType]], kinds: Mapping[str, pl.DataType]
+    parts: list[FileRows], schemas: list[dict[str, pl.DataType]], kinds: Mapping[str, pl.DataType]
 ) -> None:
     import polars as pl
 
@@ -92,7 +92,7 @@ def _refuse_other_types(
     _refuse(wrong, parts, "have columns of other types than", "mend them, or declare the types under `source.types`")
 
 
-def _refuse(wrong: list[str], parts: list[Part], how: str, mend: str) -> None:
+def _refuse(wrong: list[str], parts: list[FileRows], how: str, mend: str) -> None:
     if wrong:
         more = f"; and {len(wrong) - EXAMPLES} more" if len(wrong) > EXAMPLES else ""
         raise DataValidationError(

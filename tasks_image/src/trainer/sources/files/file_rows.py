@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.sources.column_types import apply_types
-from trainer.sources.files.concatenate import Part, one_table
+from trainer.sources.files.concatenate import FileRows, one_table
 from trainer.sources.files.csv_reader import raw_csv_rows, types_of, write_csv_rows
 from trainer.sources.files.parquet_reader import raw_parquet_rows, refuse_damaged, typed_parquet_rows
 from trainer.tables.parquet import sink_rows
@@ -49,7 +49,7 @@ def write_csv_files(files: list[SourceFile], source: Source, separator: str, tar
         for number, file in enumerate(files)
     ]
     types = types_of(raw, source, f"{files[0].name} and others")
-    parts = [Part(file.name, apply_types(rows, types, file.name)) for file, rows in zip(files, raw, strict=True)]
+    parts = [FileRows(file.name, apply_types(rows, types, file.name)) for file, rows in zip(files, raw, strict=True)]
     sink_rows(one_table(parts, guessed=True), target)
 
 
@@ -59,7 +59,7 @@ def write_parquet_files(files: list[SourceFile], source: Source, columns: list[s
 
     raw = [raw_parquet_rows(file, source, columns) for file in files]
     parts = [
-        Part(file.name, typed_parquet_rows(file, rows, raw, source.types))
+        FileRows(file.name, typed_parquet_rows(file, rows, raw, source.types))
         for file, rows in zip(files, raw, strict=True)
     ]
     try:

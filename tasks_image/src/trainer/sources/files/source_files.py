@@ -52,13 +52,13 @@ class Stored:
 
     def info(self) -> dict[str, Any]:
         """What the store says of it now; raises as `find_files` does."""
-        with explained(self.uri):
+        with files_explained(self.uri):
             self.filesystem.invalidate_cache()
             return dict(self.filesystem.info(self.path))
 
     def changed_at(self) -> datetime:
         """When it last changed (UTC); one whose server does not say counts as now."""
-        with explained(self.uri):
+        with files_explained(self.uri):
             try:
                 changed: datetime = self.filesystem.modified(self.path)
             except (NotImplementedError, KeyError):
@@ -73,7 +73,7 @@ def find_files(uri: str, endings: tuple[str, ...]) -> list[Stored]:
     None where nothing is there. Raises ConfigurationError for an address that cannot be understood, DataValidationError
     for a folder without such files, TrainerError where the store does not answer.
     """
-    with explained(uri):
+    with files_explained(uri):
         filesystem, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
         info = _info(filesystem, path, uri)
         if info is None:
@@ -141,7 +141,7 @@ def refuse_another(file: SourceFile, sha256: str) -> None:
 def _on_this_machine(stored: Stored, target: Path) -> SourceFile:
     if stored.is_local:
         return SourceFile(stored.uri, Path(stored.path))
-    with explained(stored.uri):
+    with files_explained(stored.uri):
         size = stored.info().get("size")
         stored.filesystem.get_file(stored.path, str(target))
     if size is not None and target.stat().st_size != size:
@@ -153,7 +153,7 @@ def _on_this_machine(stored: Stored, target: Path) -> SourceFile:
 
 
 @contextlib.contextmanager
-def explained(uri: str) -> Iterator[None]:
+def files_explained(uri: str) -> Iterator[None]:
     """Says of errors of a store what they mean, by the address."""
     try:
         yield

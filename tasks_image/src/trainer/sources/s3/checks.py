@@ -8,7 +8,7 @@ import re
 from typing import IO, TYPE_CHECKING, Any
 
 from trainer.errors import TrainerError
-from trainer.sources.s3.errors import explained
+from trainer.sources.s3.errors import s3_explained
 from trainer.tables.parquet import file_digest
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def check_object(client: Any, found: StoredObject, file: Path) -> None:
     if MD5.match(found.etag):
         came = file_digest(file, "md5")
     elif parts := MD5_OF_PARTS.match(found.etag):
-        with explained(found.uri):
+        with s3_explained(found.uri):
             sizes = _sizes_of_parts(client, found, int(parts[2]))
         came = _md5_of_parts(file, sizes) if sizes else None
     if came is None:
@@ -87,6 +87,6 @@ def _md5_of_next(handle: IO[bytes], size: int) -> bytes:
 
 def _is_encrypted(client: Any, found: StoredObject) -> bool:
     """Whether it is encrypted with a key of AWS KMS or the customer: its ETag is no MD5 then."""
-    with explained(found.uri):
+    with s3_explained(found.uri):
         head = client.head_object(Bucket=found.bucket, Key=found.key)
     return str(head.get("ServerSideEncryption", "")).startswith("aws:kms") or "SSECustomerAlgorithm" in head

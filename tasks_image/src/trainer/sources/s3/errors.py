@@ -28,7 +28,7 @@ MEANINGS: dict[str, tuple[type[TrainerError], str]] = {
 
 
 @contextlib.contextmanager
-def explained(uri: str) -> Iterator[None]:
+def s3_explained(uri: str) -> Iterator[None]:
     """Raises what an error of the store means for whoever asked for an address."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 from trainer.sources.files.source_files import is_hidden
 from trainer.sources.s3.checks import check_object
-from trainer.sources.s3.errors import explained
+from trainer.sources.s3.errors import s3_explained
 from trainer.sources.s3.login import login_of
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def find_objects(client: Any, uri: str, endings: tuple[str, ...]) -> list[Stored
     region are wrong, TrainerError where the store does not answer.
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    with explained(uri):
+    with s3_explained(uri):
         if key.endswith("/"):
             found = [one for one in _listed(client, bucket, key, "/") if one.key.lower().endswith(endings)]
             what = f"no object right below it ends with {' or '.join(endings)}"
@@ -106,7 +106,7 @@ def fetch_object(client: Any, found: StoredObject, target: Path) -> None:
 
     Raises TrainerError, for a retry can help, where it has changed since, or what came is not what the store holds.
     """
-    with explained(found.uri), target.open("wb") as file:
+    with s3_explained(found.uri), target.open("wb") as file:
         file.truncate(found.size)
         fetch = partial(_fetch_part, client, found, file.fileno())
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="s3-part") as pool:
