@@ -102,6 +102,12 @@ def test_a_rollback_that_holds_keeps_production_whatever_is_better() -> None:
     assert decide(GATES, evaluation({**GOOD, "auc_roc": 0.1}), rollback="a rollback holds").outcome == "refuse"
 
 
+def test_a_model_that_answers_as_production_is_told_to_be_the_same() -> None:
+    decision = against(compared(gain=0.0, lower=0.0, upper=0.0))
+    assert decision.outcome == "keep"
+    assert decision.reason.endswith("one that is fitted again on the same rows with the same parameters does")
+
+
 def test_a_model_that_is_worse_is_kept_back_and_not_refused() -> None:
     assert against(compared(gain=-0.1, lower=-0.12, upper=-0.08)).outcome == "keep"
 
@@ -151,16 +157,16 @@ def test_too_few_rows_to_compare_refuse() -> None:
     decision = against(None)
     assert decision.outcome == "refuse"
     assert decision.reason == (
-        "against_production: fewer than 40 test rows are new to production version 7, "
-        "so the two models cannot be compared"
+        "against_production: fewer than 40 test rows are new to production version 7, and 40 are needed to compare the "
+        "two models"
     )
 
 
 def test_too_few_rows_to_compare_keep_where_newer_ones_will_come() -> None:
-    waiting = evaluation(production_version="7", comparison=None)
+    waiting = evaluation(production_version="7", comparison=None, rows_new_to_production=12)
     decision = decide(GATES, waiting, waits_for_rows=True)
     assert (decision.outcome, gate(decision, "against_production").verdict) == ("keep", "not_better")
-    assert "fewer than 40 test rows are new to production version 7" in decision.reason
+    assert decision.reason.startswith("12 of 1,000 test rows are new to production version 7, and 40 are needed")
     refused = decide(GATES, evaluation({**GOOD, "auc_roc": 0.1}, production_version="7"), waits_for_rows=True)
     assert refused.outcome == "refuse"
 

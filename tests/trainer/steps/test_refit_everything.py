@@ -113,7 +113,9 @@ def test_what_is_promoted_has_learned_from_every_row(monthly: Monthly, first: Ru
 
 def test_its_record_says_that_nothing_has_judged_it(monthly: Monthly, first: RunFolder) -> None:
     words = "fitted once more on all 900 rows after the decision: this very fit was not judged on unseen rows"
-    assert words in build_summary(first).fitted
+    summary = build_summary(first)
+    assert summary.fitted == f"ridge, fitted on {(3 * MONTH - WEEK) * ROWS_A_DAY} training and validation rows"
+    assert words in summary.fitted_again
     assert words in str(monthly.client.get_model_version("monthly", "1").description)
 
 
@@ -137,12 +139,13 @@ def test_with_few_newer_rows_production_is_kept(monthly: Monthly, caplog: pytest
     gates = {**monthly.pipeline().gates.model_dump(mode="json"), "slices": slices}
     features = {"fit": {"usual": "AVG(x)"}, "derive": derive}
     run = monthly.run("few", 3 * MONTH + 9, gates=gates, features=features)
-    assert "90 rows are newer than 2026-03-31 00:00:00, until when production has learned, and 100 are" in caplog.text
+    assert "learned from rows up to 2026-03-31 00:00:00: 90 are newer, and 100 are needed to compare" in caplog.text
     assert run.at("engineer_features").result(FeaturesResult).test_rows_after is None
     evaluation = run.at("evaluate").result(EvaluateResult)
     assert (evaluation.production_version, evaluation.comparison, evaluation.production_metrics) == ("1", None, {})
     decision = run.at("decide").result(DecisionResult)
-    assert (decision.outcome, decision.reason[:46]) == ("keep", "fewer than 100 test rows are new to production")
+    assert decision.outcome == "keep"
+    assert decision.reason.startswith("70 of 70 test rows are new to production version 1, and 100 are needed")
     with pytest.raises(ConfigurationError, match="the decision is to keep, so nothing is fitted"):
         monthly.step(run, "refit_everything", run.pipeline())
 

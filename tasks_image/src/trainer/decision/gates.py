@@ -86,10 +86,7 @@ def _against_production(gates: Gates, evaluation: EvaluateResult, too_few: Verdi
         reason = "there is no production model yet"
     elif compared is None:
         verdict = too_few
-        reason = (
-            f"fewer than {rule.min_rows} test rows are new to production version {evaluation.production_version}, "
-            "so the two models cannot be compared"
-        )
+        reason = _too_few(rule.min_rows, evaluation)
     else:
         verdict, reason = _gain(compared, rule.min_gain, rule.confidence)
     return GateResult(
@@ -104,6 +101,15 @@ def _against_production(gates: Gates, evaluation: EvaluateResult, too_few: Verdi
     )
 
 
+def _too_few(needed: int, evaluation: EvaluateResult) -> str:
+    new = evaluation.rows_new_to_production
+    found = f"fewer than {needed}" if new is None else f"{new:,} of {evaluation.test_rows:,}"
+    return (
+        f"{found} test rows are new to production version {evaluation.production_version}, and {needed} are needed to "
+        "compare the two models"
+    )
+
+
 def _gain(compared: Compared, min_gain: float, confidence: float) -> tuple[Verdict, str]:
     if not all(is_figure(value) for value in (compared.gain, compared.lower, compared.upper)):
         return "failed", "the comparison with production gave no number to judge by"
@@ -113,4 +119,6 @@ def _gain(compared: Compared, min_gain: float, confidence: float) -> tuple[Verdi
     )
     if compared.lower > min_gain:
         return "passed", f"better than production beyond noise: {found}"
+    if compared.gain == compared.lower == compared.upper == 0:
+        found += "; both models score alike, as one that is fitted again on the same rows with the same parameters does"
     return "not_better", f"not shown to be better than production by more than {min_gain:g}: {found}"

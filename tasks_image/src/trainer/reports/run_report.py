@@ -139,6 +139,8 @@ def _facts(summary: Summary, pipeline: Pipeline | None, evaluation: EvaluateResu
     if evaluation is not None and pipeline is not None:
         metric = pipeline.gates.against_production.metric
         facts["Challenger"] = summary.fitted or evaluation.winner
+        if summary.fitted_again:
+            facts["Registered"] = summary.fitted_again
         facts[f"Test {metric}"] = number_text(evaluation.metrics.get(metric))
         if evaluation.production_version:
             facts[f"Test {metric} of production (version {evaluation.production_version})"] = number_text(

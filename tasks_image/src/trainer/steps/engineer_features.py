@@ -119,11 +119,11 @@ def _test_rows_after(pipeline: Pipeline, run: RunFolder, times: pl.Series | None
     newer, needed = rows_newer_than(newest, times), pipeline.gates.against_production.min_rows
     if newer < needed:
         logger.warning(
-            "%d rows are newer than %s, until when production has learned, and %d are needed to compare: production "
-            "stays, and the test rows are those that `split` sets aside", newer, newest, needed,
+            "production has learned from rows up to %s: %d are newer, and %d are needed to compare. Production stays, "
+            "and the test rows of this run are those that `split` sets aside", newest, newer, needed,
         )  # fmt: skip
         return None
-    logger.info("the test rows are the %d that are newer than %s, until when production has learned", newer, newest)
+    logger.info("production has learned from rows up to %s: the test rows are the %d that are newer", newest, newer)
     return newest
 
 

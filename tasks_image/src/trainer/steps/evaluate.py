@@ -83,6 +83,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
             "production_version": reference.version,
             "production_metrics": _figures(pipeline, beside.predictions) if beside else {},
             "comparison": compared,
+            "rows_new_to_production": int(fair.sum()),
             "slices": _slices(pipeline, run, judged, beside),
         }
     )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from trainer.decision import GateResult, read_decision
 from trainer.errors import StepNotDoneError
 from trainer.run.cost import RunCost, cost_of_run
-from trainer.run.flow import AFTER_DECISION, PER_WORKER, parts_of_run
+from trainer.run.flow import AFTER_DECISION, PER_WORKER, REFIT, parts_of_run
 from trainer.run.memory import MemoryState, memory_state
 from trainer.run.records import (
     AnyResult,
@@ -79,7 +79,9 @@ class Summary(BaseModel):
     candidates: list[dict[str, Any]]
     winner: str
     fitted: str = ""
-    """On which rows the challenger was fitted last, in words."""
+    """On which rows the challenger was fitted, in words."""
+    fitted_again: str = ""
+    """On which rows it was fitted once more after the decision, in words; empty where that was not asked for."""
     metrics: dict[str, float]
     production_metrics: dict[str, float]
     gates: list[GateResult]
@@ -130,7 +132,8 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         drift=_drift(run),
         candidates=_candidates(pipeline, evaluation),
         winner=evaluation.winner if evaluation else "",
-        fitted=_fitted(run),
+        fitted=_fitted(run, REFIT),
+        fitted_again=_fitted(run, AFTER_DECISION),
         metrics=evaluation.metrics if evaluation else {},
         production_metrics=evaluation.production_metrics if evaluation else {},
         gates=decision.gates if decision else [],
@@ -252,10 +255,10 @@ def _candidates(pipeline: Pipeline, evaluation: EvaluateResult | None) -> list[d
     ]
 
 
-def _fitted(run: RunFolder) -> str:
-    """What the fit that was made last says of itself."""
-    found = [run.at(step).result_or_none(RefitResult) for step in (AFTER_DECISION, "refit")]
-    return next((fit.what for fit in found if fit), "")
+def _fitted(run: RunFolder, step: str) -> str:
+    """What a fit says of itself."""
+    fit = run.at(step).result_or_none(RefitResult)
+    return fit.what if fit else ""
 
 
 def _model(run: RunFolder, pipeline: Pipeline, evaluation: EvaluateResult | None) -> ModelSummary:

@@ -51,6 +51,8 @@ def _lines(summary: Summary) -> Iterator[str]:
         yield f"Model: {summary.model.name} version {summary.model.version or '-'} ({aliases or 'no aliases'})"
     if summary.fitted:
         yield f"Challenger: {summary.fitted}"
+    if summary.fitted_again:
+        yield f"Registered: {summary.fitted_again}"
     yield from _data_checks(summary)
     yield from _table("Candidates", [_candidate(row) for row in summary.candidates])
     yield from _table("Gates (test rows)", _gates(summary))

@@ -107,6 +107,8 @@ class EvaluateResult(Result):
     production_version: str = ""
     production_metrics: dict[str, float] = {}
     comparison: Compared | None = None
+    rows_new_to_production: int | None = None
+    """Test rows that production has not learned from; None where there is no production, or in earlier releases."""
     aliases: dict[str, str] = {}
     """The registered model's aliases at the time, and the version that each one names."""
     rollback: str = ""
