@@ -62,6 +62,7 @@ def _make_production(world: World) -> None:
     from trainer.registry.origin import MODEL_DIGEST_TAG, model_digest
     from trainer.run.records import FeaturesResult, IngestResult, TrainResult
 
+    client = world.client  # points MLflow, which downloads below, at this world's store
     trained = world.folder.at("train", ALGORITHM).result(TrainResult)
     ingest = world.folder.at("ingest").result(IngestResult)
     model = Path(mlflow.artifacts.download_artifacts(trained.model_uri))
@@ -71,9 +72,9 @@ def _make_production(world: World) -> None:
         "data.digest": ingest.digest,
         "data.keys": world.folder.at("engineer_features").result(FeaturesResult).keys,
     }
-    world.client.create_registered_model(world.model)
-    version = world.client.create_model_version(world.model, trained.model_uri, trained.run_id, tags=tags)
-    world.client.set_registered_model_alias(world.model, "production", version.version)
+    client.create_registered_model(world.model)
+    version = client.create_model_version(world.model, trained.model_uri, trained.run_id, tags=tags)
+    client.set_registered_model_alias(world.model, "production", version.version)
 
 
 @pytest.fixture

@@ -66,11 +66,11 @@ def test_a_record_with_a_newer_source_is_refused(
     chain("ingest")
     chain("train", "ingest")
     chain("decide", "train")
-    chain("promote", "decide")
+    chain("accept", "decide")
     chain(replaced)
     with pytest.raises(StepNotDoneError, match=message):
-        chain("promote", "decide")
-    failure = run.at("promote").failure()
+        chain("accept", "decide")
+    failure = run.at("accept").failure()
     assert failure is not None
     assert failure.exit_code == 2
 

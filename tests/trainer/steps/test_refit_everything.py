@@ -126,6 +126,14 @@ def test_later_runs_know_every_row_as_seen(first: RunFolder) -> None:
     assert last["__key__"].equals(split["__key__"])
 
 
+@pytest.mark.parametrize("step", ["ingest", "engineer_features", "refit_everything"])
+def test_what_production_is_known_by_is_not_written_anew(monthly: Monthly, first: RunFolder, step: str) -> None:
+    before = sorted(Path(first.at(step).path()).rglob("*"))
+    with pytest.raises(ConfigurationError, match=f"step {step}: this run has promoted monthly version 1, .* new run"):
+        monthly.step(first, step, first.pipeline())
+    assert sorted(Path(first.at(step).path()).rglob("*")) == before
+
+
 def test_no_row_of_its_own_run_can_judge_the_version(monthly: Monthly) -> None:
     version = monthly.client.get_model_version("monthly", "1")
     with pytest.raises(ConfigurationError, match="was fitted on all rows of its run .* give it rows with --data FILE"):

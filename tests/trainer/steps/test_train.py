@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from typing import Any
 
 import pytest
@@ -108,6 +109,13 @@ def test_trained_again_it_is_the_same_model_in_a_run_of_its_own(trained: Any, ca
     (record,) = [record for record in caplog.records if record.message == "model trained"]
     assert record.__dict__["model_name"] == "churn-predictor-sample/logistic"
     assert record.__dict__["auc_roc"] == again.metrics["auc_roc"]
+
+
+def test_constants_that_differ_in_their_last_digit_are_the_same(trained: Any) -> None:
+    (name, value), *_ = trained.folder.at("engineer_features").result(FeaturesResult).constants.items()
+    trained.edit("engineer_features", constants={name: math.nextafter(value, math.inf)})
+    trained.step("train", "logistic")
+    assert trained_as(trained).algorithm == "logistic"
 
 
 def test_constants_must_be_those_of_the_features(trained: Any) -> None:

@@ -139,6 +139,15 @@ def test_many_newer_rows_leave_as_many_to_learn_from_as_few() -> None:
     assert parts.to_list() == ["train"] * 8 + ["validation"] * 2 + ["test"] * 90
 
 
+def test_newer_rows_alone_or_of_one_class_are_refused_with_what_helps() -> None:
+    moments = pl.Series("hour", [datetime(2026, 1, 1) + timedelta(hours=number) for number in range(20)])
+    with pytest.raises(DataValidationError, match="all 20 rows are newer than 2025-12-31 .*: validation"):
+        TimeSplitter().split_after(datetime(2025, 12, 31), None, moments)
+    labels = pl.Series("y", ["no", "yes"] * 8 + ["no"] * 4)
+    with pytest.raises(DataValidationError, match=r"'yes' is in the part 'test' .* wait for more rows of that class"):
+        TimeSplitter(validation=0.3).split_after(moments[15], labels, moments)
+
+
 def test_an_id_may_come_again_later() -> None:
     parts, moved = TimeSplitter().split_and_count_moved(pl.concat([HOUR_KEYS[:50], HOUR_KEYS[:50]]), None, HOURS)
     assert moved == 0

@@ -132,7 +132,7 @@ def _pipeline(run: RunFolder) -> Pipeline | None:
 def _facts(summary: Summary, pipeline: Pipeline | None, evaluation: EvaluateResult | None) -> dict[str, str]:
     """The few figures that stand beside the decision."""
     facts = {}
-    if summary.model.name:
+    if summary.model.name and summary.winner:  # else the run did not get as far as asking for its versions
         facts["Model"] = f"{summary.model.name} version {summary.model.version or '–'}"  # noqa: RUF001
         aliases = (f"{alias} → {version}" for alias, version in sorted(summary.model.aliases.items()))
         facts["Aliases after the run"] = ", ".join(aliases) or "none"

@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from trainer.environment import cores_paid, read_means
-from trainer.errors import LESS_MEMORY, PromotionConflictError, StepNotDoneError, TrainerError
+from trainer.errors import LESS_MEMORY, ConfigurationError, PromotionConflictError, StepNotDoneError, TrainerError
 from trainer.process import log_context
 from trainer.process.sigterm import ENDED, last_words
 from trainer.redaction import without_secrets
 from trainer.run.cost import cost_of
 from trainer.run.fallback import FALLS_BACK, fall_back
+from trainer.run.flow import REFERENCES
 from trainer.run.made_from import noting_records
 from trainer.run.outages import outage_explained
-from trainer.run.records import Failure, Result
+from trainer.run.records import Failure, PromoteResult, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +47,20 @@ def execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder
         return _execute(step, pipeline, folder)
 
 
+def _refuse_to_replace(folder: RunFolder) -> None:
+    """Raise ConfigurationError where a promoted version is known by what a step has written: nothing brings it back."""
+    if folder.step not in REFERENCES:
+        return
+    promoted = folder.at("promote").result_or_none(PromoteResult)
+    if promoted is not None:
+        raise ConfigurationError(
+            f"step {folder.step}: this run has promoted {promoted.model} version {promoted.version}, and later runs "
+            "compare with the rows that this step has written for it. It is not run again; start a new run"
+        )
+
+
 def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folder: RunFolder) -> R:
+    _refuse_to_replace(folder)
     with recorded(folder):
         folder.begin()
         began = time.perf_counter()

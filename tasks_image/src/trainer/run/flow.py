@@ -32,16 +32,18 @@ class Step:
     """Whether it turns to the pipeline's source, and needs its login."""
     after_failure: bool = False
     """Whether it runs whatever has become of the steps before it."""
+    is_reference: bool = False
+    """Whether a version is known by what it has written: its rows, and which of them it has learned from."""
     placed_as: str = ""
     """The step whose resources in YAML it gets; its own by default."""
 
 
 TRAINING = (
     Step("start", reads_source=True),
-    Step("ingest", reads_source=True),
+    Step("ingest", reads_source=True, is_reference=True),
     Step("validate"),
     Step("detect_drift"),
-    Step("engineer_features"),
+    Step("engineer_features", is_reference=True),
     Step("tune_worker", once_per="worker", placed_as="tune"),
     Step("tune", once_per="algorithm"),
     Step("train", once_per="algorithm"),
@@ -49,7 +51,7 @@ TRAINING = (
     Step("evaluate"),
     Step("explain"),
     Step("decide", runs_in="airflow"),
-    Step(AFTER_DECISION, only_if="promoted", placed_as=REFIT),
+    Step(AFTER_DECISION, only_if="promoted", is_reference=True, placed_as=REFIT),
     Step("register", only_if="promoted"),
     Step("accept", only_if="promoted"),
     Step("promote", only_if="may_promote"),
@@ -62,6 +64,7 @@ _BY_NAME = {step.name: step for step in TRAINING}
 PER_WORKER = frozenset(step.name for step in TRAINING if step.once_per == "worker")
 PER_ALGORITHM = frozenset(step.name for step in TRAINING if step.once_per != "run")
 """Steps that run once for each algorithm, or for each worker of its study."""
+REFERENCES = frozenset(step.name for step in TRAINING if step.is_reference)
 
 
 def step_named(name: str) -> Step:

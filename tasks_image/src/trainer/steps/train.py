@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from trainer.run.records import FeaturesResult, StartResult, TrainResult, TuneRe
 from trainer.tables.handover import PREDICTIONS, keyed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
     from trainer.training.job import TrainingResult
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SECONDS_PER_MINUTE = 60
+ROUNDING = 1e-9
+"""Relative."""
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> TrainResult:
@@ -70,9 +75,19 @@ def _log_record(pipeline: Pipeline, run: RunFolder, result: TrainingResult, seco
     logger.info("model trained", extra=record)
 
 
+def _same(fitted: Mapping[str, object], written: Mapping[str, object]) -> bool:
+    """Whether constants are equal; sums over the same rows, taken in another order, differ in their last digits."""
+    return fitted.keys() == written.keys() and all(
+        math.isclose(value, other, rel_tol=ROUNDING)
+        if isinstance(value, float) and isinstance(other, float)
+        else value == other
+        for value, other in ((value, written[name]) for name, value in fitted.items())
+    )
+
+
 def _check_constants(run: RunFolder, result: TrainingResult) -> None:
     """The constants fitted here must be those of the written features: both come from the same training rows."""
     written = run.at("engineer_features").result(FeaturesResult).constants
     fitted = dict(result.fitted.preparation.features.constants)
-    if fitted != written:
+    if not _same(fitted, written):
         raise ModelTrainingError(f"feature constants differ between features ({written}) and training ({fitted})")

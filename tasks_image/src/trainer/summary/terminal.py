@@ -46,7 +46,7 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield _data_line(summary)
     yield f"{meaning(summary)}."
     yield f"Why: {summary.reason}"
-    if summary.model.name:
+    if summary.model.name and summary.winner:  # else the run did not get as far as asking for its versions
         aliases = ", ".join(f"{alias} → {version}" for alias, version in sorted(summary.model.aliases.items()))
         yield f"Model: {summary.model.name} version {summary.model.version or '-'} ({aliases or 'no aliases'})"
     if summary.fitted:

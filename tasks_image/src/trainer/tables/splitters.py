@@ -140,8 +140,13 @@ class TimeSplitter(TimeSplit, Splitter):
         """
         moments, test_from = _microseconds(times).to_numpy(), _moment(newest) + 1
         older, share = moments[moments < test_from], self.validation / (1 - self.test)
+        if not older.size:
+            raise DataValidationError(
+                f"split: all {len(times)} rows are newer than {newest}, up to which production has learned, so none is "
+                "left to learn from; give the table its earlier rows, or say `refit: validation`"
+            )
         parts = _by_time(moments, _start(older, test_from, self.validation_hours, share), test_from)
-        _check_parts(parts, labels)
+        _check_parts(parts, labels, "wait for more rows of that class, or say `refit: validation`")
         return parts
 
     def _parts_by_time(self, moments: Rows) -> pl.Series:
@@ -213,7 +218,10 @@ def _part_of_first(keys: pl.Series, parts: pl.Series) -> pl.Series:
     return drawn.select(pl.col("part").first().over("key").alias("__part__"))["__part__"]
 
 
-def _check_parts(parts: pl.Series, labels: pl.Series | None) -> None:
+MORE_OF_A_CLASS = "use more rows of that class, KIND: random with stratify, or another seed"
+
+
+def _check_parts(parts: pl.Series, labels: pl.Series | None, remedy: str = MORE_OF_A_CLASS) -> None:
     """A part without rows, or without one of the classes, cannot be used to fit, choose or judge."""
     for part in PARTS:
         inside = parts == part
@@ -228,6 +236,5 @@ def _check_parts(parts: pl.Series, labels: pl.Series | None) -> None:
         for label in (one for one in absent if one not in present):
             raise DataValidationError(
                 f"split: none of the {(labels == label).sum()} rows of class {label!r} is in the part {part!r} "
-                f"({inside.sum()} of {len(parts)} rows); use more rows of that class, KIND: random with stratify, "
-                f"or another seed"
+                f"({inside.sum()} of {len(parts)} rows); {remedy}"
             )
