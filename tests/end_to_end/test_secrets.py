@@ -54,13 +54,14 @@ def mlflow_server(checkout: Checkout, empty_mlflow_store: Path) -> Iterator[str]
         "--backend-store-uri", f"sqlite:///{store}", "--artifacts-destination", f"file://{checkout.home}/served",
         "--workers", "1",
     ]  # fmt: skip
-    with checkout.log.open("w") as log:
+    output = checkout.home / "mlflow.log"  # its own: in the run's, each would write over what the other has written
+    with output.open("w") as log:
         server = subprocess.Popen(
             command, env={**checkout.environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, cwd=checkout.home,
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        wait_for(lambda: _answers(f"{address}/health"), server, checkout.log)
+        wait_for(lambda: _answers(f"{address}/health"), server, output)
         yield address
     finally:
         os.killpg(server.pid, signal.SIGKILL)

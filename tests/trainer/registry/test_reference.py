@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import polars as pl
 import pytest
 
 from trainer.errors import DataValidationError
-from trainer.registry.reference import learned_until
+from trainer.registry.reference import known_keys, learned_until
 from trainer.registry.versions import Reference
 from trainer.tables.handover import KEY, PART
+from trainer.tables.parquet import file_digest
 
 DAYS = pl.DataFrame({"day": ["2026-01-03", "2026-01-02", "2026-01-05", "2026-01-04"], "x": [1, 2, 3, 4]})
 ROWS = DAYS.with_columns(day=pl.col("day").str.to_date())
@@ -47,3 +49,13 @@ def test_test_rows_were_not_learned_from(tmp_path: Path, last: str, day: int) ->
 def test_what_is_not_known_is_not_guessed(tmp_path: Path, time: str, parts: list[str], message: str) -> None:
     with pytest.raises(DataValidationError, match=message):
         learned_until(known(tmp_path, parts), ROWS.lazy(), time)
+
+
+def test_keys_that_were_changed_after_the_registration_are_refused(tmp_path: Path) -> None:
+    plain = known(tmp_path, ["train"] * 4)
+    file = tmp_path / "keys.parquet"
+    registered = dataclasses.replace(plain, keys_digest=file_digest(file))
+    assert known_keys(registered)[PART].to_list() == ["train"] * 4
+    known(tmp_path, ["test"] * 4)
+    with pytest.raises(DataValidationError, match=r"keys.parquet is not the record of the rows .* its SHA-256 is"):
+        known_keys(registered)

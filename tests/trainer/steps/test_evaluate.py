@@ -18,7 +18,7 @@ from trainer.evaluation.predictions import predictions_of
 from trainer.evaluation.scores import Predictions, score
 from trainer.pipeline import Pipeline
 from trainer.registry.origin import MODEL_DIGEST_TAG
-from trainer.registry.versions import KEYS_TAG, PRODUCTION, Reference
+from trainer.registry.versions import KEYS_DIGEST_TAG, KEYS_TAG, PRODUCTION, Reference
 from trainer.run import RunFolder
 from trainer.run.records import EvaluateResult, FeaturesResult, RefitResult, TrainResult, TuneResult
 from trainer.steps.evaluate import _compare, _never_seen
@@ -141,7 +141,7 @@ def test_production_is_compared_on_rows_that_it_has_not_learned_from(challenged:
     folder = challenged.folder
     keys = read_table(folder.at("engineer_features"), KEYS)
     seen = keys.with_columns(pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("train")).otherwise(PART).alias(PART))
-    write_table(folder.at("elsewhere"), KEYS, seen)
+    tag(challenged, KEYS_DIGEST_TAG, write_table(folder.at("elsewhere"), KEYS, seen))
     tag(challenged, KEYS_TAG, folder.at("elsewhere").uri_of(KEYS))
     challenged.step("evaluate", key="run-2", pipeline=judged_more(challenged))
     result = evaluation(challenged.at("run-2"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from trainer.registry.versions import DIGEST_TAG, KEYS_TAG, SNAPSHOT_TAG, aliases_of
+from trainer.registry.versions import DIGEST_TAG, KEYS_DIGEST_TAG, KEYS_TAG, SNAPSHOT_TAG, aliases_of
 from trainer.run import RunFolder
 from trainer.run.records import EvaluateResult, FeaturesResult, IngestResult, RefitResult, RegisterResult, StartResult
+from trainer.tables.parquet import file_digest
 
 
 def registered(folder: RunFolder) -> RegisterResult:
@@ -32,6 +34,7 @@ def test_the_version_says_what_it_was_trained_on(accepted: Any) -> None:
         SNAPSHOT_TAG: ingest.snapshot,
         DIGEST_TAG: ingest.digest,
         KEYS_TAG: folder.at("engineer_features").result(FeaturesResult).keys,
+        KEYS_DIGEST_TAG: file_digest(Path(folder.at("engineer_features").path("keys.parquet"))),
         "data.source": ingest.source,
         "trainer.pipeline": "churn",
         "trainer.algorithm": "logistic",

@@ -150,20 +150,18 @@ def _refuse_missing_inputs(version: ModelVersion, frame: pl.DataFrame, file: str
 
 def _never_seen(version: ModelVersion, pipeline: Pipeline | None, frame: pl.DataFrame) -> pl.DataFrame:
     """The rows that the version was neither trained nor tuned on, as far as there is a record."""
-    import fsspec
     import polars as pl
 
-    from trainer.registry.versions import KEYS_TAG
+    from trainer.registry.reference import known_keys
+    from trainer.registry.versions import reference_of
     from trainer.tables.handover import KEY, PART
     from trainer.tables.row_keys import row_keys
 
-    address = version.tags.get(KEYS_TAG)
-    if pipeline is None or not address:
+    reference = reference_of(version)
+    if pipeline is None or not reference.keys:
         logger.warning("%s: there is no record of the rows that it was trained on; all rows count", _named(version))
         return frame
-    with fsspec.open(address, "rb") as file:
-        known = pl.read_parquet(file)
-    seen = known.filter(pl.col(PART) != "test")[KEY]
+    seen = known_keys(reference).filter(pl.col(PART) != "test")[KEY]
     return frame.filter(~row_keys(frame, pipeline.columns.id).is_in(seen.to_list()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def _fetch(uri: str, file: Path, name: str) -> None:
 def known_keys(reference: Reference) -> pl.DataFrame:
     """The key and the part of each row of the reference's snapshot, in its order.
 
-    Raises DataValidationError without such a record.
+    Raises DataValidationError without such a record, or where it is not the one that was registered.
     """
     import fsspec
     import polars as pl
@@ -82,12 +83,23 @@ def known_keys(reference: Reference) -> pl.DataFrame:
         )
     try:
         with fsspec.open(reference.keys, "rb") as file:
-            return pl.read_parquet(file)
+            content = file.read()
+        _refuse_other_keys(reference, content)
+        return pl.read_parquet(content)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataValidationError(
             f"the rows that production version {reference.version} was trained on cannot be read from "
             f"{reference.keys!r}: {error}; bring the file back, or move the alias to a version that has one"
         ) from error
+
+
+def _refuse_other_keys(reference: Reference, content: bytes) -> None:
+    found = sha256(content).hexdigest()
+    if reference.keys_digest and found != reference.keys_digest:
+        raise DataValidationError(
+            f"{reference.keys} is not the record of the rows that production version {reference.version} was trained "
+            f"on: its SHA-256 is {found}, registered is {reference.keys_digest}; {TO_MEND}"
+        )
 
 
 def learned_until(reference: Reference, rows: pl.LazyFrame, time: str) -> datetime:

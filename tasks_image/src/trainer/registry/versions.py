@@ -24,6 +24,7 @@ REGISTRATION_TAG = "trainer.registration"
 SNAPSHOT_TAG = "data.snapshot"
 DIGEST_TAG = "data.digest"
 KEYS_TAG = "data.keys"
+KEYS_DIGEST_TAG = "data.keys_digest"
 RUN_FOLDER_TAG = "trainer.run_folder"
 ALGORITHM_TAG = "trainer.algorithm"
 REFIT_TAG = "trainer.refit"
@@ -43,6 +44,8 @@ class Reference:
     """Its SHA-256."""
     keys: str
     """URI of the table of row keys and parts."""
+    keys_digest: str = ""
+    """Its SHA-256; empty for versions of earlier releases."""
 
 
 def version_of(client: MlflowClient, model: str, alias: str) -> ModelVersion | None:
@@ -80,8 +83,13 @@ def production_reference(model_name: str) -> Reference | None:
     version = version_of(connect(), model_name, PRODUCTION)
     if version is None:
         return None
-    tags = version.tags
-    return Reference(str(version.version), tags.get(SNAPSHOT_TAG, ""), tags.get(DIGEST_TAG, ""), tags.get(KEYS_TAG, ""))
+    return reference_of(version)
+
+
+def reference_of(version: ModelVersion) -> Reference:
+    """What a version was trained on, by its tags."""
+    recorded = (version.tags.get(tag, "") for tag in (SNAPSHOT_TAG, DIGEST_TAG, KEYS_TAG, KEYS_DIGEST_TAG))
+    return Reference(str(version.version), *recorded)
 
 
 @contextlib.contextmanager

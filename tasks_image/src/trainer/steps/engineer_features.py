@@ -84,13 +84,14 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     columns = [*known.columns, *inputs, *for_features, *fitted.derive, pipeline.columns.target]
     table = pl.concat([known.lazy(), derived.lazy(), snapshot], how="horizontal")
     sink_table(run, FEATURES, table.select(columns))
-    write_table(run, KEYS, known.select(KEY, PART))
+    keys_digest = write_table(run, KEYS, known.select(KEY, PART))
     run.write_json(CONSTANTS, fitted.constants)
     proportions = _proportions(parts, labels)
     _log(parts, labels, proportions, moved, became_missing)
     return FeaturesResult(
         table=run.uri_of(FEATURES),
         keys=run.uri_of(KEYS),
+        keys_digest=keys_digest,
         rows={part: int((parts == part).sum()) for part in PARTS},
         fingerprints={part: fingerprint(keys.filter(parts == part)) for part in PARTS},
         proportions=proportions,

@@ -56,4 +56,5 @@ def _as_trained(run: RunFolder, winner: str, trained: TrainResult) -> RefitResul
         constants=features.constants,
         predictions=run.uri_of(PREDICTIONS),
         keys=features.keys,
+        keys_digest=features.keys_digest,
     )

@@ -30,15 +30,14 @@ def run(pipeline: Pipeline, run: RunFolder) -> RefitResult:
     judged = run.at("refit").result(RefitResult)
     trained = run.at("train", judged.winner).result(TrainResult)
     fitted = fit_again(pipeline, run, judged.winner, trained, ("train", "validation", "test"))
-    return fitted.model_copy(update={"keys": _write_keys(run)})
+    return fitted.model_copy(update={"keys": run.uri_of(KEYS), "keys_digest": _write_keys(run)})
 
 
 def _write_keys(run: RunFolder) -> str:
-    """Keep the row keys, in the snapshot's order, each row as one that was learned from; returns the address."""
+    """Keep the row keys, in the snapshot's order, each row as one that was learned from; returns their digest."""
     import polars as pl
 
     from trainer.tables.parquet import read_table, write_table
 
     keys = read_table(run.at("engineer_features"), KEYS)
-    write_table(run, KEYS, keys.with_columns(pl.lit("train").alias(PART)))
-    return run.uri_of(KEYS)
+    return write_table(run, KEYS, keys.with_columns(pl.lit("train").alias(PART)))

@@ -37,7 +37,15 @@ def _description(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult,
 def _tags(pipeline: Pipeline, run: RunFolder, fitted: RefitResult) -> dict[str, str]:
     """What a later run has to know of this version: the snapshot is its drift reference, the keys what it has seen."""
     from trainer.registry.origin import MODEL_DIGEST_TAG
-    from trainer.registry.versions import ALGORITHM_TAG, DIGEST_TAG, KEYS_TAG, REFIT_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG
+    from trainer.registry.versions import (
+        ALGORITHM_TAG,
+        DIGEST_TAG,
+        KEYS_DIGEST_TAG,
+        KEYS_TAG,
+        REFIT_TAG,
+        RUN_FOLDER_TAG,
+        SNAPSHOT_TAG,
+    )
 
     start = run.at("start").result(StartResult)
     ingest = run.at("ingest").result(IngestResult)
@@ -48,6 +56,7 @@ def _tags(pipeline: Pipeline, run: RunFolder, fitted: RefitResult) -> dict[str, 
         SNAPSHOT_TAG: ingest.snapshot,
         DIGEST_TAG: ingest.digest,
         KEYS_TAG: fitted.keys,
+        KEYS_DIGEST_TAG: fitted.keys_digest,
         "data.source": ingest.source,
         RUN_FOLDER_TAG: run.at("").uri_of(),
         "trainer.pipeline": pipeline.name,

@@ -83,6 +83,7 @@ def fit_again(
         constants=dict(result.fitted.preparation.features.constants),
         predictions=run.uri_of(PREDICTIONS),
         keys=features.keys,
+        keys_digest=features.keys_digest,
     )
 
 

@@ -111,6 +111,8 @@ class FeaturesResult(Result):
 
     table: str
     keys: str
+    keys_digest: str = ""
+    """SHA-256 of that table; empty in results of earlier releases."""
     rows: dict[str, int]
     """Rows by part."""
     fingerprints: dict[str, str]

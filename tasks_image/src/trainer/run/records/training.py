@@ -74,6 +74,8 @@ class RefitResult(Result):
     """The model's answers to rows that it was fitted on: loaded elsewhere, it has to give them again."""
     keys: str
     """The row keys and parts, by which later runs know what the model has learned from."""
+    keys_digest: str
+    """SHA-256 of that table."""
 
     @property
     def what(self) -> str:
