@@ -1,6 +1,6 @@
 """A home as release 0.1.0 left it before its modules were moved: a run that was promoted, its model and MLflow's store.
 
-It was made at /tmp/earlier-00000000, by a small run of the churn pipeline on the built-in sample; plots and pages were left out.
+It was made at /tmp/earlier-00000000, by a small run of the churn pipeline on the built-in sample, without plots and pages.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What the environment says: settings, the cluster's, and connections."""
+"""The environment: its settings, those of its cluster, and its connections."""

@@ -1,1 +1,1 @@
-"""What `make run`, `make ui` and `make check` start."""
+"""The programs behind `make run`, `make ui` and `make check`."""

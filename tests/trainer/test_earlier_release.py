@@ -1,4 +1,4 @@
-"""What an earlier release has left goes on: its model is scored, compared, tried and returned to, its run is reported."""
+"""A run and a model of an earlier release still work: scoring, comparison, trial, rollback and report."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What rows must keep to: Great Expectations, and checks of inputs and of the target."""
+"""Checks of the data: Great Expectations, the inputs and the target."""

@@ -1,1 +1,1 @@
-"""How far data has moved: effect sizes, and what chance alone explains."""
+"""Drift of the data: effect sizes, and their distribution by chance."""

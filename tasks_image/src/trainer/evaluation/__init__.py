@@ -1,1 +1,1 @@
-"""How good a model is: figures, comparison, segments, behaviour, importance and acceptance."""
+"""Judging a model: metrics, comparison, segments, behaviour, importance and acceptance."""

@@ -51,7 +51,7 @@ def as_in_training(difference: float) -> Check:
 
 
 def as_expected(behaviours: Sequence[Behaviour], found: Sequence[Behaved]) -> list[Check]:
-    """Whether a loaded model behaves as a pipeline expects, by what became of each expectation."""
+    """Check each expectation that a pipeline has of a loaded model, by the results of its trials."""
     from trainer.decision.behaviour import behaviour_result
 
     results = [behaviour_result(expected, found) for expected in behaviours]

@@ -44,7 +44,7 @@ class BehaviourTrials:
 
     pipeline: Pipeline
     given: int
-    """How many rows there were to change."""
+    """The number of rows before any was changed."""
     trials: list[Changed]
 
     @classmethod
@@ -58,7 +58,7 @@ class BehaviourTrials:
         return [trial.rows for trial in self.trials]
 
     def judge(self, output: pl.DataFrame) -> list[Behaved]:
-        """What became of each expectation, by answers to the rows that were given, then to the changed ones in order.
+        """Judge each expectation by the answers to the given rows, followed by those to the changed rows in order.
 
         Whatever else follows in `output` is left aside.
         """

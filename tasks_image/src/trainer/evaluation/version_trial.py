@@ -144,7 +144,7 @@ def _beside_training(version: ModelVersion, judged: VersionRows, output: pl.Data
 
 
 def _folder_of_fit(version: ModelVersion, run: RunFolder) -> RunFolder:
-    """Where the step that fitted a version wrote its predictions: versions of earlier releases have no such tag."""
+    """The folder with the predictions of the step that fitted a version; earlier releases set no such tag."""
     from trainer.registry.versions import ALGORITHM_TAG, REFIT_TAG
 
     refit = version.tags.get(REFIT_TAG)

@@ -135,7 +135,7 @@ class Resources(Spec):
         return base.model_copy(update=given)
 
     def and_at_least(self, other: Resources) -> Resources:
-        """What serves either of two steps: the larger of each amount; all else of the one with more GPUs, or memory."""
+        """Enough for either of two steps: the larger amounts, and all else from the one with more GPUs, or memory."""
         base, less = (other, self) if _size(other) > _size(self) else (self, other)
         larger = {name: getattr(less, name) for name in AMOUNTS if _amount_of(less, name) > _amount_of(base, name)}
         return Resources.model_validate({**base.model_dump(exclude_none=True), **larger})
@@ -145,11 +145,11 @@ AMOUNTS = (
     "cpu", "memory", "gpu", "ephemeral_storage", "shared_memory",
     "schedule_timeout_minutes", "startup_timeout_minutes", "deadline_minutes",
 )  # fmt: skip
-"""What a step may need more or less of."""
+"""The fields that are amounts."""
 
 
 def _amount_of(resources: Resources, name: str) -> float:
-    """How much is asked for; 0 where nothing is said."""
+    """The amount of a field; 0 if it is not set."""
     return amount(str(getattr(resources, name) or 0))
 
 

@@ -1,4 +1,4 @@
-"""What production's model has learned from: the rows of its snapshot, and which of them."""
+"""The rows that production has learned from: its snapshot, and the parts of its rows."""
 
 from __future__ import annotations
 

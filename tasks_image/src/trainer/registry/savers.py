@@ -68,7 +68,7 @@ class PyFuncSaver(Spec):
 
 
 def _copy_of_package(folder: Path) -> Path:
-    """What a model needs of this package, and no more: whoever loads it runs that code."""
+    """Copy the modules that a model needs and no others: whoever loads the model runs them."""
     package, copy = Path(trainer.__file__).parent, folder / OWN
     copy.mkdir()
     for name in BUNDLED_FILES:

@@ -87,7 +87,7 @@ def production_reference(model_name: str) -> Reference | None:
 
 
 def reference_of(version: ModelVersion) -> Reference:
-    """What a version was trained on, by its tags."""
+    """The reference that a version's tags describe."""
     recorded = (version.tags.get(tag, "") for tag in (SNAPSHOT_TAG, DIGEST_TAG, KEYS_TAG, KEYS_DIGEST_TAG))
     return Reference(str(version.version), *recorded)
 

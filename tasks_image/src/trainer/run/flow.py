@@ -22,18 +22,18 @@ class Step:
 
     name: str
     once_per: Literal["run", "algorithm", "worker"] = "run"
-    """Of an algorithm's study; with a single worker, a step once per worker is left out."""
+    """A step once per worker does not exist with a single worker."""
     only_if: Condition = "always"
     """`promoted`: the decision is to promote; `may_promote`: and the run may move an alias; `to_production`: that of
     production."""
     runs_in: Literal["process", "airflow"] = "process"
     """A process or pod of its own, or Airflow's: then it needs nothing that is heavy."""
     reads_source: bool = False
-    """Whether it turns to the pipeline's source, and needs its login."""
+    """True if the step reads the pipeline's source and needs its login."""
     after_failure: bool = False
-    """Whether it runs whatever has become of the steps before it."""
+    """True if it runs after failures as well."""
     is_reference: bool = False
-    """Whether a version is known by what it has written: its rows, and which of them it has learned from."""
+    """True if later runs read its files to know the rows of a promoted version."""
     placed_as: str = ""
     """The step whose resources in YAML it gets; its own by default."""
 

@@ -1,1 +1,1 @@
-"""Where rows come from, and the types that they get."""
+"""Reading rows: sources, their readers, and the types of columns."""

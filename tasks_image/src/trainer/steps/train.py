@@ -76,7 +76,7 @@ def _log_record(pipeline: Pipeline, run: RunFolder, result: TrainingResult, seco
 
 
 def _same(fitted: Mapping[str, object], written: Mapping[str, object]) -> bool:
-    """Whether constants are equal; sums over the same rows, taken in another order, differ in their last digits."""
+    """Compare constants; a sum over the same rows in another order differs in its last digits."""
     return fitted.keys() == written.keys() and all(
         math.isclose(value, other, rel_tol=ROUNDING)
         if isinstance(value, float) and isinstance(other, float)

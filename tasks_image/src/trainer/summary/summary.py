@@ -79,9 +79,9 @@ class Summary(BaseModel):
     candidates: list[dict[str, Any]]
     winner: str
     fitted: str = ""
-    """On which rows the challenger was fitted, in words."""
+    """The rows that the challenger was fitted on, in words."""
     fitted_again: str = ""
-    """On which rows it was fitted once more after the decision, in words; empty where that was not asked for."""
+    """The rows that it was fitted on once more after the decision, in words; empty without such a fit."""
     metrics: dict[str, float]
     production_metrics: dict[str, float]
     gates: list[GateResult]
@@ -256,7 +256,7 @@ def _candidates(pipeline: Pipeline, evaluation: EvaluateResult | None) -> list[d
 
 
 def _fitted(run: RunFolder, step: str) -> str:
-    """What a fit says of itself."""
+    """The description of a fit, or an empty text."""
     fit = run.at(step).result_or_none(RefitResult)
     return fit.what if fit else ""
 

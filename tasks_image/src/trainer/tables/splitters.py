@@ -196,7 +196,7 @@ def _moment(time: datetime) -> int:
 
 
 def rows_newer_than(newest: datetime, times: pl.Series) -> int:
-    """How many of the times (n,), dates or datetimes, are newer than a moment."""
+    """Count the times (n,), dates or datetimes, that are newer than a moment."""
     return int((_microseconds(times) > _moment(newest)).sum())
 
 

@@ -1,4 +1,4 @@
-"""What all records share, and the first of them."""
+"""The base of all records, and the record of `start`."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class RefitResult(Result):
 
     @property
     def what(self) -> str:
-        """What was fitted on which rows, in words."""
+        """The algorithm and the rows that it was fitted on, in words."""
         if "test" in self.learned_from:
             return (
                 f"{self.winner}, fitted once more on all {self.rows:,} rows after the decision: this very fit was not "
