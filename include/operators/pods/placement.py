@@ -51,7 +51,7 @@ def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: 
 
 
 def _resources_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str) -> Resources:
-    """What a step gets; `refit` gets what the training of any algorithm needs, because the winner is not known yet."""
+    """The resources of a step; those of `refit` suffice for any algorithm, because the winner is not known yet."""
     if step == REFIT:
         of_environment = [
             cluster.resources.get("default"),
@@ -100,7 +100,7 @@ def _mistakes(pipeline: Pipeline, settings: Settings) -> Iterator[str]:
 
 
 def said_at(pipeline: Pipeline, field: str, value: object, step: str, algorithm: str) -> str:
-    """Where in the pipeline's YAML, or else in the environment's, a resource of a step got its value."""
+    """The place in the pipeline's YAML, or else in the environment's, that gave a resource of a step its value."""
     for place, said in _places(pipeline, step, algorithm).items():
         if said is not None and getattr(said, field) == value:
             return f"{place}.{field}"
@@ -108,7 +108,7 @@ def said_at(pipeline: Pipeline, field: str, value: object, step: str, algorithm:
 
 
 def _places(pipeline: Pipeline, step: str, algorithm: str) -> dict[str, Resources | None]:
-    """Where the pipeline's YAML may give resources to a step, the more particular first."""
+    """The places in the pipeline's YAML that may give resources to a step, the more particular first."""
     of_step = {f"resources.{step}": pipeline.resources.get(step)}  # type: ignore[call-overload]
     if step == REFIT:
         return reduce(lambda found, name: found | _places(pipeline, "train", name), pipeline.algorithms, of_step)

@@ -1,4 +1,4 @@
-"""What each step hands over: small typed records, kept as `result.json`."""
+"""The records that steps hand over: small and typed, kept as `result.json`."""
 
 from trainer.run.records.base import AnyResult, Failure, Result, StartResult
 from trainer.run.records.data import CheckResult, ColumnDrift, DriftResult, FeaturesResult, IngestResult, ValidateResult
