@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.commands import PROJECT
 from bench.figure import Figure
 from trainer.errors import TrainerError
+from trainer.problems import problem_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,8 +53,6 @@ def _rows(pipeline: Pipeline) -> pl.DataFrame:
 def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *, with_features: bool) -> float:
     """The RMSE on the test rows of one split, in dollars, of a model fitted on all others, as `refit` fits it."""
     from trainer.environment import cores
-    from trainer.evaluation.predictions import predictions_of
-    from trainer.evaluation.scores import score
     from trainer.pipeline import Features
     from trainer.tables.column_splitter import parts_of
     from trainer.tables.splitters import splitter_for
@@ -66,7 +65,7 @@ def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *,
     parts = parts_of(splitter_for(pipeline.split.model_copy(update={"seed": seed})), inputs, None, None)
     table = TrainingTable(inputs.lazy(), target, parts.replace("validation", "train"))
     fitted = fit_pipeline(
-        pipeline.problem,
+        problem_of(pipeline.problem),
         model_for(algorithm),
         pipeline.features if with_features else Features(),
         pipeline.preprocess,
@@ -77,5 +76,5 @@ def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *,
         threads=cores(),
     )
     answers = fitted.predict_in_batches(table.rows("test"))
-    predictions = predictions_of(pipeline.problem, table.targets_of("test"), answers, None)
-    return score(pipeline.problem, predictions, ["rmse"])["rmse"]
+    predictions = problem_of(pipeline.problem).predictions(table.targets_of("test"), answers, None)
+    return problem_of(pipeline.problem).score(predictions, ["rmse"])["rmse"]

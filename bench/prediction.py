@@ -16,6 +16,7 @@ from bench.commands import PROJECT
 from bench.figure import Figure
 from bench.timing import alternate
 from trainer.errors import TrainerError
+from trainer.problems import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +102,7 @@ def _fitted(pipeline: Pipeline) -> tuple[FittedPipeline, pl.DataFrame]:
     inputs = table.drop(pipeline.columns.not_inputs)
     whole = TrainingTable(inputs.lazy(), target, parts)
     fitted = fit_pipeline(
-        pipeline.problem,
+        problem_of(pipeline.problem),
         model_for(pipeline.algorithms[ALGORITHM]),
         pipeline.features,
         pipeline.preprocess,

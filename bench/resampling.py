@@ -46,10 +46,13 @@ def _answers() -> tuple[Array, Array, Array]:
 
 def _ours(truth: Array, ours: Array, theirs: Array) -> float:
     from trainer.evaluation.bootstrap import paired_bootstrap
-    from trainer.evaluation.scores import Predictions
+    from trainer.problems import problem_of
+    from trainer.problems.predictions import Predictions
 
     sides = [Predictions(truth, answers >= CUT_OFF, answers, positive=True) for answers in (ours, theirs)]
-    return cpu_seconds(lambda: paired_bootstrap("binary_classification", "auc_roc", *sides, resamples=RESAMPLES))
+    return cpu_seconds(
+        lambda: paired_bootstrap(problem_of("binary_classification"), "auc_roc", *sides, resamples=RESAMPLES)
+    )
 
 
 def _loop(truth: Array, ours: Array, theirs: Array) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.evaluation.scores import Predictions
+from trainer.problems.predictions import Predictions
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -116,6 +116,7 @@ def _compare_on_new_rows(
     import numpy as np
 
     from trainer.evaluation.comparison import compare
+    from trainer.problems import problem_of
     from trainer.tables.splitters import TimeSplitter, rows_newer_than
 
     if rows_newer_than(learned_until, table["time"]) < rule.min_rows:
@@ -124,7 +125,9 @@ def _compare_on_new_rows(
     test = table.filter(parts == "test")
     positive, production = test["positive"].to_numpy(), test["production"].to_numpy()
     challenger = as_predictions(positive, draw_rival(random, rival, positive, production))
-    return compare(PROBLEM, rule, challenger, as_predictions(positive, production), np.ones(test.height, dtype=bool))
+    return compare(
+        problem_of(PROBLEM), rule, challenger, as_predictions(positive, production), np.ones(test.height, dtype=bool)
+    )
 
 
 def _counted(series: list[list[Run]]) -> list[Share]:

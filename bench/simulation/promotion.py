@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from trainer.decision.gates import Outcome
-    from trainer.evaluation.scores import Predictions
     from trainer.pipeline import AgainstProduction, Pipeline
+    from trainer.problems.predictions import Predictions
     from trainer.run.records import Compared
 
 CHURN = Path(__file__).parents[2] / "include" / "pipelines" / "churn.yaml"
@@ -73,9 +73,10 @@ def is_promoted(pipeline: Pipeline, challenger: Predictions, production: Predict
     import numpy as np
 
     from trainer.evaluation.comparison import compare
+    from trainer.problems import problem_of
 
     rule = pipeline.gates.against_production
-    compared = compare(PROBLEM, rule, challenger, production, np.ones(challenger.truth.size, dtype=bool))
+    compared = compare(problem_of(PROBLEM), rule, challenger, production, np.ones(challenger.truth.size, dtype=bool))
     return outcome_of(rule, compared) == "promote"
 
 
@@ -100,6 +101,6 @@ def outcome_of(rule: AgainstProduction, compared: Compared | None, *, waits_for_
 
 
 def _best(candidates: list[Predictions]) -> int:
-    from trainer.evaluation.scores import score
+    from trainer.problems import problem_of
 
-    return max(range(len(candidates)), key=lambda at: score(PROBLEM, candidates[at], ["auc_roc"])["auc_roc"])
+    return max(range(len(candidates)), key=lambda at: problem_of(PROBLEM).score(candidates[at], ["auc_roc"])["auc_roc"])

@@ -80,7 +80,7 @@ def test_what_is_suspected_and_why(weird: Path) -> None:
 
 def test_a_sum_that_is_the_target_is_found(tmp_path: Path) -> None:
     draft = make_draft(str(houses(tmp_path)), "cnt", None, "houses")
-    assert draft.problem == "regression"
+    assert draft.problem.name == "regression"
     assert {column.name: column.why.split(" in ")[0] for column in draft.excluded} == dict.fromkeys(
         ("casual", "registered"), "casual + registered = cnt"
     )

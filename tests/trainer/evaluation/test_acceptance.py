@@ -11,6 +11,7 @@ import pytest
 from trainer.evaluation.acceptance import LARGEST_DIFFERENCE, answers, as_in_training, checks_of_use, refused
 from trainer.isolated.scoring import Timing, Tried
 from trainer.pipeline import Acceptance
+from trainer.problems import problem_of
 
 TRIED = Tried(
     pl.DataFrame(), size_mb=50, memory_mb=400, digest="", one_row=Timing(median_ms=20, p99_ms=60, calls=200),
@@ -75,7 +76,7 @@ def test_a_difference_from_training() -> None:
     ids=["binary", "multiclass", "regression"],
 )
 def test_answers_as_they_have_to_be(problem: str, truth: pl.Series, output: dict[str, Any], positive: Any) -> None:
-    check, predictions = answers(problem, truth, pl.DataFrame(output), positive)
+    check, predictions = answers(problem_of(problem), truth, pl.DataFrame(output), positive)
     assert (check.passed, predictions is not None) == (True, True)
 
 
@@ -98,7 +99,7 @@ def test_answers_as_they_have_to_be(problem: str, truth: pl.Series, output: dict
 )  # fmt: skip
 def test_answers_that_are_refused(problem: str, output: dict[str, Any], reason: str) -> None:
     truth = pl.Series([1.0, 2.0, 3.0]) if problem == "regression" else TRUTH
-    check, predictions = answers(problem, truth, pl.DataFrame(output), "yes")
+    check, predictions = answers(problem_of(problem), truth, pl.DataFrame(output), "yes")
     assert not check.passed
     assert predictions is None
     assert reason in check.says

@@ -13,6 +13,7 @@ from trainer.errors import ConfigurationError, DataValidationError, ModelRefused
 from trainer.evaluation.behaviour import MOST_ROWS, change_rows, check_behaviours, judge_behaviour
 from trainer.inference.fitted import FittedPipeline
 from trainer.pipeline import Behaviour, Features, Preprocess
+from trainer.problems import problem_of
 from trainer.run.records import Behaved
 from trainer.tables.row_subset import all_of
 from trainer.training.estimators import SklearnModel
@@ -45,14 +46,14 @@ def fitted(targets: pl.Series, *inputs: str) -> FittedPipeline:
     both = (all_of(ROWS.select(inputs)), targets)
     model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression", params={"solver": "newton-cholesky"})
     return fit_pipeline(
-        BINARY, model, Features(), Preprocess(), "Yes", training=both, validation=both, seed=1, threads=1
+        problem_of(BINARY), model, Features(), Preprocess(), "Yes", training=both, validation=both, seed=1, threads=1
     )
 
 
 def tried(model: FittedPipeline, behaviour: Behaviour) -> Behaved:
     changed = change_rows(behaviour, ROWS, seed=1)
     before, after = (model.predict(rows) for rows in (ROWS[changed.positions], changed.rows))
-    return judge_behaviour(BINARY, behaviour, before, after)
+    return judge_behaviour(problem_of(BINARY), behaviour, before, after)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_where_no_row_fits_there_is_no_evidence() -> None:
     changed = change_rows(expectation(where="tenure > 100"), ROWS, seed=1)
     assert (changed.positions.size, changed.rows.height) == (0, 0)
     nothing = pl.DataFrame({"probability": []}, schema={"probability": pl.Float64})
-    found = judge_behaviour(BINARY, expectation(), nothing, nothing)
+    found = judge_behaviour(problem_of(BINARY), expectation(), nothing, nothing)
     assert (found.rows, found.mean_change, found.largest_change) == (0, 0, 0)
     assert behaviour_result(expectation(), [found]).verdict == "failed"
 
@@ -141,21 +142,21 @@ def test_a_value_that_cannot_be_computed_is_refused_data() -> None:
 def test_rounding_is_no_change() -> None:
     before = pl.DataFrame({"probability": [0.5, 0.25]})
     after = before + 1e-12
-    assert judge_behaviour(BINARY, OTHER_ID, before, after).largest_change == 0
+    assert judge_behaviour(problem_of(BINARY), OTHER_ID, before, after).largest_change == 0
     moved = before.with_columns(pl.col("probability") + 1e-6)
-    assert judge_behaviour(BINARY, OTHER_ID, before, moved).largest_change == pytest.approx(1e-6)
+    assert judge_behaviour(problem_of(BINARY), OTHER_ID, before, moved).largest_change == pytest.approx(1e-6)
 
 
 def test_a_regression_is_judged_in_units_of_its_target() -> None:
     before, after = (pl.DataFrame({"prediction": values}) for values in ([100.0, 200.0], [90.0, 204.0]))
-    found = judge_behaviour("regression", OTHER_ID, before, after)
+    found = judge_behaviour(problem_of("regression"), OTHER_ID, before, after)
     assert (found.mean_change, found.largest_change) == (-3, 10)
 
 
 def test_of_several_classes_the_one_that_moves_most_counts() -> None:
     before = pl.DataFrame({"probability_a": [0.5, 0.2], "probability_b": [0.4, 0.2], "probability_c": [0.1, 0.6]})
     after = pl.DataFrame({"probability_a": [0.5, 0.2], "probability_b": [0.1, 0.2], "probability_c": [0.4, 0.6]})
-    found = judge_behaviour("multiclass_classification", OTHER_ID, before, after)
+    found = judge_behaviour(problem_of("multiclass_classification"), OTHER_ID, before, after)
     assert found.mean_change == pytest.approx(0.15)
     assert found.largest_change == pytest.approx(0.3)
 
@@ -163,7 +164,7 @@ def test_of_several_classes_the_one_that_moves_most_counts() -> None:
 def test_a_model_that_gives_no_number_is_refused() -> None:
     before, after = pl.DataFrame({"probability": [0.5, 0.5]}), pl.DataFrame({"probability": [float("nan"), 0.5]})
     with pytest.raises(ModelRefusedError, match=r"behaviour \(id\): the model gives no number for 1 of 2 changed rows"):
-        judge_behaviour(BINARY, OTHER_ID, before, after)
+        judge_behaviour(problem_of(BINARY), OTHER_ID, before, after)
 
 
 SCHEMA = ROWS.with_columns(LONG_STAY_LEAVES).schema

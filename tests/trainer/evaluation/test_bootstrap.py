@@ -4,148 +4,30 @@ from __future__ import annotations
 
 import time
 from math import erf
-from typing import Any
 
 import numpy as np
 import pytest
 from sklearn import metrics
 
+from tests.trainer.problems.made_up import EVERY, make
 from trainer.errors import ConfigurationError, DataValidationError, ModelRefusedError
 from trainer.evaluation import bootstrap
 from trainer.evaluation.bootstrap import Comparison, paired_bootstrap
-from trainer.evaluation.scores import Predictions, score
-from trainer.evaluation.weighted_scores import weighted_score
-from trainer.pipeline import METRICS, metrics_for
-
-PROBLEMS = ["binary_classification", "multiclass_classification", "regression"]
-EVERY = [(problem, metric) for problem in PROBLEMS for metric in metrics_for(problem)]
-CLASSES = ("b", "c", "a")
-"""Out of their alphabetical order on purpose: the order of the columns is the model's."""
-
-
-def make(problem: str, rows: int = 300, model: int = 0, noise: float = 1.0) -> Predictions:
-    """Predictions with many ties; the true values depend on the number of rows alone, the answers on the model too."""
-    truths, answers = np.random.default_rng(rows), np.random.default_rng([rows, model])
-    if problem == "regression":
-        truth = truths.normal(1e4, 50, rows).round()
-        return Predictions(truth, truth + answers.normal(0, 40 * noise, rows).round(), None)
-    if problem == "binary_classification":
-        hit = truths.random(rows) < 0.3
-        probability = np.clip(0.3 * hit + 0.3 + 0.3 * noise * answers.normal(size=rows), 0, 1).round(2)
-        return Predictions(hit, probability >= 0.5, probability, positive=True)
-    codes = truths.choice(3, rows, p=[0.5, 0.3, 0.2])
-    points = answers.integers(1, 6, (rows, 3)) + np.eye(3)[codes] * np.round(3 / noise)
-    labels = np.array(CLASSES)
-    return Predictions(
-        labels[codes], labels[points.argmax(axis=1)], points / points.sum(axis=1, keepdims=True), CLASSES
-    )
-
-
-def scikit_learn(metric: str, made: Predictions, weights: Any) -> float:
-    """One weighted figure, by scikit-learn with `sample_weight` on columns in its own order."""
-    probability = made.probability
-    if probability is not None and made.classes:
-        probability = probability[:, np.argsort(made.classes)]
-    truth = made.truth
-    if metric == "auc_pr" and made.classes:
-        truth = truth[:, None] == np.array(sorted(CLASSES))
-    ours = {
-        "rmse": "root_mean_squared_error",
-        "mse": "mean_squared_error",
-        "mae": "mean_absolute_error",
-        "mape": "mean_absolute_percentage_error",
-    }
-    theirs = {
-        "auc_roc": "roc_auc_score",
-        "auc_pr": "average_precision_score",
-        "accuracy": "accuracy_score",
-        "brier_score": "brier_score_loss",
-    }
-    kind = metric.removeprefix("positive_")
-    other = {"r2": "r2_score", "precision": "precision_score", "recall": "recall_score"}
-    function = getattr(metrics, {**ours, **theirs, **other}.get(kind, kind))
-    options: dict[str, Any] = {"sample_weight": weights}
-    if kind in ("precision", "recall", "f1_score"):
-        options |= {"average": "weighted" if kind == metric else "binary", "zero_division": 0}
-    if metric in ("auc_roc", "auc_pr") and made.classes:
-        options |= {"average": "weighted", **({"multi_class": "ovr"} if metric == "auc_roc" else {})}
-    answers = probability if metric in ("auc_roc", "auc_pr", "log_loss", "brier_score") else made.predicted
-    return float(function(truth, answers, **options))
-
-
-def some_weights(rows: int, kind: str) -> Any:
-    """Weights (rows, 12)."""
-    random = np.random.default_rng(7)
-    if kind == "counts":
-        return random.multinomial(rows, np.full(rows, 1 / rows), size=12).T.astype(float)
-    return random.exponential(size=(rows, 12)) * (random.random((rows, 12)) < 0.8)
-
-
-@pytest.mark.parametrize("kind", ["counts", "fractions"])
-@pytest.mark.parametrize(("problem", "metric"), EVERY)
-def test_weighted_metrics_are_those_of_scikit_learn(problem: str, metric: str, kind: str) -> None:
-    made = make(problem)
-    weights = some_weights(300, kind)
-    expected = [scikit_learn(metric, made, column) for column in weights.T]
-    assert weighted_score(metric, made)(weights) == pytest.approx(expected, rel=1e-12, abs=1e-12)
-
-
-@pytest.mark.parametrize("rows", [5, 60, 1057])
-@pytest.mark.parametrize(("problem", "metric"), EVERY)
-def test_equal_weights_give_the_point_figures(problem: str, metric: str, rows: int) -> None:
-    made = make(problem, rows)
-    expected = score(problem, made, [metric])[metric]
-    assert weighted_score(metric, made)(np.ones((rows, 2))) == pytest.approx([expected] * 2, rel=1e-12, abs=1e-12)
-
-
-@pytest.mark.parametrize("metric", ["auc_roc", "auc_pr"])
-@pytest.mark.parametrize("values", [[0.5], [0.0, 1.0], [0.2, 0.2 + 1e-16, 0.2 + 1e-15]], ids=["one", "two", "near"])
-def test_areas_of_almost_all_ties(metric: str, values: list[float]) -> None:
-    random = np.random.default_rng(3)
-    truth, probability = random.random(80) < 0.4, random.choice(values, 80)
-    made = Predictions(truth, truth, probability, positive=True)
-    weights = some_weights(80, "counts")
-    expected = [scikit_learn(metric, made, column) for column in weights.T]
-    assert weighted_score(metric, made)(weights) == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("metric", "truth", "weights"),
-    [
-        ("auc_roc", [True, True, False, False], [1, 1, 0, 0]),
-        ("auc_roc", [True, True, False, False], [0, 0, 1, 1]),
-        ("auc_pr", [True, True, False, False], [0, 0, 1, 1]),
-        ("auc_pr", [True, True, False, False], [1, 1, 0, 0]),
-        ("r2", [0.1, 0.1, 0.7, 0.9], [1, 3, 0, 0]),
-        ("mape", [0.0, 0.0, 0.7, 0.9], [1, 3, 0, 0]),
-    ],
-    ids=["roc-positives", "roc-negatives", "pr-negatives", "pr-positives", "r2-constant", "mape-zeros"],
-)
-def test_undefined_where_the_weights_leave_one_value(metric: str, truth: list[float], weights: list[int]) -> None:
-    probability = None if metric in ("r2", "mape") else np.array([0.9, 0.3, 0.4, 0.2])
-    made = Predictions(np.array(truth), np.array(truth), probability, positive=True)
-    column = np.array([weights, [1, 1, 1, 1]], dtype=float).T
-    assert np.isnan(weighted_score(metric, made)(column)).tolist() == [True, False]
-
-
-def test_a_class_without_a_weight_does_not_undo_the_areas() -> None:
-    made = make("multiclass_classification")
-    weights = (made.truth != "a").astype(float)[:, None]
-    expected = score("multiclass_classification", made.rows(made.truth != "a"), ["auc_roc", "auc_pr"])
-    assert weighted_score("auc_roc", made)(weights) == pytest.approx([expected["auc_roc"]], rel=1e-12)
-    assert weighted_score("auc_pr", made)(weights) == pytest.approx([expected["auc_pr"]], rel=1e-12)
+from trainer.pipeline import METRICS
+from trainer.problems import problem_of
+from trainer.problems.predictions import Predictions
 
 
 @pytest.mark.parametrize(("problem", "metric"), EVERY)
 def test_the_gain_is_positive_for_the_better_model(problem: str, metric: str) -> None:
     better, worse = make(problem, model=1, noise=0.3), make(problem, model=2, noise=1.5)
-    compared = paired_bootstrap(problem, metric, better, worse, resamples=300)
-    figures = [score(problem, side, [metric])[metric] for side in (better, worse)]
+    compared = paired_bootstrap(problem_of(problem), metric, better, worse, resamples=300)
+    figures = [problem_of(problem).score(side, [metric])[metric] for side in (better, worse)]
     assert [compared.challenger, compared.production] == figures
     assert compared.gain == (figures[0] - figures[1]) * (1 if METRICS[metric].greater_is_better else -1)
     assert 0 < compared.lower < compared.gain < compared.upper
     assert (compared.rows, compared.resamples, compared.metric) == (300, 300, metric)
-    swapped = paired_bootstrap(problem, metric, worse, better, resamples=300)
+    swapped = paired_bootstrap(problem_of(problem), metric, worse, better, resamples=300)
     found = (swapped.gain, swapped.lower, swapped.upper)
     assert found == pytest.approx((-compared.gain, -compared.upper, -compared.lower), rel=1e-12)
 
@@ -153,15 +35,17 @@ def test_the_gain_is_positive_for_the_better_model(problem: str, metric: str) ->
 @pytest.mark.parametrize(("problem", "metric"), EVERY)
 def test_identical_predictions_gain_exactly_nothing(problem: str, metric: str) -> None:
     made = make(problem)
-    figure = score(problem, made, [metric])[metric]
+    figure = problem_of(problem).score(made, [metric])[metric]
     copied = made.rows(np.arange(300))
     expected = Comparison(metric, figure, figure, 0.0, 0.0, 0.0, 300, 500)
-    assert paired_bootstrap(problem, metric, made, copied, resamples=500) == expected
+    assert paired_bootstrap(problem_of(problem), metric, made, copied, resamples=500) == expected
 
 
 def test_the_interval_is_that_of_resampling_rows_one_by_one() -> None:
     ours, theirs = make("binary_classification", 120, 1), make("binary_classification", 120, 2)
-    compared = paired_bootstrap("binary_classification", "auc_roc", ours, theirs, resamples=400, confidence=0.9, seed=5)
+    compared = paired_bootstrap(
+        problem_of("binary_classification"), "auc_roc", ours, theirs, resamples=400, confidence=0.9, seed=5
+    )
     random, gains = np.random.default_rng(5), []
     for _ in range(400):
         drawn = random.integers(120, size=120)
@@ -172,15 +56,15 @@ def test_the_interval_is_that_of_resampling_rows_one_by_one() -> None:
 
 def test_the_size_of_the_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     sides = make("binary_classification", model=1), make("binary_classification", model=2)
-    whole = paired_bootstrap("binary_classification", "auc_pr", *sides, resamples=100)
+    whole = paired_bootstrap(problem_of("binary_classification"), "auc_pr", *sides, resamples=100)
     monkeypatch.setattr(bootstrap, "CHUNK_BYTES", 300 * 8 * 4 * 7)
-    pieces = paired_bootstrap("binary_classification", "auc_pr", *sides, resamples=100)
+    pieces = paired_bootstrap(problem_of("binary_classification"), "auc_pr", *sides, resamples=100)
     assert (pieces.lower, pieces.upper) == pytest.approx((whole.lower, whole.upper), rel=1e-12)
 
 
 def test_the_seed_decides() -> None:
     sides = make("regression", model=1), make("regression", model=2)
-    first, again, other = (paired_bootstrap("regression", "rmse", *sides, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (paired_bootstrap(problem_of("regression"), "rmse", *sides, seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert first.lower != other.lower
 
@@ -213,7 +97,7 @@ def test_the_interval_covers_the_true_gain_about_as_often_as_it_says(metric: str
     covered = 0
     for repetition in range(300):
         sides = two_models(metric, random, 200)
-        found = paired_bootstrap(problem, metric, *sides, resamples=300, confidence=0.9, seed=repetition)
+        found = paired_bootstrap(problem_of(problem), metric, *sides, resamples=300, confidence=0.9, seed=repetition)
         covered += found.lower <= gain <= found.upper
     assert 0.85 <= covered / 300 <= 0.95  # three standard errors of a share of .9 in 300 are .05
 
@@ -225,32 +109,32 @@ def rare(positives: int) -> tuple[Predictions, Predictions]:
 
 
 def test_a_few_undefined_resamples_are_left_out() -> None:
-    compared = paired_bootstrap("binary_classification", "auc_roc", *rare(6))
+    compared = paired_bootstrap(problem_of("binary_classification"), "auc_roc", *rare(6))
     assert 1980 <= compared.resamples < 2000  # 200 draws miss 6 rows with a probability of .0023
     assert np.isfinite([compared.lower, compared.upper]).all()
 
 
 def test_too_few_rows_of_a_class() -> None:
     with pytest.raises(DataValidationError, match=r"auc_pr is undefined in \d+ of 2000 .*\(200 rows; True: 3, False:"):
-        paired_bootstrap("binary_classification", "auc_pr", *rare(3))
+        paired_bootstrap(problem_of("binary_classification"), "auc_pr", *rare(3))
 
 
 def test_too_few_rows_of_a_class_is_told_of_identical_models_too() -> None:
     made, _ = rare(3)
     with pytest.raises(DataValidationError, match="too few rows"):
-        paired_bootstrap("binary_classification", "auc_roc", made, made)
+        paired_bootstrap(problem_of("binary_classification"), "auc_roc", made, made)
 
 
 def test_too_few_target_values() -> None:
     truth = (np.arange(100) < 2).astype(float)
     sides = [Predictions(truth, truth + shift, None) for shift in (0.1, 0.2)]
     with pytest.raises(DataValidationError, match=r"r2 is undefined in \d+ of 2000 .*1\.0: 2, 0\.0: 98"):
-        paired_bootstrap("regression", "r2", *sides)
+        paired_bootstrap(problem_of("regression"), "r2", *sides)
 
 
 def test_an_undefined_point_figure_is_refused_before_any_resampling() -> None:
     with pytest.raises(DataValidationError, match="auc_roc is undefined: all 200 rows"):
-        paired_bootstrap("binary_classification", "auc_roc", *rare(0))
+        paired_bootstrap(problem_of("binary_classification"), "auc_roc", *rare(0))
 
 
 @pytest.mark.parametrize(
@@ -263,20 +147,20 @@ def test_an_undefined_point_figure_is_refused_before_any_resampling() -> None:
 )
 def test_models_scored_on_other_rows_are_refused(other: Predictions, message: str) -> None:
     with pytest.raises(ModelRefusedError, match=message):
-        paired_bootstrap("binary_classification", "auc_roc", make("binary_classification"), other)
+        paired_bootstrap(problem_of("binary_classification"), "auc_roc", make("binary_classification"), other)
 
 
 def test_models_with_another_positive_class_are_refused() -> None:
     made = make("binary_classification")
     other = Predictions(made.truth, made.predicted, made.probability, positive=False)
     with pytest.raises(ModelRefusedError, match="not the same positive class: the challenger's is True"):
-        paired_bootstrap("binary_classification", "auc_roc", made, other)
+        paired_bootstrap(problem_of("binary_classification"), "auc_roc", made, other)
 
 
 def test_a_metric_of_another_problem_is_refused() -> None:
     made = make("regression")
     with pytest.raises(ConfigurationError, match="regression has no metric 'auc_roc'"):
-        paired_bootstrap("regression", "auc_roc", made, made)
+        paired_bootstrap(problem_of("regression"), "auc_roc", made, made)
 
 
 @pytest.mark.parametrize("rows", [1057, 20_000])
@@ -284,6 +168,6 @@ def test_speed(rows: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Printed, not asserted: machines differ."""
     sides = make("binary_classification", rows, 1), make("binary_classification", rows, 2)
     began = time.perf_counter()
-    assert paired_bootstrap("binary_classification", "auc_roc", *sides).resamples == 2000
+    assert paired_bootstrap(problem_of("binary_classification"), "auc_roc", *sides).resamples == 2000
     with capsys.disabled():
         print(f"\n{rows} rows x 2000 resamples of auc_roc: {time.perf_counter() - began:.2f} s")  # noqa: T201

@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from trainer.evaluation.importance import permutation_importance, ranked
 from trainer.inference.fitted import FittedPipeline, fit_preparation
 from trainer.pipeline import Features, Preprocess
+from trainer.problems import problem_of
 
 
 def test_the_ranking_falls_and_shares_leave_out_what_is_below_zero() -> None:
@@ -43,9 +44,9 @@ def test_the_planted_column_counts_through_what_is_derived_from_it(problem: str,
         truth = (frame["planted"] > 0).replace_strict({True: "yes", False: "no"})
         codes = (truth == "yes").cast(int).to_numpy()
         fitted = FittedPipeline(preparation, LogisticRegression().fit(matrix, codes), ("no", "yes"), "yes")
-    lost = permutation_importance(problem, metric, fitted, frame, truth, seed=1)
+    lost = permutation_importance(problem_of(problem), metric, fitted, frame, truth, seed=1)
     assert [*lost] == ["noise", "planted", "other"]
     found = ranked(lost)
     assert found[0].column == "planted"
     assert found[0].share > 0.9
-    assert lost == permutation_importance(problem, metric, fitted, frame, truth, seed=1)
+    assert lost == permutation_importance(problem_of(problem), metric, fitted, frame, truth, seed=1)

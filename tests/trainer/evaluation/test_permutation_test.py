@@ -10,7 +10,10 @@ from scipy import stats
 
 from trainer.evaluation.bootstrap import paired_bootstrap
 from trainer.evaluation.permutation_test import swapped_gains
-from trainer.evaluation.scores import Predictions
+from trainer.problems import problem_of
+from trainer.problems.predictions import Predictions
+
+FIGURES = {**problem_of("multiclass_classification").figures, **problem_of("binary_classification").figures}
 
 
 def other_in(rows: int, total: int = 200) -> tuple[Predictions, Predictions]:
@@ -24,7 +27,7 @@ def other_in(rows: int, total: int = 200) -> tuple[Predictions, Predictions]:
 
 def test_swaps_of_accuracy_are_the_sign_test() -> None:
     challenger, production = other_in(6)
-    gains = swapped_gains("accuracy", challenger, production, 20_000, 1, 500)
+    gains = swapped_gains(FIGURES["accuracy"], challenger, production, 20_000, 1, 500)
     as_large = (abs(gains) >= 6 / 200 - 1e-12).mean()
     assert as_large == pytest.approx(stats.binomtest(6, 6).pvalue, abs=0.005)
 
@@ -43,19 +46,19 @@ def test_areas_are_those_of_every_way_to_hand_out_the_answers() -> None:
     for coins in product([0, 1], repeat=5):
         at = np.array(coins)
         every.add(round(area(ranks[at, range(5)]) - area(ranks[1 - at, range(5)]), 9))
-    found = swapped_gains("auc_roc", sides[0], sides[1], 2000, 0, 64)
+    found = swapped_gains(FIGURES["auc_roc"], sides[0], sides[1], 2000, 0, 64)
     assert {round(float(gain), 9) for gain in found} == every
 
 
 def test_the_size_of_the_chunks_changes_nothing() -> None:
     sides = other_in(20)
-    whole, pieces = (swapped_gains("auc_pr", *sides, 50, 3, chunk) for chunk in (50, 7))
+    whole, pieces = (swapped_gains(FIGURES["auc_pr"], *sides, 50, 3, chunk) for chunk in (50, 7))
     assert pieces == pytest.approx(whole, abs=1e-12)
 
 
 @pytest.mark.parametrize(("rows", "better"), [(4, False), (5, False), (8, True)])
 def test_few_rows_show_a_gain_only_if_chance_does_not(rows: int, *, better: bool) -> None:
-    found = paired_bootstrap("binary_classification", "accuracy", *other_in(rows), confidence=0.95)
+    found = paired_bootstrap(problem_of("binary_classification"), "accuracy", *other_in(rows), confidence=0.95)
     assert (found.lower > 0) == better
 
 
@@ -65,5 +68,5 @@ def test_a_class_that_production_does_not_know() -> None:
     theirs = np.tile([0.4, 0.6], (120, 1))
     challenger = Predictions(truth, truth, ours, ("a", "b", "c"))
     production = Predictions(truth, np.array(["b"] * 120), np.hstack([theirs, np.zeros((120, 1))]), ("b", "a", "c"))
-    assert np.isfinite(swapped_gains("auc_roc", challenger, production, 20, 0, 20)).all()
-    assert np.isfinite(swapped_gains("log_loss", challenger, production, 20, 0, 20)).all()
+    assert np.isfinite(swapped_gains(FIGURES["auc_roc"], challenger, production, 20, 0, 20)).all()
+    assert np.isfinite(swapped_gains(FIGURES["log_loss"], challenger, production, 20, 0, 20)).all()

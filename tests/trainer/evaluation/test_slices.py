@@ -11,9 +11,10 @@ import pytest
 
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.evaluation.comparison import Rival
-from trainer.evaluation.scores import Predictions, score
-from trainer.evaluation.slices import check_slices, defined_figures, judge_slices, segments_of
+from trainer.evaluation.slices import check_slices, judge_slices, segments_of
 from trainer.pipeline import Gates, SliceGate
+from trainer.problems import problem_of
+from trainer.problems.predictions import Predictions
 from trainer.run.records import Segment
 
 BINARY = "binary_classification"
@@ -56,7 +57,9 @@ def answers(right_in: str = "ab", seed: int = 1) -> Predictions:
 def judged(
     rules: Gates, challenger: Predictions, rival: Rival | None = None, plans: pl.Series = PLANS
 ) -> dict[str, Segment]:
-    found = judge_slices(BINARY, rules, pl.DataFrame({"plan": plans}), PARTS, challenger=challenger, rival=rival)
+    found = judge_slices(
+        problem_of(BINARY), rules, pl.DataFrame({"plan": plans}), PARTS, challenger=challenger, rival=rival
+    )
     return {segment.segment: segment for segment in found}
 
 
@@ -65,7 +68,7 @@ def test_a_model_that_is_good_on_the_whole_is_seen_to_fail_in_a_segment() -> Non
     found = judged(gates(), challenger)
     assert {name: segment.rows for name, segment in found.items()} == {"a": SIZE // 2, "b": SIZE // 2}
     inside = np.arange(SIZE) % 2 == 0
-    assert found["a"].metrics == pytest.approx(score(BINARY, challenger.rows(inside)))
+    assert found["a"].metrics == pytest.approx(problem_of(BINARY).score(challenger.rows(inside)))
     assert found["a"].metrics["auc_roc"] > 0.9
     assert found["b"].metrics["auc_roc"] < 0.65
     assert (found["a"].production_metrics, found["a"].comparison, found["a"].not_compared) == ({}, None, "")
@@ -92,7 +95,7 @@ def test_each_segment_is_compared_with_production_on_rows_that_are_new_to_it() -
     assert (better.rows, better.rows_left_out) == (200, 100)
     assert better.lower > 0 > worse.upper
     assert worse.challenger == pytest.approx(
-        score(BINARY, answers("a").rows(new & (np.arange(SIZE) % 2 == 1)))["auc_roc"]
+        problem_of(BINARY).score(answers("a").rows(new & (np.arange(SIZE) % 2 == 1)))["auc_roc"]
     )
     assert found["b"].production_metrics["auc_roc"] > 0.9
 
@@ -120,12 +123,19 @@ def test_without_a_limit_for_losses_segments_are_not_compared() -> None:
 
 def test_figures_that_are_undefined_without_a_class_are_left_out() -> None:
     every = answers()
-    only_no, only_yes = (defined_figures(BINARY, every.rows(every.truth == label)) for label in ("No", "Yes"))
-    assert set(score(BINARY, every)) - set(only_yes) == {"auc_roc", "auc_pr"}
+    only_no, only_yes = (
+        problem_of(BINARY).defined_figures(every.rows(every.truth == label)) for label in ("No", "Yes")
+    )
+    assert set(problem_of(BINARY).score(every)) - set(only_yes) == {"auc_roc", "auc_pr"}
     assert set(only_yes) - set(only_no) == {"positive_recall", "positive_f1_score"}
     same, other = np.array([2.0, 2.0]), np.array([1.0, 2.0])
-    assert set(defined_figures("regression", Predictions(same, other, None))) == {"rmse", "mse", "mae", "mape"}
-    assert set(defined_figures("regression", Predictions(same * 0, other, None))) == {"rmse", "mse", "mae"}
+    assert set(problem_of("regression").defined_figures(Predictions(same, other, None))) == {
+        "rmse",
+        "mse",
+        "mae",
+        "mape",
+    }
+    assert set(problem_of("regression").defined_figures(Predictions(same * 0, other, None))) == {"rmse", "mse", "mae"}
 
 
 TABLE = pl.DataFrame({

@@ -25,7 +25,7 @@ from trainer.evaluation import tree_shap as module
 from trainer.evaluation.tree_shap import affordable_rows, leaves_and_depth, tree_shap, why_no_trees
 from trainer.inference.fitted import FittedPipeline, fit_preparation
 from trainer.pipeline import Features, Preprocess
-from trainer.training.fitting import encode
+from trainer.problems import problem_of
 
 ROWS = 240
 COLUMNS = ["signal", "noise", "colour", "double"]
@@ -51,7 +51,7 @@ def fitted(estimator: Any, problem: str, positive: str | None = None) -> FittedP
         cuts, labels = ([0.0], ["no", "yes"]) if positive else ([-0.5, 0.5], ["low", "mid", "top"])
         targets = pl.Series("y", np.array(labels)[np.digitize(signal.to_numpy(), cuts)])
         classes = tuple(labels)
-    estimator.fit(preparation.transform(rows), encode(problem, targets, classes))
+    estimator.fit(preparation.transform(rows), problem_of(problem).encode(targets, classes))
     return FittedPipeline(preparation, estimator, classes, positive)
 
 

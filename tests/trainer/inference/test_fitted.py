@@ -14,6 +14,7 @@ import pytest
 from trainer.errors import DataValidationError
 from trainer.inference.fitted import FittedPipeline, as_declared, dtype_named, fit_preparation
 from trainer.pipeline import Features, Preprocess
+from trainer.problems import problem_of
 from trainer.tables.row_subset import all_of
 from trainer.training.estimators import Model, SklearnModel
 from trainer.training.fitting import fit_pipeline
@@ -35,7 +36,7 @@ MIDDLE = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
 def fitted(problem: str, targets: pl.Series, positive: Any = None, model: Model = LOGISTIC) -> FittedPipeline:
     both = (all_of(ROWS), targets)
     return fit_pipeline(
-        problem, model, MIDDLE, Preprocess(), positive, training=both, validation=both, seed=1, threads=1
+        problem_of(problem), model, MIDDLE, Preprocess(), positive, training=both, validation=both, seed=1, threads=1
     )
 
 

@@ -13,6 +13,7 @@ from tests.trainer.isolated.models import ROWS, TARGETS, Logged
 from tests.warm import WarmServers
 from trainer.isolated import scoring
 from trainer.pipeline import Features, Preprocess
+from trainer.problems import problem_of
 from trainer.registry.savers import PyFuncSaver
 from trainer.registry.signers import SchemaSigner
 from trainer.tables.row_subset import all_of
@@ -35,7 +36,15 @@ def logged(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterat
     features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
     both = (all_of(ROWS), TARGETS)
     fitted = fit_pipeline(
-        "binary_classification", model, features, Preprocess(), "yes", training=both, validation=both, seed=1, threads=1
+        problem_of("binary_classification"),
+        model,
+        features,
+        Preprocess(),
+        "yes",
+        training=both,
+        validation=both,
+        seed=1,
+        threads=1,
     )
     home = tmp_path_factory.mktemp("scoring")
     with standing_in(home):

@@ -23,6 +23,7 @@ from tests.world import PROJECT
 from trainer.errors import ConfigurationError
 from trainer.inference.fitted import FittedPipeline
 from trainer.pipeline import Features, Preprocess
+from trainer.problems import problem_of
 from trainer.registry.savers import EXAMPLE_ROWS, PyFuncSaver, requirements_of
 from trainer.registry.signers import SchemaSigner
 from trainer.tables.row_subset import all_of
@@ -52,7 +53,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterato
     model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
     both = (all_of(ROWS), TARGETS)
     fitted = fit_pipeline(
-        "binary_classification", model, Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"}),
+        problem_of("binary_classification"), model, Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"}),
         Preprocess(), "yes", training=both, validation=both, seed=1, threads=1,
     )  # fmt: skip
     home = tmp_path_factory.mktemp("saved")
@@ -113,7 +114,7 @@ def test_requirements_are_pinned_to_what_is_installed(saved: Saved) -> None:
     ids=["xgboost", "lightgbm", "sklearn"],
 )
 def test_only_the_estimators_own_package_is_required(model: Any, package: str | None) -> None:
-    names = {line.split("==")[0] for line in requirements_of(model.build("regression", 1, 1))}
+    names = {line.split("==")[0] for line in requirements_of(model.build(problem_of("regression"), 1, 1))}
     assert names & {"xgboost-cpu", "lightgbm"} == ({package} if package else set())
 
 

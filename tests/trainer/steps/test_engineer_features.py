@@ -160,9 +160,12 @@ BAD = {
     "repeated id": (pl.col("id").replace("c1", "c0").alias("id"), "1 ids of 'id' stand in more than one row: 'c0'"),
     "missing id": (pl.col("id").replace("c1", None).alias("id"), "'id' is missing in 1 of 2000"),
     "missing target": (pl.col("churn").replace("Yes", None).alias("churn"), "'churn' is missing in"),
-    "one class": (pl.lit("No").alias("churn"), "1 classes: 'No'.*needs two"),
-    "three classes": (pl.when(pl.col("tenure") < 9).then(pl.lit("?")).otherwise("churn").alias("churn"), "3 classes"),
-    "no positive": (pl.col("churn").replace("Yes", "yes").alias("churn"), "columns.positive: 'Yes' is no class"),
+    "one class": (pl.lit("No").alias("churn"), "needs exactly two values .*, and has 1: 'No'"),
+    "three classes": (pl.when(pl.col("tenure") < 9).then(pl.lit("?")).otherwise("churn").alias("churn"), "and has 3: "),
+    "no positive": (
+        pl.col("churn").replace("Yes", "yes").alias("churn"),
+        "columns.positive: 'Yes' is none of the values",
+    ),
     "constant": (pl.lit(None, dtype=pl.Float64).alias("charges"), r"features\.fit\.median_charges.*is missing"),
 }
 

@@ -14,9 +14,9 @@ import pytest
 
 from trainer.errors import DataValidationError, ModelRefusedError
 from trainer.evaluation.comparison import Rival
-from trainer.evaluation.predictions import predictions_of
-from trainer.evaluation.scores import Predictions, score
 from trainer.pipeline import Pipeline
+from trainer.problems import problem_of
+from trainer.problems.predictions import Predictions
 from trainer.registry.origin import MODEL_DIGEST_TAG
 from trainer.registry.versions import KEYS_DIGEST_TAG, KEYS_TAG, PRODUCTION, Reference
 from trainer.run import RunFolder
@@ -71,8 +71,8 @@ def test_the_figures_are_those_of_the_test_rows(accepted: Any) -> None:
     rows, truth, keys = rows_of(pipeline, accepted.folder, "test")
     assert accepted.client  # points MLflow at this run's store
     model = mlflow.pyfunc.load_model(evaluation(accepted.folder).model_uri).unwrap_python_model()
-    predictions = predictions_of(pipeline.problem, truth, model.fitted.predict(rows), "Yes")
-    assert score(pipeline.problem, predictions) == pytest.approx(evaluation(accepted.folder).metrics)
+    predictions = problem_of(pipeline.problem).predictions(truth, model.fitted.predict(rows), "Yes")
+    assert problem_of(pipeline.problem).score(predictions) == pytest.approx(evaluation(accepted.folder).metrics)
     parts = read_table(accepted.folder.at("engineer_features"), KEYS)
     assert keys.to_list() == parts.filter(parts[PART] == "test")["__key__"].to_list()
 

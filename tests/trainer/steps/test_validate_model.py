@@ -12,6 +12,7 @@ import pytest
 from trainer.__main__ import main
 from trainer.errors import ConfigurationError
 from trainer.evaluation.version_trial import Threshold, check_thresholds
+from trainer.problems import problem_of
 from trainer.registry.origin import MODEL_DIGEST_TAG
 from trainer.registry.versions import REFIT_TAG
 from trainer.run.records import EvaluateResult, TrainResult
@@ -108,4 +109,4 @@ def test_both_sides_of_a_threshold() -> None:
     assert not Threshold("accuracy", "min", 0.75).check({"accuracy": 0.7499}).passed
     assert Threshold("rmse", "max", 2).check({"rmse": 2}).passed
     with pytest.raises(ConfigurationError, match="did you mean 'accuracy'"):
-        check_thresholds([Threshold("acuracy", "min", 0.7)], "binary_classification")
+        check_thresholds([Threshold("acuracy", "min", 0.7)], problem_of("binary_classification"))

@@ -12,6 +12,7 @@ import pytest
 
 from trainer.errors import ConfigurationError, ModelTrainingError
 from trainer.pipeline import EarlyStopping, LightGBM, Sklearn, XGBoost
+from trainer.problems import problem_of
 from trainer.training.estimators import (
     LightGBMModel,
     Model,
@@ -43,11 +44,11 @@ BOOSTED = {name: MODELS[name].model_copy(update={"params": {"n_estimators": 400}
 
 def fit(model: Model, problem: str = "binary_classification", **options: Any) -> Any:
     targets = NUMBERS if problem == "regression" else CODES
-    return model.fit(HeldRows(FEATURES, targets), problem, **{"seed": 7, "threads": 1, **options})
+    return model.fit(HeldRows(FEATURES, targets), problem_of(problem), **{"seed": 7, "threads": 1, **options})
 
 
 def follow(model: Model, curve: TrainingCurve) -> Any:
-    return model.fit_followed(LEAVERS, "binary_classification", curve, seed=7, threads=1)
+    return model.fit_followed(LEAVERS, problem_of("binary_classification"), curve, seed=7, threads=1)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -95,8 +96,13 @@ def test_numbers_are_predicted_by_regressors(model: Model, kind: str) -> None:
 )
 def test_an_algorithms_kind_names_its_model(algorithm: Any, kind: type[Model]) -> None:
     assert type(model_for(algorithm)) is kind
-    assert model_for(algorithm).build("binary_classification", 1, 1).get_params()["max_depth"] == 2
-    assert model_for(algorithm, {"max_depth": 5}).build("binary_classification", 1, 1).get_params()["max_depth"] == 5
+    assert model_for(algorithm).build(problem_of("binary_classification"), 1, 1).get_params()["max_depth"] == 2
+    assert (
+        model_for(algorithm, {"max_depth": 5})
+        .build(problem_of("binary_classification"), 1, 1)
+        .get_params()["max_depth"]
+        == 5
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,12 +119,12 @@ def test_an_algorithms_kind_names_its_model(algorithm: Any, kind: type[Model]) -
 )
 def test_an_unknown_parameter_is_refused(model: Model, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        model.build("regression", seed=1, threads=1)
+        model.build(problem_of("regression"), seed=1, threads=1)
 
 
 def test_lightgbms_own_names_are_known() -> None:
     model = LightGBMModel(params={"feature_fraction": 0.5, "bagging_freq": 1, "reg_lambda": 1.0})
-    assert model.build("regression", seed=1, threads=1).get_params()["feature_fraction"] == 0.5
+    assert model.build(problem_of("regression"), seed=1, threads=1).get_params()["feature_fraction"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -128,13 +134,13 @@ def test_lightgbms_own_names_are_known() -> None:
 )
 def test_an_estimator_that_cannot_be_imported(path: str) -> None:
     with pytest.raises(ConfigurationError, match=f"estimator '{path}' cannot be imported"):
-        SklearnModel(estimator=path).build("regression", seed=1, threads=1)
+        SklearnModel(estimator=path).build(problem_of("regression"), seed=1, threads=1)
 
 
 def test_data_that_an_estimator_does_not_take() -> None:
     holes = np.where(FEATURES > 2, np.nan, FEATURES)
     with pytest.raises(ModelTrainingError, match="LogisticRegression could not be fitted: Input X contains NaN"):
-        MODELS["logistic"].fit(HeldRows(holes, CODES), "binary_classification", seed=1, threads=1)
+        MODELS["logistic"].fit(HeldRows(holes, CODES), problem_of("binary_classification"), seed=1, threads=1)
 
 
 @pytest.mark.parametrize("model", BOOSTED.values(), ids=BOOSTED)
@@ -186,8 +192,8 @@ def test_boosting_is_followed_round_by_round_and_stays_the_same(name: str, probl
         training, validation, classes=problem != "regression", log=lambda *point: points.append(point)
     )
     model = MODELS[name]
-    followed = model.fit_followed(training, problem, curve, seed=7, threads=1)
-    alone = model.fit(training, problem, seed=7, threads=1)
+    followed = model.fit_followed(training, problem_of(problem), curve, seed=7, threads=1)
+    alone = model.fit(training, problem_of(problem), seed=7, threads=1)
     assert np.array_equal(followed.predict(FEATURES), alone.predict(FEATURES))
     assert [point[0] for point in points] == list(range(1, 16))
     train_losses, validation_losses = [point[1] for point in points], [point[2] for point in points]
@@ -262,7 +268,10 @@ def test_a_gpu_is_used_for_training_and_not_asked_for_when_serving() -> None:
 
 
 def test_without_a_visible_gpu_boosting_is_on_the_cpu() -> None:
-    build = "from trainer.training.estimators import XGBoostModel as M; print(M().build('regression', 1, 1).get_params()['device'])"
+    build = (
+        "from trainer.problems import problem_of; from trainer.training.estimators import XGBoostModel as M; "
+        "print(M().build(problem_of('regression'), 1, 1).get_params()['device'])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", build], env={"CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=True
     )

@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 
 from trainer.errors import DataValidationError
-from trainer.evaluation.scores import best_f1_cut_off
 from trainer.inference.fitted import FittedPipeline
 from trainer.pipeline import Features, Preprocess
+from trainer.problems import problem_of
+from trainer.problems.class_figures import best_f1_cut_off
 from trainer.tables.row_subset import ChosenRows, all_of
 from trainer.training.estimators import LightGBMModel, SklearnModel, XGBoostModel
-from trainer.training.fitting import classes_of, encode, fit_pipeline, positive_class
+from trainer.training.fitting import fit_pipeline
 
 LOGISTIC = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
 LEAVERS = "binary_classification"
@@ -39,7 +40,7 @@ def fit(
 ) -> FittedPipeline:
     features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
     return fit_pipeline(
-        LEAVERS,
+        problem_of(LEAVERS),
         LOGISTIC,
         features,
         Preprocess(),
@@ -74,46 +75,6 @@ def test_the_cut_off_is_the_best_of_the_validation_rows() -> None:
     assert fitted.cut_off != fit(TRAINING).cut_off
 
 
-@pytest.mark.parametrize(
-    ("problem", "values", "expected"),
-    [
-        (LEAVERS, ["yes", "no", "yes"], ("no", "yes")),
-        ("multiclass_classification", [3, 1, 2, 1], (1, 2, 3)),
-        (LEAVERS, [True, False], (False, True)),
-        ("regression", [1.5, 2.5], ()),
-    ],
-    ids=["texts", "numbers", "booleans", "regression"],
-)
-def test_classes_are_in_their_order(problem: str, values: list[Any], expected: tuple[Any, ...]) -> None:
-    classes = classes_of(problem, pl.Series("y", values))
-    assert classes == expected
-    codes = encode(problem, pl.Series("y", values), classes).tolist()
-    assert codes == ([classes.index(value) for value in values] if classes else values)
-
-
-def test_a_class_that_training_did_not_see() -> None:
-    with pytest.raises(
-        DataValidationError, match=r"target 'y': classes \['perhaps'\] do not occur in the training rows"
-    ):
-        encode(LEAVERS, pl.Series("y", ["yes", "perhaps"]), ("no", "yes"))
-
-
-@pytest.mark.parametrize(
-    ("classes", "positive", "expected"),
-    [
-        (("no", "yes"), "yes", "yes"),
-        ((0, 1), 1, 1),
-        ((0, 1), "1", 1),
-        ((False, True), True, True),
-        ((False, True), "true", True),
-        ((1, 2, 3), None, None),
-    ],
-    ids=["text", "number", "number-as-text", "boolean", "boolean-as-text", "none"],
-)
-def test_the_positive_class_is_found_by_how_it_is_written(classes: Any, positive: Any, expected: Any) -> None:
-    assert positive_class(classes, positive) is expected
-
-
 def test_a_positive_class_that_is_none() -> None:
     with pytest.raises(
         DataValidationError, match=r"columns.positive: 'Yes' is none of the target's values \['no', 'yes'\]"
@@ -132,7 +93,7 @@ def test_boosters_take_whatever_columns_are_called(kind: Any, names: list[str]) 
     labels = pl.select(y=pl.when(table[names[0]] > 0).then(pl.lit("yes")).otherwise(pl.lit("no"))).to_series()
     part = (all_of(table), labels)
     fitted = fit_pipeline(
-        LEAVERS, kind(params={"n_estimators": 3}), Features(), Preprocess(), "yes", training=part, validation=part,
+        problem_of(LEAVERS), kind(params={"n_estimators": 3}), Features(), Preprocess(), "yes", training=part, validation=part,
         seed=1, threads=1,
     )  # fmt: skip
     answers = fitted.predict(table)

@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 
 from trainer.errors import ConfigurationError, DataValidationError, ModelTrainingError
-from trainer.evaluation.scores import score
 from trainer.pipeline import parse_yaml
+from trainer.problems import Problem, problem_of
 from trainer.registry.tracking import connect
 from trainer.training import estimators
 from trainer.training.job import TrainingJob, TrainingResult, load_job
@@ -134,7 +134,7 @@ def test_a_model_is_fitted_by_as_many_threads_as_the_pod_has_cores(
     kind = estimators.MODELS[MODELS[name]["KIND"]]  # type: ignore[index]
     build = kind.build
 
-    def watched(self: Any, problem: str, seed: int, threads: int) -> Any:
+    def watched(self: Any, problem: Problem, seed: int, threads: int) -> Any:
         estimator = build(self, problem, seed, threads)
         built.append(estimator.get_params()["n_jobs"])
         return estimator
@@ -190,14 +190,13 @@ def test_where_inputs_and_targets_came_from_is_logged(done: Done, rows: Path) ->
 
 
 def test_outputs_belong_to_the_rows_of_the_inputs(done: Done) -> None:
-    from trainer.evaluation.predictions import predictions_of
 
     outputs = done.result.outputs
     assert outputs["__row__"].sort().to_list() == list(range(600))
     targets = done.job.targets.read()["Churn"]
     test = outputs.tail(120)
-    predictions = predictions_of("binary_classification", targets[test["__row__"]], test, "Yes")
-    assert score("binary_classification", predictions) == pytest.approx(done.result.metrics["test"])
+    predictions = problem_of("binary_classification").predictions(targets[test["__row__"]], test, "Yes")
+    assert problem_of("binary_classification").score(predictions) == pytest.approx(done.result.metrics["test"])
 
 
 def test_the_model_sees_neither_the_id_nor_what_is_excluded(done: Done) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from trainer.errors import DataValidationError
 from trainer.pipeline import EarlyStopping, Pipeline, parse_pipeline
+from trainer.problems import problem_of
 from trainer.tables.row_subset import all_of
 from trainer.training.estimators import Model, SklearnModel, XGBoostModel
 from trainer.tuning.cross_validation import Fold, fold_scores, make_folds
@@ -107,7 +108,7 @@ def test_a_fold_has_the_score_of_its_held_out_rows(folds: list[Fold], pipeline: 
     from sklearn.metrics import roc_auc_score
 
     fold = folds[0]
-    estimator = LOGISTIC.fit(fold.train, pipeline.problem, seed=42, threads=1)
+    estimator = LOGISTIC.fit(fold.train, problem_of(pipeline.problem), seed=42, threads=1)
     shares = estimator.predict_proba(fold.preparation.transform(fold.held_out.collect()))[:, 1]
     assert scores(folds, pipeline)[0] == pytest.approx(roc_auc_score(fold.held_out_targets == "yes", shares))
 

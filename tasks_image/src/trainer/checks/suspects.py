@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trainer.checks.counters import has_counter_name, is_counter
 from trainer.checks.inputs import input_warning
+from trainer.problems import problem_of
 from trainer.tables.parquet import column_of, rows_where
 
 if TYPE_CHECKING:
@@ -41,14 +42,15 @@ def _counters(names: list[str], rows: pl.LazyFrame) -> Iterator[CheckResult]:
 
 
 def _leaks(pipeline: Pipeline, names: list[str], rows: pl.LazyFrame) -> Iterator[CheckResult]:
-    from trainer.checks.target_leak import LEAK, MEASURES, score_alone
+    from trainer.checks.target_leak import LEAK, score_alone
 
+    problem = problem_of(pipeline.problem)
     drawn = _drawn(rows.select([*names, pipeline.columns.target]))
     for name in names:
-        score = score_alone(drawn[name], drawn[pipeline.columns.target], pipeline.problem)
+        score = score_alone(drawn[name], drawn[pipeline.columns.target], problem)
         if score > LEAK:
             message = (
-                f"it predicts {pipeline.columns.target!r} alone ({MEASURES[pipeline.problem]} {score:.3f} on held-out "
+                f"it predicts {pipeline.columns.target!r} alone ({problem.leak_measure} {score:.3f} on held-out "
                 f"rows): is it known before the target is? If not, {REMEDY}"
             )
             yield input_warning(LEAK_CHECK, name, "consistency", message, [])

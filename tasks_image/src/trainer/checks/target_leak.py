@@ -7,32 +7,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
+    from trainer.problems import Problem
+
 LEAK = 0.98
 """Score of a single column on held-out rows from which on it leaks the target."""
-MEASURES = {"regression": "R²", "binary_classification": "ROC-AUC", "multiclass_classification": "balanced accuracy"}
 MOST_ROWS, SEED, DEPTH, LEAF = 20_000, 42, 8, 5
 SMALLEST = 20
 
 
-def score_alone(values: pl.Series, target: pl.Series, problem: str) -> float:
-    """R², ROC-AUC of two classes or balanced accuracy of more, of a small tree on the half of the rows held out."""
+def score_alone(values: pl.Series, target: pl.Series, problem: Problem) -> float:
+    """The problem's `leak_measure` of a small tree on the half of the rows that it was not fitted on."""
     import numpy as np
-    from sklearn.metrics import balanced_accuracy_score, r2_score, roc_auc_score
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     chosen = np.random.default_rng(SEED).permutation(len(values))[:MOST_ROWS]
     inputs, truth = _numbers(values)[chosen], target.to_numpy()[chosen]
     half = len(chosen) // 2
     if half < SMALLEST or len({*truth[:half].tolist()}) == 1 or len({*truth[half:].tolist()}) == 1:
         return 0.0
-    if problem == "regression":
-        tree = DecisionTreeRegressor(max_depth=DEPTH, min_samples_leaf=LEAF, random_state=SEED)
-        return float(r2_score(truth[half:], tree.fit(inputs[:half], truth[:half]).predict(inputs[half:])))
-    tree = DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=LEAF, random_state=SEED)
-    tree.fit(inputs[:half], truth[:half].astype(str))
-    if problem == "binary_classification":
-        return float(roc_auc_score(truth[half:].astype(str), tree.predict_proba(inputs[half:])[:, 1]))
-    return float(balanced_accuracy_score(truth[half:].astype(str), tree.predict(inputs[half:])))
+    return problem.score_alone(inputs, truth, depth=DEPTH, leaf=LEAF, seed=SEED)
 
 
 def _numbers(values: pl.Series) -> Any:

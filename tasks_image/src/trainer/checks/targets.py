@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trainer.problems import problem_of
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -15,7 +17,7 @@ def with_classes_as_in_table(pipeline: Pipeline, rows: pl.LazyFrame) -> list[Che
     from trainer.tables.parquet import column_of
 
     target = pipeline.columns.target
-    if pipeline.problem == "regression":
+    if not problem_of(pipeline.problem).has_classes:
         return pipeline.validation
     classes = column_of(rows, target).drop_nulls().unique().to_list()
     return [

@@ -51,6 +51,7 @@ def _check_parts(pipeline: Pipeline) -> list[str]:
     from trainer.checks.expectations import check_checks
     from trainer.evaluation.behaviour import check_behaviours
     from trainer.inference.features import check_expressions
+    from trainer.problems import problem_of
     from trainer.training.estimators import model_for
     from trainer.training.parameter_checks import check_model
 
@@ -62,7 +63,7 @@ def _check_parts(pipeline: Pipeline) -> list[str]:
     later = [name for name, algorithm in pipeline.algorithms.items() if pipeline.code and _is_elsewhere(algorithm)]
     for name, algorithm in pipeline.algorithms.items():
         if name not in later:
-            check_model(model_for(algorithm), pipeline.problem, f"algorithms.{name}")
+            check_model(model_for(algorithm), problem_of(pipeline.problem), f"algorithms.{name}")
     return [f"algorithms.{name}" for name in later]
 
 

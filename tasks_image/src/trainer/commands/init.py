@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from trainer.environment import read_environment
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import did_you_mean
-from trainer.pipeline.metrics import Problem
+from trainer.pipeline.metrics import ProblemName
+from trainer.problems import problem_of
 
 if TYPE_CHECKING:
     import argparse
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trainer.drafting.draft import Draft
+    from trainer.problems import Problem
 
 PIPELINES = Path("include/pipelines")
 LEAST_ROWS, LEAST_OF_CLASS = 100, 10
@@ -35,7 +37,7 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument("file", metavar="FILE", help="a path or an fsspec address")
     command.add_argument("--target", required=True, metavar="COLUMN", help="what to predict")
-    command.add_argument("--problem", choices=get_args(Problem), help="default: inferred from the target")
+    command.add_argument("--problem", choices=get_args(ProblemName), help="default: inferred from the target")
     command.add_argument("--name", help="the pipeline's name (default: the file's)")
     command.add_argument("--output", type=Path, metavar="FILE", help=f"the draft (default: {PIPELINES}/<name>.yaml)")
     command.add_argument("--force", action="store_true", help="overwrite it")
@@ -80,7 +82,7 @@ def make_draft(file: str, target: str, problem: str | None, name: str) -> Draft:
     source, frame = understand_source(uri)
     dates = find_dates(frame, target)
     frame = build_dates(frame.lazy(), dates, file).collect()
-    chosen = problem or infer_problem(frame, target, file)
+    chosen = problem_of(problem or infer_problem(frame, target, file))
     _refuse(frame, target, chosen, file)
     relative = source.model_copy(update={"uri": _below_data_store(uri), "dates": dates})
     index = [name for name in index_of(uri) if name != target]
@@ -116,7 +118,7 @@ def describe(draft: Draft) -> str:
         rows.append((column.name, column.type, share, f"{column.distinct:,}", values, role))
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    facts = [f"{draft.frame.height:,} rows, {draft.frame.width} columns; {draft.problem.replace('_', ' ')}"]
+    facts = [f"{draft.frame.height:,} rows, {draft.frame.width} columns; {draft.problem.name.replace('_', ' ')}"]
     if draft.source.missing:
         facts.append(f"texts that mean a missing value: {', '.join(map(repr, draft.source.missing))}")
     if repeated := duplicates(draft.frame):
@@ -127,7 +129,7 @@ def describe(draft: Draft) -> str:
     return "\n".join([*lines, "", *facts, *suspected, ""])
 
 
-def _refuse(frame: pl.DataFrame, target: str, problem: str, file: str) -> None:
+def _refuse(frame: pl.DataFrame, target: str, problem: Problem, file: str) -> None:
     if target not in frame.columns:
         raise ConfigurationError(
             f"{file}: --target: there is no column {target!r}{did_you_mean(target, frame.columns)}"
@@ -143,7 +145,7 @@ def _refuse(frame: pl.DataFrame, target: str, problem: str, file: str) -> None:
         )
     if values.n_unique() == 1:
         raise DataValidationError(f"{file}: {target!r} is {values[0]!r} in every row; there is nothing to learn")
-    if problem == "regression":
+    if not problem.has_classes:
         if not values.dtype.is_numeric():
             raise DataValidationError(
                 f"{file}: {target!r} is {values.dtype}, and a regression needs numbers; see --problem"
@@ -152,12 +154,12 @@ def _refuse(frame: pl.DataFrame, target: str, problem: str, file: str) -> None:
     _refuse_classes(values, problem, file)
 
 
-def _refuse_classes(values: pl.Series, problem: str, file: str) -> None:
+def _refuse_classes(values: pl.Series, problem: Problem, file: str) -> None:
     counts = values.value_counts().sort("count")
-    if counts.height > MOST_CLASSES or (problem == "binary_classification" and counts.height > BOTH):
-        most = BOTH if problem == "binary_classification" else MOST_CLASSES
+    most = BOTH if problem.names_positive else MOST_CLASSES
+    if counts.height > most:
         raise DataValidationError(
-            f"{file}: {values.name!r} has {counts.height} classes, {most} at most for a {problem}; "
+            f"{file}: {values.name!r} has {counts.height} classes, {most} at most for a {problem.name}; "
             "name another target, or a regression by --problem if it is a number"
         )
     label, rows = counts.row(0)

@@ -7,11 +7,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 from trainer.checks.counters import has_counter_name
-from trainer.checks.target_leak import LEAK, MEASURES, score_alone
+from trainer.checks.target_leak import LEAK, score_alone
 from trainer.sources.plain_types import why_unusable
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from trainer.problems import Problem
 
 Suspicion = Literal["id", "constant", "counter", "leak", "type", "time", "date", "texts"]
 
@@ -41,10 +43,10 @@ class ColumnProfile:
     why: str = ""
 
 
-def profile_table(frame: pl.DataFrame, target: str, problem: str) -> list[ColumnProfile]:
+def profile_table(frame: pl.DataFrame, target: str, problem: Problem) -> list[ColumnProfile]:
     """Every column of a table, with what it is suspected of; the target is not suspected."""
     plain = [_describe(values) for values in frame.iter_columns()]
-    related = related_to_target(frame, target) if problem == "regression" else {}
+    related = {} if problem.has_classes else related_to_target(frame, target)
     described = []
     dated = False
     for column in plain:
@@ -97,7 +99,7 @@ def _describe(values: pl.Series) -> ColumnProfile:
 
 
 def _suspect(  # noqa: PLR0911
-    column: ColumnProfile, frame: pl.DataFrame, target: str, problem: str, related: dict[str, str], *, dated: bool
+    column: ColumnProfile, frame: pl.DataFrame, target: str, problem: Problem, related: dict[str, str], *, dated: bool
 ) -> tuple[Suspicion | None, str]:
     values = frame[column.name]
     if remedy := why_unusable(values.dtype):
@@ -114,7 +116,7 @@ def _suspect(  # noqa: PLR0911
         return "id", "a value of its own in every row"
     alone = score_alone(values, frame[target], problem)
     if alone > LEAK:
-        return "leak", f"predicts the target alone: {MEASURES[problem]} {alone:.3f} on held-out rows"
+        return "leak", f"predicts the target alone: {problem.leak_measure} {alone:.3f} on held-out rows"
     if not column.categories and not values.dtype.is_numeric():
         return "texts", f"{column.distinct:,} different texts, which are no categories"
     return None, ""

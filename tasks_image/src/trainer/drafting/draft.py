@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from trainer.drafting.column_profile import ColumnProfile
     from trainer.pipeline import ParquetSource
+    from trainer.problems import Problem
 
 MARGIN = 0.5
 """How far beyond the range that was seen a value may lie, as a share of that range."""
@@ -25,7 +26,6 @@ LEAST_SHARE, USUAL_SHARE = 0.1, 0.5
 TEST_SHARE, USED = 0.15, 0.8
 LEAST_ROWS, USUAL_ROWS = 30, 200
 POSITIVES = ("yes", "true", "1", "y", "positive", "churned", "fraud")
-METRICS = {"regression": "rmse", "binary_classification": "auc_roc", "multiclass_classification": "auc_roc"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Draft:
 
     name: str
     target: str
-    problem: str
+    problem: Problem
     source: CsvSource | ParquetSource
     frame: pl.DataFrame
     columns: list[ColumnProfile]
@@ -78,7 +78,7 @@ def _head(draft: Draft) -> str:
         f"name: {draft.name}",
         f"description: {_text(f'Predicts {draft.target}')}",
         'schedule: null   # by hand; a cron line such as "0 2 * * 0" runs it weekly',
-        f"problem: {draft.problem}   # {draft.frame[draft.target].n_unique():,} different target values",
+        f"problem: {draft.problem.name}   # {draft.frame[draft.target].n_unique():,} different target values",
     ]
     return "\n".join(lines)
 
@@ -112,7 +112,7 @@ def _open_order(draft: Draft, name: str) -> str:
 def _columns(draft: Draft) -> str:
     why = {column.name: " ".join(column.why.split()) for column in draft.columns}
     lines = ["columns:", f"  target: {_text(draft.target)}"]
-    if draft.problem == "binary_classification":
+    if draft.problem.names_positive:
         lines.append(f"  positive: {_text(positive_label(draft.frame[draft.target]))}   # the class that is looked for")
     lines += [
         f"  {role}: {_text(name)}   # {why[name]}" for role, name in (("id", draft.id), ("time", draft.time)) if name
@@ -138,7 +138,7 @@ def _validation(draft: Draft) -> str:
         _check(counts, "completeness", {"min_value": math.floor(rows * LEAST_SHARE)}),
         _check(counts, "completeness", {"min_value": math.floor(rows * USUAL_SHARE)}, "warning"),
     ]
-    needed = [name for name in (draft.id, draft.target) if name and (name == draft.id or draft.problem != "regression")]
+    needed = [name for name in (draft.id, draft.target) if name and (name == draft.id or draft.problem.has_classes)]
     checks += [_check("expect_column_values_to_not_be_null", "completeness", {"column": name}) for name in needed]
     if draft.id:
         checks.append(_check("expect_column_values_to_be_unique", "uniqueness", {"column": draft.id}))
@@ -152,7 +152,7 @@ def _validation(draft: Draft) -> str:
 
 
 def _target_checks(draft: Draft) -> list[str]:
-    if draft.problem == "regression":
+    if not draft.problem.has_classes:
         return _column_checks(next(column for column in draft.columns if column.name == draft.target))
     shares = draft.frame[draft.target].value_counts(normalize=True).sort(draft.target)
     values = shares[draft.target].to_list()
@@ -198,7 +198,7 @@ def _check(check: str, dimension: str, kwargs: dict[str, Any], severity: str = "
 
 
 def _models(draft: Draft) -> str:
-    kind = "Regressor" if draft.problem == "regression" else "Classifier"
+    kind = draft.problem.estimator(of_numbers="Regressor", of_classes="Classifier")
     return f"""\
 algorithms:
   lightgbm:
@@ -216,12 +216,12 @@ algorithms:
       min_samples_leaf: {{low: 1, high: 20, log: true}}
       max_features: {{low: 0.1, high: 1.0}}
 
-tuning: {{trials: 20, folds: 5, timeout_minutes: 30, metric: {METRICS[draft.problem]}, seed: 42}}"""
+tuning: {{trials: 20, folds: 5, timeout_minutes: 30, metric: {draft.problem.usual_metric}, seed: 42}}"""
 
 
 def _gates(draft: Draft) -> str:
     target = draft.frame[draft.target]
-    if draft.problem == "regression":
+    if not draft.problem.has_classes:
         limit = float(f"{target.cast(float).std(ddof=0):.4g}")
         lines = [
             "gates:",
@@ -236,9 +236,8 @@ def _gates(draft: Draft) -> str:
             "  auc_roc: 0.55   # a coin has 0.5; raise it once a first run has shown what is possible",
         ]
     rows = min(USUAL_ROWS, max(LEAST_ROWS, math.floor(draft.frame.height * TEST_SHARE * USED)))
-    rule = (
-        f"  against_production: {{metric: {METRICS[draft.problem]}, min_gain: 0, confidence: 0.95, min_rows: {rows}}}"
-    )
+    metric = draft.problem.usual_metric
+    rule = f"  against_production: {{metric: {metric}, min_gain: 0, confidence: 0.95, min_rows: {rows}}}"
     return "\n".join([*lines, rule])
 
 

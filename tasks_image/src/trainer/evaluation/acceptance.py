@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from trainer.evaluation.scores import Predictions
     from trainer.isolated.scoring import Tried
     from trainer.pipeline import Acceptance, Behaviour
+    from trainer.problems import Problem
+    from trainer.problems.predictions import Predictions
     from trainer.run.records import Behaved
 
 LARGEST_DIFFERENCE = 1e-6
@@ -60,29 +61,25 @@ def as_expected(behaviours: Sequence[Behaviour], found: Sequence[Behaved]) -> li
     ]
 
 
-def answers(problem: str, truth: pl.Series, output: pl.DataFrame, positive: Any) -> tuple[Check, Predictions | None]:
+def answers(
+    problem: Problem, truth: pl.Series, output: pl.DataFrame, positive: Any
+) -> tuple[Check, Predictions | None]:
     """Whether a model's answers (n rows) are numbers, finite, in range and of known classes; and they, if they are."""
-    from trainer.evaluation.predictions import predictions_of
-
     try:
         _check_columns(problem, output)
-        predictions = predictions_of(problem, truth, output, positive)
+        predictions = problem.predictions(truth, output, positive)
     except ModelRefusedError as error:
         return Check("answers", passed=False, says=str(error)), None
     says = f"{output.height} answers for {truth.len()} rows, finite, in range and of known classes"
     return Check("answers", passed=True, says=says), predictions
 
 
-def _check_columns(problem: str, output: pl.DataFrame) -> None:
+def _check_columns(problem: Problem, output: pl.DataFrame) -> None:
     """Raises ModelRefusedError unless the columns that the problem needs are there, and are numbers."""
-    from trainer.evaluation.predictions import PER_CLASS
-
-    regression = problem == "regression"
-    needed = ["prediction"] if regression else ["prediction", "probability"]
-    absent = [name for name in needed if name not in output.columns]
+    numbers = problem.needed_columns(output.columns)
+    absent = [name for name in dict.fromkeys(("prediction", *numbers)) if name not in output.columns]
     if absent:
         raise ModelRefusedError(f"the answers lack {', '.join(absent)}; they have {', '.join(output.columns)}")
-    numbers = needed if regression else [name for name in output.columns if name.startswith(("probability", PER_CLASS))]
     texts = [f"{name} ({output.schema[name]})" for name in numbers if not output.schema[name].is_numeric()]
     if texts:
         raise ModelRefusedError(f"answers that are no numbers: {', '.join(texts)}")

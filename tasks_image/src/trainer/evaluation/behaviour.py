@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError, DataValidationError, ModelRefusedError
-from trainer.evaluation.predictions import PER_CLASS
 from trainer.inference.expressions import build, check_row_wise, columns_of, parse
 from trainer.inference.features import wide_type
 from trainer.pipeline import did_you_mean
+from trainer.problems import problem_of
 from trainer.run.records import Behaved
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.pipeline import Behaviour, Pipeline
+    from trainer.problems import Problem
 
     Array = NDArray[Any]
 
@@ -66,7 +67,7 @@ class BehaviourTrials:
         for expected, trial in zip(self.pipeline.behaviour, self.trials, strict=True):
             begin, end = end, end + trial.rows.height
             answered = before[trial.positions], output[begin:end]
-            found.append(judge_behaviour(self.pipeline.problem, expected, *answered))
+            found.append(judge_behaviour(problem_of(self.pipeline.problem), expected, *answered))
         return found
 
 
@@ -112,7 +113,7 @@ def change_rows(behaviour: Behaviour, rows: pl.DataFrame, seed: int) -> Changed:
     return Changed(positions, changed[positions])
 
 
-def judge_behaviour(problem: str, behaviour: Behaviour, before: pl.DataFrame, after: pl.DataFrame) -> Behaved:
+def judge_behaviour(problem: Problem, behaviour: Behaviour, before: pl.DataFrame, after: pl.DataFrame) -> Behaved:
     """What the answers did: those for rows as they are (n) and as they were changed (n)."""
     import numpy as np
 
@@ -132,16 +133,13 @@ def judge_behaviour(problem: str, behaviour: Behaviour, before: pl.DataFrame, af
     )
 
 
-def _changes(problem: str, before: pl.DataFrame, after: pl.DataFrame) -> Array:
-    """By how much each row's answer rose (n,); with several classes, the most that any probability moved."""
+def _changes(problem: Problem, before: pl.DataFrame, after: pl.DataFrame) -> Array:
+    """By how much each row's answer rose (n,); where it has several figures, the most that any of them moved."""
     import numpy as np
 
-    several = [name for name in before.columns if name.startswith(PER_CLASS)]
-    single = "prediction" if problem == "regression" else "probability"
-    columns = several if problem == "multiclass_classification" else [single]
-    old, new = (side.select(columns).to_numpy().astype(float) for side in (before, after))
+    old, new = (side.astype(float) for side in problem.changes(before, after))
     moved = np.where(abs(new - old) <= ROUNDING * np.maximum(1, abs(old)), 0.0, new - old)
-    changes: Array = abs(moved).max(axis=1) if problem == "multiclass_classification" else moved[:, 0]
+    changes: Array = moved[:, 0] if moved.shape[1] == 1 else abs(moved).max(axis=1)
     return changes
 
 

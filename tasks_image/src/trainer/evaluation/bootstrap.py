@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trainer.errors import DataValidationError, ModelRefusedError
 from trainer.evaluation.permutation_test import swapped_gains
-from trainer.evaluation.scores import score
-from trainer.evaluation.weighted_scores import weighted_score
 from trainer.pipeline import METRICS
 
 if TYPE_CHECKING:
@@ -21,7 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trainer.evaluation.scores import Predictions
+    from trainer.problems import Problem
+    from trainer.problems.figure import Figure
+    from trainer.problems.predictions import Predictions
 
     Array = NDArray[Any]
 
@@ -58,7 +58,7 @@ class Comparison:
 
 
 def paired_bootstrap(  # noqa: PLR0913
-    problem: str,
+    problem: Problem,
     metric: str,
     challenger: Predictions,
     production: Predictions,
@@ -79,8 +79,9 @@ def paired_bootstrap(  # noqa: PLR0913
     import numpy as np
 
     _check_same_rows(challenger, production)
-    ours, theirs = (score(problem, side, [metric])[metric] for side in (challenger, production))
-    gains = _resampled_gains(metric, challenger, production, _resampled_weights(challenger.truth.size, resamples, seed))
+    ours, theirs = (problem.score(side, [metric])[metric] for side in (challenger, production))
+    figure = problem.figure(metric)
+    gains = _resampled_gains(figure, challenger, production, _resampled_weights(challenger.truth.size, resamples, seed))
     defined = gains[np.isfinite(gains)]
     if gains.size - defined.size > MAX_UNDEFINED * gains.size:
         raise DataValidationError(_too_few(metric, challenger, gains.size - defined.size, gains.size))
@@ -88,7 +89,7 @@ def paired_bootstrap(  # noqa: PLR0913
     lower, upper = np.quantile(defined, [tail, 1 - tail])
     gain = _gain(metric, ours, theirs)
     if lower > 0 or upper < 0:
-        chance = _chance(metric, challenger, production, resamples // SHARE_OF_SWAPS, confidence, seed)
+        chance = _chance(figure, challenger, production, resamples // SHARE_OF_SWAPS, confidence, seed)
         lower, upper = min(lower, gain - chance), max(upper, gain + chance)
     return Comparison(metric, ours, theirs, gain, float(lower), float(upper), challenger.truth.size, defined.size)
 
@@ -97,24 +98,26 @@ def _gain(metric: str, challenger: Value, production: Value) -> Value:
     return challenger - production if METRICS[metric].greater_is_better else production - challenger
 
 
-def _resampled_gains(metric: str, challenger: Predictions, production: Predictions, chunks: Iterator[Array]) -> Array:
+def _resampled_gains(
+    figure: Figure, challenger: Predictions, production: Predictions, chunks: Iterator[Array]
+) -> Array:
     """The gain in each resample (resamples,), NaN where the metric is undefined."""
     import numpy as np
 
-    ours, theirs = (weighted_score(metric, side) for side in (challenger, production))
+    ours, theirs = (figure.weighted(side) for side in (challenger, production))
     if _same_answers(challenger, production):
         return np.concatenate([values - values for values in map(ours, chunks)])  # exactly 0, or still undefined
-    return np.concatenate([_gain(metric, ours(weights), theirs(weights)) for weights in chunks])
+    return np.concatenate([_gain(figure.name, ours(weights), theirs(weights)) for weights in chunks])
 
 
 def _chance(
-    metric: str, challenger: Predictions, production: Predictions, swaps: int, confidence: float, seed: int
+    figure: Figure, challenger: Predictions, production: Predictions, swaps: int, confidence: float, seed: int
 ) -> float:
     """What the gain exceeds, either way, in a share 1 - `confidence` of swaps at the most."""
     import numpy as np
 
     chunk = max(1, CHUNK_BYTES // (ARRAYS * BYTES_PER_WEIGHT * 2 * challenger.truth.size))
-    sizes = np.sort(abs(swapped_gains(metric, challenger, production, swaps, seed, chunk)))
+    sizes = np.sort(abs(swapped_gains(figure, challenger, production, swaps, seed, chunk)))
     return float(sizes[math.ceil(confidence * (swaps + 1)) - 1]) * (1 + ROUNDING)
 
 

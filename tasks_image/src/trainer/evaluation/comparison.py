@@ -11,8 +11,9 @@ from trainer.run.records import Compared
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trainer.evaluation.scores import Predictions
     from trainer.pipeline import AgainstProduction
+    from trainer.problems import Problem
+    from trainer.problems.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Rival:
 
 
 def compare(
-    problem: str, rule: AgainstProduction, challenger: Predictions, production: Predictions, fair: NDArray[Any]
+    problem: Problem, rule: AgainstProduction, challenger: Predictions, production: Predictions, fair: NDArray[Any]
 ) -> Compared:
     """The paired comparison on the rows of a mask (n,); raises DataValidationError where the metric is undefined."""
     compared = paired_bootstrap(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainer.evaluation.predictions import predictions_of
-from trainer.evaluation.scores import score
 from trainer.pipeline import METRICS
 from trainer.run.records import Importance
 
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trainer.inference.fitted import FittedPipeline
+    from trainer.problems import Problem
 
 REPEATS = 5
 
@@ -30,7 +29,7 @@ def ranked(values: Mapping[str, float]) -> list[Importance]:
 
 
 def permutation_importance(
-    problem: str, metric: str, fitted: FittedPipeline, rows: pl.DataFrame, truth: pl.Series, seed: int
+    problem: Problem, metric: str, fitted: FittedPipeline, rows: pl.DataFrame, truth: pl.Series, seed: int
 ) -> dict[str, float]:
     """How much worse a metric gets when a raw column is shuffled among rows (n), on average of five shuffles.
 
@@ -43,8 +42,8 @@ def permutation_importance(
     random = np.random.default_rng(seed)
 
     def figure(frame: pl.DataFrame) -> float:
-        predictions = predictions_of(problem, truth, fitted.predict(frame), fitted.positive)
-        return sign * score(problem, predictions, [metric])[metric]
+        predictions = problem.predictions(truth, fitted.predict(frame), fitted.positive)
+        return sign * problem.score(predictions, [metric])[metric]
 
     def shuffled(name: str) -> Any:
         return rows[name].gather(random.permutation(rows.height))

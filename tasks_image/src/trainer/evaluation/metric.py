@@ -8,7 +8,8 @@ from trainer.errors import ConfigurationError
 from trainer.pipeline import METRICS, Spec, did_you_mean
 
 if TYPE_CHECKING:
-    from trainer.evaluation.scores import Predictions
+    from trainer.problems import Problem
+    from trainer.problems.predictions import Predictions
 
 
 class Metric(Spec):
@@ -26,10 +27,8 @@ class Metric(Spec):
         """Whether the figure improves as it rises."""
         return METRICS[self.name].greater_is_better
 
-    def score(self, problem: str, predictions: Predictions) -> float:
+    def score(self, problem: Problem, predictions: Predictions) -> float:
         """The figure. Raises ConfigurationError for a metric that does not exist."""
-        from trainer.evaluation.scores import score
-
         if self.name not in METRICS:
             raise ConfigurationError(f"no metric {self.name!r}{did_you_mean(self.name, METRICS)}")
-        return score(problem, predictions, [self.name])[self.name]
+        return problem.score(predictions, [self.name])[self.name]

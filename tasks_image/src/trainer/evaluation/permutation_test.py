@@ -10,20 +10,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from trainer.evaluation.scores import AREAS
-from trainer.evaluation.weighted_scores import weighted_area, weighted_score
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trainer.evaluation.scores import Predictions
-    from trainer.evaluation.weighted_scores import Weighted
+    from trainer.problems.figure import Figure, Weighted
+    from trainer.problems.predictions import Predictions
 
     Array = NDArray[Any]
 
 
 def swapped_gains(
-    metric: str, challenger: Predictions, production: Predictions, swaps: int, seed: int, chunk: int
+    figure: Figure, challenger: Predictions, production: Predictions, swaps: int, seed: int, chunk: int
 ) -> Array:
     """Differences between the models (swaps,) when answers are swapped; handing out the others changes the sign.
 
@@ -32,7 +29,7 @@ def swapped_gains(
     """
     import numpy as np
 
-    stacked, rows = _stacked_score(metric, challenger, production), challenger.truth.size
+    stacked, rows = _stacked_score(figure, challenger, production), challenger.truth.size
     coins = np.random.default_rng(seed)
     gains = []
     for first in range(0, swaps, chunk):
@@ -42,22 +39,19 @@ def swapped_gains(
     return np.concatenate(gains)
 
 
-def _stacked_score(metric: str, challenger: Predictions, production: Predictions) -> Weighted:
-    """A metric of weights for the challenger's n answers and then production's (2 n, swaps)."""
+def _stacked_score(figure: Figure, challenger: Predictions, production: Predictions) -> Weighted:
+    """A figure of weights for the challenger's n answers and then production's (2 n, swaps)."""
     import numpy as np
 
     classes = tuple(sorted({*challenger.classes, *production.classes}))
     sides = [_of_classes(side, classes) for side in (challenger, production)]
-    if metric not in AREAS:
-        return weighted_score(metric, _stack(*sides))
+    if figure.of_ranks is None:
+        return figure.weighted(_stack(*sides))
     by_class = zip(*(side.one_versus_rest() for side in sides), strict=True)
-    return weighted_area(
-        metric,
-        [
-            (np.concatenate([member, member]), np.concatenate([_ranks(ours), _ranks(theirs)]))
-            for (member, ours), (_, theirs) in by_class
-        ],
-    )
+    return figure.of_ranks([
+        (np.concatenate([member, member]), np.concatenate([_ranks(ours), _ranks(theirs)]))
+        for (member, ours), (_, theirs) in by_class
+    ])
 
 
 def _of_classes(side: Predictions, classes: tuple[Any, ...]) -> Predictions:

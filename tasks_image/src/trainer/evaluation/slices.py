@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.evaluation.comparison import compare
-from trainer.evaluation.scores import score
-from trainer.pipeline import did_you_mean, metrics_for
+from trainer.pipeline import did_you_mean
 from trainer.run.records import Segment
 
 if TYPE_CHECKING:
@@ -18,8 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.evaluation.comparison import Rival
-    from trainer.evaluation.scores import Predictions
     from trainer.pipeline import AgainstProduction, Gates, SliceGate
+    from trainer.problems import Problem
+    from trainer.problems.predictions import Predictions
 
     Mask = NDArray[Any]
 
@@ -62,7 +62,7 @@ def check_slices(slices: Sequence[SliceGate], rows: pl.LazyFrame, parts: pl.Seri
 
 
 def judge_slices(
-    problem: str,
+    problem: Problem,
     gates: Gates,
     columns: pl.DataFrame,
     parts: pl.Series,
@@ -88,21 +88,6 @@ def judge_slices(
                 )
             found.append(segment)
     return found
-
-
-def defined_figures(problem: str, predictions: Predictions) -> dict[str, float]:
-    """The figures that are defined on these rows: without two classes or targets, areas and R² are not.
-
-    Nor is MAPE where all targets are 0.
-    """
-    undefined: set[str] = set()
-    if (predictions.truth == predictions.truth[0]).all():
-        undefined = {"auc_roc", "auc_pr", "r2"}
-    if problem == "regression" and not predictions.truth.any():
-        undefined.add("mape")
-    if predictions.positive is not None and not (predictions.truth == predictions.positive).any():
-        undefined |= {"positive_recall", "positive_f1_score"}
-    return score(problem, predictions, [name for name in metrics_for(problem) if name not in undefined])
 
 
 def _is_whole(values: pl.Series) -> bool:
@@ -135,17 +120,17 @@ def _expected(gate: SliceGate, training: pl.Series) -> list[str]:
     return gate.labels or training.unique().sort().to_list()
 
 
-def _segment(problem: str, gate: SliceGate, name: str, inside: Mask, challenger: Predictions) -> Segment:
+def _segment(problem: Problem, gate: SliceGate, name: str, inside: Mask, challenger: Predictions) -> Segment:
     rows = int(inside.sum())
-    metrics = defined_figures(problem, challenger.rows(inside)) if rows else {}
+    metrics = problem.defined_figures(challenger.rows(inside)) if rows else {}
     return Segment(column=gate.column, segment=name, rows=rows, metrics=metrics)
 
 
 def _beside(
-    problem: str, rule: AgainstProduction, gate: SliceGate, inside: Mask, challenger: Predictions, rival: Rival
+    problem: Problem, rule: AgainstProduction, gate: SliceGate, inside: Mask, challenger: Predictions, rival: Rival
 ) -> dict[str, Any]:
     """Production's figures and, where the gate asks for it, the comparison on rows that it has not learned from."""
-    figures: dict[str, Any] = {"production_metrics": defined_figures(problem, rival.predictions.rows(inside))}
+    figures: dict[str, Any] = {"production_metrics": problem.defined_figures(rival.predictions.rows(inside))}
     if gate.max_loss is None:
         return figures
     fair = inside & rival.never_seen

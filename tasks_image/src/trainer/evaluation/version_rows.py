@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError, DataValidationError, StepNotDoneError
 from trainer.pipeline import Acceptance, CsvSource, ParquetSource, did_you_mean
+from trainer.problems import problem_of
 from trainer.run import RunFolder
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from trainer.pipeline import Pipeline
+    from trainer.problems import Problem
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ logger = logging.getLogger(__name__)
 class VersionRows:
     """Rows (n, raw columns) with their truth (n,), and what is needed to judge answers to them."""
 
-    problem: str
+    problem: Problem
     positive: Any
     limits: Acceptance
     rows: pl.DataFrame
@@ -65,7 +67,7 @@ def own_rows(version: ModelVersion) -> VersionRows:
             f"is {digest[:12]}…, the version's tag {DIGEST_TAG} says {version.tags.get(DIGEST_TAG, '')[:12]}…"
         )
     source = f"the test rows of its own run, {run.uri}"
-    judged = (pipeline.problem, pipeline.columns.positive, pipeline.acceptance)
+    judged = (problem_of(pipeline.problem), pipeline.columns.positive, pipeline.acceptance)
     return VersionRows(*judged, test, truth, source, validation=(validation, keys), run=run)
 
 
@@ -93,7 +95,7 @@ def rows_of_file(version: ModelVersion, file: str, target: str | None, positive:
         )
     label = positive if positive is not None else pipeline.columns.positive if pipeline else None
     limits = pipeline.acceptance if pipeline else Acceptance()
-    problem = pipeline.problem if pipeline else _recorded_problem(version)
+    problem = problem_of(pipeline.problem if pipeline else _recorded_problem(version))
     left_out = frame.height - unseen.height
     return VersionRows(problem, label, limits, unseen.drop(column), unseen[column], file, left_out)
 

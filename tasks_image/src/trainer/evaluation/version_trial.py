@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trainer.errors import ConfigurationError, ModelRefusedError
 from trainer.evaluation.acceptance import Check, answers, as_in_training, checks_of_use
-from trainer.pipeline import METRICS, did_you_mean, metrics_for
+from trainer.pipeline import METRICS, did_you_mean
 from trainer.run.flow import last_fit
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from trainer.evaluation.version_rows import VersionRows
     from trainer.isolated.scoring import Tried
+    from trainer.problems import Problem
     from trainer.run import RunFolder
 
 
@@ -37,14 +38,13 @@ class Threshold:
         return Check(self.metric, passed, says, found, self.value)
 
 
-def check_thresholds(thresholds: list[Threshold], problem: str) -> None:
+def check_thresholds(thresholds: list[Threshold], problem: Problem) -> None:
     """Raises ConfigurationError for a metric that does not fit the problem, or a bound on its wrong side."""
     for threshold in thresholds:
         metric = threshold.metric
-        if metric not in metrics_for(problem):
-            fitting = metrics_for(problem)
+        if metric not in problem.figures:
             raise ConfigurationError(
-                f"{metric!r} is no metric of a {problem}{did_you_mean(metric, fitting)}; there are {', '.join(fitting)}"
+                f"{metric!r} is no metric of a {problem.name}{did_you_mean(metric, problem.figures)}"
             )
         if not math.isfinite(threshold.value):
             raise ConfigurationError(f"{metric}: the threshold has to be a finite number, not {threshold.value}")
@@ -120,15 +120,13 @@ def _judge(
     version: ModelVersion, judged: VersionRows, tried: Tried, thresholds: list[Threshold]
 ) -> tuple[dict[str, float], list[Check]]:
     """Figures of the rows to judge, and all checks beyond loading."""
-    from trainer.evaluation.scores import score
-
     answered, predictions = answers(
         judged.problem, judged.truth, tried.output.tail(judged.rows.height), judged.positive
     )
     checks = [answered, *checks_of_use(judged.limits, tried)]
     if predictions is None:
         return {}, checks
-    figures = score(judged.problem, predictions)
+    figures = judged.problem.score(predictions)
     checks += [*_beside_training(version, judged, tried.output), *(one.check(figures) for one in thresholds)]
     return figures, checks
 

@@ -3,7 +3,7 @@
 from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, RandomSplit, TimeSplit
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
-from trainer.pipeline.metrics import METRICS, MetricInfo, Problem, metrics_for
+from trainer.pipeline.metrics import METRICS, MetricInfo, ProblemName, metrics_for
 from trainer.pipeline.modeling import (
     AnyAlgorithm,
     Choice,
@@ -66,7 +66,7 @@ __all__ = [
     "Pipeline",
     "PostgresSource",
     "Preprocess",
-    "Problem",
+    "ProblemName",
     "PromoteTo",
     "RandomSplit",
     "Range",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Problem = Literal["binary_classification", "multiclass_classification", "regression"]
+ProblemName = Literal["binary_classification", "multiclass_classification", "regression"]
 
 _BINARY = frozenset({"binary_classification"})
 _CLASSES = frozenset({"binary_classification", "multiclass_classification"})

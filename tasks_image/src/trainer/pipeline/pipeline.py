@@ -11,7 +11,7 @@ from trainer.errors import ConfigurationError
 from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, RandomSplit
 from trainer.pipeline.document import did_you_mean, dump_yaml, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
-from trainer.pipeline.metrics import METRICS, Problem, metrics_for
+from trainer.pipeline.metrics import METRICS, ProblemName, metrics_for
 from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Refit, Tuning
 from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import CLEARABLE, RunParameters
@@ -36,7 +36,7 @@ class Pipeline(Spec):
     tags: list[Annotated[str, StringConstraints(min_length=1, max_length=AIRFLOW_TAG)]] = []
     code: Code | None = None
     """A git repository with estimators of one's own; null: installed packages have them all."""
-    problem: Problem
+    problem: ProblemName
     source: AnySource
     columns: Columns
     validation: list[Check] = []

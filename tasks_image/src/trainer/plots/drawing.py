@@ -9,6 +9,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainer.process.ignored_warning import ignored_warning
 from trainer.run.records import Plot
 
 if TYPE_CHECKING:
@@ -79,8 +80,6 @@ def short(label: object) -> str:
 
 def keep(run: RunFolder, drawing: Drawing) -> Plot:
     """Write a drawing as `{name}.png` and `{name}.svg` into a step's folder; only the PNG bears its title."""
-    from trainer.registry.tracking import ignored_warning
-
     with ignored_warning(r"Glyph \d+"):  # a label in a script that the font lacks is drawn as boxes
         with run.staged(f"{drawing.name}.png") as file:
             drawing.figure.savefig(file, format="png", metadata={"Software": None})

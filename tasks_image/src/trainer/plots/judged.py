@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainer.evaluation.calibration import reliability
-from trainer.evaluation.scores import score
 from trainer.plots.drawing import FIRST, HEIGHT, INK, LINE, PAPER, SECOND, SOFT, WIDTH, Drawing, figure, short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from trainer.problems.predictions import Predictions
+    from trainer.run.records import ReliabilityBin
 
-    from trainer.evaluation.scores import Predictions
+    Figures = dict[str, dict[str, float]]
+    """Of each model, by name."""
 
 MOST_CLASSES_WITH_COUNTS = 8
 MOST_CURVES = 6
 
 
-def classifier_drawings(problem: str, challenger: Predictions, production: Predictions | None) -> Iterator[Drawing]:
-    """Confusion matrix and ROC; for two classes also precision against recall, and calibration."""
-    models = {"challenger": challenger} | ({"production": production} if production else {})
-    yield _confusion(models)
-    if problem == "multiclass_classification":
-        yield _one_versus_rest(challenger)
-        return
-    yield _roc(problem, models)
-    yield _precision_recall(problem, models)
-    yield _calibration(models)
-
-
-def _confusion(models: dict[str, Predictions]) -> Drawing:
+def confusion_drawing(models: dict[str, Predictions]) -> Drawing:
+    """True classes against predicted ones, of each model."""
     import numpy as np
 
     challenger = models["challenger"]
@@ -105,10 +94,11 @@ def _matrix(panel: Any, labels: list[str], counts: Any) -> None:
     panel.tick_params(length=0)
 
 
-def _roc(problem: str, models: dict[str, Predictions]) -> Drawing:
+def roc_drawing(models: dict[str, Predictions], figures: Figures) -> Drawing:
+    """The ROC curve of each model of two classes."""
     from sklearn.metrics import roc_curve
 
-    areas = {who: score(problem, model, ["auc_roc"])["auc_roc"] for who, model in models.items()}
+    areas = {who: figures[who]["auc_roc"] for who in models}
     title = f"ROC-AUC {areas['challenger']:.3f}" + _beside(areas)
     made, panel = figure(title)
     for who, model in models.items():
@@ -122,7 +112,8 @@ def _roc(problem: str, models: dict[str, Predictions]) -> Drawing:
     return Drawing("roc", title, alt, made)
 
 
-def _one_versus_rest(challenger: Predictions) -> Drawing:
+def one_versus_rest_drawing(challenger: Predictions) -> Drawing:
+    """The ROC curves of the classes that are hardest to tell from the rest."""
     from sklearn.metrics import roc_auc_score, roc_curve
 
     made, panel = figure("")
@@ -146,10 +137,11 @@ def _one_versus_rest(challenger: Predictions) -> Drawing:
     return Drawing("roc", title, alt, made)
 
 
-def _precision_recall(problem: str, models: dict[str, Predictions]) -> Drawing:
+def precision_recall_drawing(models: dict[str, Predictions], figures: Figures) -> Drawing:
+    """Precision against recall of each model of two classes, with the challenger at its cut-off."""
     from sklearn.metrics import precision_recall_curve
 
-    areas = {who: score(problem, model, ["auc_pr"])["auc_pr"] for who, model in models.items()}
+    areas = {who: figures[who]["auc_pr"] for who in models}
     title = f"Average precision {areas['challenger']:.3f}" + _beside(areas)
     made, panel = figure(title)
     rate = 0.0
@@ -159,8 +151,7 @@ def _precision_recall(problem: str, models: dict[str, Predictions]) -> Drawing:
         _line(panel, recall, precision, who, f"{who} {areas[who]:.3f}")
         rate = float(is_positive.mean())
     panel.axhline(rate, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label=f"by chance {rate:.3f}")
-    points = {who: score(problem, model, ["positive_precision", "positive_recall"]) for who, model in models.items()}
-    chosen = points["challenger"]
+    chosen = figures["challenger"]
     panel.plot(
         chosen["positive_recall"],
         chosen["positive_precision"],
@@ -179,8 +170,8 @@ def _precision_recall(problem: str, models: dict[str, Predictions]) -> Drawing:
     return Drawing("precision_recall", title, alt, made)
 
 
-def _calibration(models: dict[str, Predictions]) -> Drawing:
-    bins = {who: reliability(model) for who, model in models.items()}
+def calibration_drawing(bins: dict[str, list[ReliabilityBin]]) -> Drawing:
+    """What each model of two classes predicts against what is observed."""
     own = bins["challenger"]
     rows = sum(part.rows for part in own)
     gap = sum(part.rows * abs(part.predicted - part.observed) for part in own) / rows

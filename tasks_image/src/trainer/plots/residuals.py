@@ -8,7 +8,7 @@ from trainer.number_format import number_text
 from trainer.plots.drawing import FIRST, SECOND, SOFT, WIDTH, Drawing, figure
 
 if TYPE_CHECKING:
-    from trainer.evaluation.scores import Predictions
+    from trainer.problems.predictions import Predictions
 
 MOST_POINTS = 2000
 SEED = 42

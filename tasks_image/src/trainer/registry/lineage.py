@@ -26,7 +26,7 @@ def log_dataset(
     from mlflow.data.dataset_source_registry import resolve_dataset_source
     from mlflow.data.meta_dataset import MetaDataset
 
-    from trainer.registry.tracking import ignored_warning
+    from trainer.process.ignored_warning import ignored_warning
     from trainer.sources.reader import REMOTE_TAG
 
     address = lineage.tags.get(REMOTE_TAG, lineage.source)

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import re
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from trainer.addresses import without_login
@@ -186,11 +185,3 @@ def metric_names(texts: Iterable[str]) -> list[str]:
         same = sum(1 for other in names if other == name or other.startswith(f"{name}__"))
         names.append(f"{name}__{same + 1}" if same else name)
     return names
-
-
-@contextlib.contextmanager
-def ignored_warning(message: str) -> Iterator[None]:
-    """Hide one library's warning, named by the start of its text, that tells nothing a person could act on."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=message)
-        yield

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import ModelRefusedError
 from trainer.isolated.scoring import try_in_isolation
+from trainer.problems import problem_of
 from trainer.run.flow import last_fit
 from trainer.run.records import AcceptResult, RefitResult, RegisterResult
 from trainer.tables.handover import largest_difference, rows_of
@@ -40,7 +41,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> AcceptResult:
         asked, digest = pl.concat([rows, *trials.rows]), fit.result(RefitResult).model_digest
         tried = try_in_isolation(uri, asked, size, batch_rows, digest=digest)
     output = tried.output.head(rows.height)
-    answered, predictions = answers(pipeline.problem, truth, output, pipeline.columns.positive)
+    answered, predictions = answers(problem_of(pipeline.problem), truth, output, pipeline.columns.positive)
     checks = [answered, *checks_of_use(pipeline.acceptance, tried)]
     difference = 0.0
     if predictions is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.pipeline import did_you_mean
+from trainer.problems import problem_of
 from trainer.run.records import AnyResult, DriftResult, FeaturesResult, IngestResult
 from trainer.tables.handover import FEATURES, KEY, KEYS, PART, SNAPSHOT, TIME
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONSTANTS = "constants.json"
-TWO = 2
 STANDARD_ERRORS = 4
 """How far the share of a class in a part may be from its share in all rows before it is said."""
 
@@ -171,7 +171,7 @@ def _times(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
 
 
 def _labels(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
-    """The target of a classification, None for a regression; refused where absent, incomplete or of one class."""
+    """The target where it has classes, else None; refused where it is absent, incomplete or of no use."""
     from trainer.tables.parquet import column_of
 
     target, known = pipeline.columns.target, snapshot.collect_schema().names()
@@ -182,24 +182,10 @@ def _labels(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
         raise DataValidationError(
             f"columns.target: {target!r} is missing in {absent} of {len(values)} rows; leave those rows out"
         )
-    if pipeline.problem == "regression":
-        return None
-    _check_classes(pipeline, values)
-    return values
-
-
-def _check_classes(pipeline: Pipeline, labels: pl.Series) -> None:
-    from trainer.inference.labels import find_class
-
-    classes = labels.unique().sort().to_list()
-    positive = pipeline.columns.positive
-    binary = pipeline.problem == "binary_classification"
-    found = f"{labels.name!r} has {len(classes)} classes: {', '.join(repr(label) for label in classes[:5])}"
-    if len(classes) < TWO or (binary and len(classes) > TWO):
-        needed = "two" if binary else "several"
-        raise DataValidationError(f"columns.target: {found}; a {pipeline.problem} needs {needed}")
-    if binary and find_class(classes, positive) is None:
-        raise DataValidationError(f"columns.positive: {positive!r} is no class of the target; {found}")
+    problem = problem_of(pipeline.problem)
+    if mistakes := problem.target_mistakes(values, pipeline.columns.positive):
+        raise DataValidationError("\n".join(mistakes))
+    return problem.labels(values)
 
 
 def _proportions(parts: pl.Series, labels: pl.Series | None) -> dict[str, dict[str, float]]:

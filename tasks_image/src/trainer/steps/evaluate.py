@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import ModelRefusedError, TrainerError
 from trainer.evaluation.comparison import Rival, compare
 from trainer.isolated.scoring import score_in_isolation
+from trainer.problems import problem_of
 from trainer.run.records import (
     Behaved,
     Candidate,
@@ -26,8 +27,8 @@ from trainer.tables.handover import FEATURES, KEY, PART, PREDICTIONS, SNAPSHOT, 
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.evaluation.scores import Predictions
     from trainer.pipeline import Pipeline
+    from trainer.problems.predictions import Predictions
     from trainer.registry.versions import Reference
     from trainer.run import RunFolder
 
@@ -42,8 +43,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     Test rows are used here, once, and each model is scored in a process of its own. How the challenger behaves when
     rows are changed is seen on validation rows.
     """
-    from trainer.evaluation.calibration import reliability
     from trainer.isolated.records import unchanged_records
+    from trainer.problems.calibration import reliability
     from trainer.registry.promotion import rollback_of
     from trainer.registry.tracking import connect
     from trainer.registry.versions import aliases_of, production_reference
@@ -190,19 +191,16 @@ def _slices(pipeline: Pipeline, run: RunFolder, judged: Predictions, rival: Riva
     inside = [name for name in sliced if name not in excluded]
     table = read_table(run.at("engineer_features"), FEATURES, [PART, *inside])
     columns = pl.concat([table, read_table(run.at("ingest"), SNAPSHOT, excluded)], how="horizontal")
-    return judge_slices(pipeline.problem, pipeline.gates, columns, columns[PART], challenger=judged, rival=rival)
+    problem = problem_of(pipeline.problem)
+    return judge_slices(problem, pipeline.gates, columns, columns[PART], challenger=judged, rival=rival)
 
 
 def _predictions(pipeline: Pipeline, truth: pl.Series, output: pl.DataFrame) -> Predictions:
-    from trainer.evaluation.predictions import predictions_of
-
-    return predictions_of(pipeline.problem, truth, output, pipeline.columns.positive)
+    return problem_of(pipeline.problem).predictions(truth, output, pipeline.columns.positive)
 
 
 def _figures(pipeline: Pipeline, predictions: Predictions) -> dict[str, float]:
-    from trainer.evaluation.scores import score
-
-    return score(pipeline.problem, predictions)
+    return problem_of(pipeline.problem).score(predictions)
 
 
 def _never_seen(keys: pl.Series, reference: Reference) -> pl.Series:
@@ -222,4 +220,4 @@ def _compare(pipeline: Pipeline, challenger: Predictions, rival: Rival) -> Compa
     if rows < rule.min_rows:
         logger.warning("only %d test rows are new to production, %d are needed to compare", rows, rule.min_rows)
         return None
-    return compare(pipeline.problem, rule, challenger, rival.predictions, rival.never_seen)
+    return compare(problem_of(pipeline.problem), rule, challenger, rival.predictions, rival.never_seen)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from trainer.problems import problem_of
 from trainer.run.records import EvaluateResult, ExplainResult, StartResult, TrainResult
 from trainer.tables.handover import PREDICTIONS, rows_of
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from trainer.evaluation.scores import Predictions
     from trainer.inference.fitted import FittedPipeline
     from trainer.pipeline import Pipeline
     from trainer.plots.drawing import Drawing
+    from trainer.problems.predictions import Predictions
     from trainer.run import RunFolder
     from trainer.run.records import Importance
 
@@ -131,7 +132,8 @@ def _by_shuffling(pipeline: Pipeline, run: RunFolder, winner: str) -> _Explained
     fitted = load_fitted(run.at("train", winner).result(TrainResult).model_id)
     rows, truth = _sample(pipeline, run, ROWS_FOR_SHUFFLING)
     metric = pipeline.tuning.metric
-    lost = permutation_importance(pipeline.problem, metric, fitted, rows, truth, pipeline.tuning.seed)
+    problem = problem_of(pipeline.problem)
+    lost = permutation_importance(problem, metric, fitted, rows, truth, pipeline.tuning.seed)
     return _Explained("permutation", f"loss in {metric} when shuffled", rows.height, ranked(lost), [])
 
 
@@ -146,29 +148,22 @@ def _sample(pipeline: Pipeline, run: RunFolder, most: int) -> tuple[pl.DataFrame
 
 def _judged(pipeline: Pipeline, run: RunFolder) -> Iterator[Drawing]:
     """Pictures of the answers on the test rows."""
-    from trainer.plots.judged import classifier_drawings
-    from trainer.plots.residuals import residual_drawing
-
     challenger, production = read_predictions(pipeline, run)
-    if pipeline.problem == "regression":
-        yield residual_drawing(pipeline.columns.target, challenger, production)
-    else:
-        yield from classifier_drawings(pipeline.problem, challenger, production)
+    yield from problem_of(pipeline.problem).drawings(pipeline.columns.target, challenger, production)
 
 
 def read_predictions(pipeline: Pipeline, run: RunFolder) -> tuple[Predictions, Predictions | None]:
     """The challenger's answers on the test rows, and production's where there is one, as `evaluate` kept them."""
-    from trainer.evaluation.predictions import predictions_of
     from trainer.tables.parquet import read_table
 
     table = read_table(run.at("evaluate"), PREDICTIONS)
     theirs = [name for name in table.columns if name.startswith(PRODUCTION)]
-    positive = pipeline.columns.positive
-    challenger = predictions_of(pipeline.problem, table["truth"], table.drop(theirs), positive)
+    problem, positive = problem_of(pipeline.problem), pipeline.columns.positive
+    challenger = problem.predictions(table["truth"], table.drop(theirs), positive)
     if not theirs:
         return challenger, None
     rival = table.select(theirs).rename(lambda name: name.removeprefix(PRODUCTION))
-    return challenger, predictions_of(pipeline.problem, table["truth"], rival, positive)
+    return challenger, problem.predictions(table["truth"], rival, positive)
 
 
 def _log(run_id: str, run: RunFolder, result: ExplainResult) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
+from trainer.problems import problem_of
 from trainer.run.records import IngestResult, StartResult
 from trainer.tables.handover import SNAPSHOT
 
@@ -66,7 +67,9 @@ def _sample(pipeline: Pipeline, file: Path) -> None:
         return
     rows = pl.scan_parquet(file)
     target = pipeline.columns.target
-    is_class = pipeline.problem != "regression" and target in rows.collect_schema()  # `validate` reports one that lacks
+    is_class = (
+        problem_of(pipeline.problem).has_classes and target in rows.collect_schema()
+    )  # `validate` reports one that lacks
     sampled = file.with_suffix(".sampled")
     sink_rows(sample_rows(rows, pipeline.run.sample_ratio, pipeline.split.seed, target if is_class else None), sampled)
     sampled.replace(file)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.environment import read_environment
+from trainer.problems import problem_of
 from trainer.run.folder import PIPELINE_FILE
 from trainer.run.latest import mark_latest
 from trainer.run.ownership import own
@@ -70,7 +71,7 @@ def _refuse_mistakes(pipeline: Pipeline) -> None:
     check_expressions(pipeline.features, forbidden=pipeline.columns.never_used)
     check_behaviours(pipeline.behaviour, pipeline.columns.target)
     for name in pipeline.selected_algorithms:
-        check_model(model_for(pipeline.algorithms[name]), pipeline.problem, f"algorithms.{name}")
+        check_model(model_for(pipeline.algorithms[name]), problem_of(pipeline.problem), f"algorithms.{name}")
 
 
 def _parent_run(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
 from trainer.pipeline import did_you_mean
+from trainer.problems import problem_of
 from trainer.run.records import IngestResult, ValidateResult
 from trainer.tables.handover import SNAPSHOT
 
@@ -22,8 +23,6 @@ logger = logging.getLogger(__name__)
 RESULTS = "validation.json"
 REPORT = "validation.html"
 EXAMPLES = 5
-BOTH = 2
-UNQUOTED = '; YAML reads Yes and No without quotes as true and false: write "Yes"'
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
@@ -162,43 +161,8 @@ def _target_mistakes(pipeline: Pipeline, rows: pl.LazyFrame, present: list[str])
             f"({target.null_count() / len(target):.2%}), such as {_rows_where_missing(target)}; "
             "a row without a target can neither train nor judge a model: mend or leave out these rows"
         )
-    if pipeline.problem == "regression":
-        return mistakes + _number_mistakes(target)
-    return mistakes + _class_mistakes(pipeline, target.drop_nulls())
-
-
-def _number_mistakes(target: pl.Series) -> list[str]:
-    where = f"columns.target: {target.name!r}"
-    if not target.dtype.is_numeric():
-        return [f"{where} is {target.dtype}, and a regression predicts numbers; give it a type under source.types"]
-    infinite = target.is_infinite()
-    if not infinite.any():
-        return []
-    rows = ", ".join(f"row {index + 1}" for index in infinite.arg_true().head(EXAMPLES))
-    return [f"{where} is infinite in {infinite.sum()} of {len(target)} rows, such as {rows}; mend or leave out these"]
+    return mistakes + problem_of(pipeline.problem).target_mistakes(target, pipeline.columns.positive)
 
 
 def _rows_where_missing(target: pl.Series) -> str:
     return ", ".join(f"row {index + 1}" for index in target.is_null().arg_true().head(EXAMPLES))
-
-
-def _class_mistakes(pipeline: Pipeline, target: pl.Series) -> list[str]:
-    from trainer.inference.labels import alike, as_label, find_class
-
-    classes = target.unique().to_list()
-    labels = sorted(map(as_label, classes))
-    found = f"{len(labels)}: {', '.join(map(repr, labels[:EXAMPLES]))}{', …' if len(labels) > EXAMPLES else ''}"
-    where = f"columns.target: {target.name!r}"
-    if same := alike(classes):
-        return [f"{where} has classes that read the same: {', '.join(map(repr, same[0]))}; write each in one way"]
-    if pipeline.problem == "multiclass_classification":
-        return [] if len(labels) >= BOTH else [f"{where} needs at least two values to tell apart, and has {found}"]
-    if len(labels) != BOTH:
-        return [f"{where} needs exactly two values in a binary classification, and has {found}; see `problem`"]
-    positive = as_label(pipeline.columns.positive)
-    if find_class(classes, positive) is None:
-        return [
-            f"columns.positive: {positive!r} is none of the values of {target.name!r}{did_you_mean(positive, labels)}"
-            + (UNQUOTED if isinstance(pipeline.columns.positive, bool) else "")
-        ]
-    return []

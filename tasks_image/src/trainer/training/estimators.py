@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trainer.pipeline import EarlyStopping
+    from trainer.problems import Problem
     from trainer.training.learning_curve import TrainingCurve
     from trainer.training.training_rows import TrainingRows
 
@@ -30,13 +31,13 @@ class Model(Spec, ABC):
     params: dict[str, Any]
 
     @abstractmethod
-    def build(self, problem: str, seed: int, threads: int) -> Any:
+    def build(self, problem: Problem, seed: int, threads: int) -> Any:
         """An estimator that is not fitted yet. Raises ConfigurationError where a parameter is not accepted."""
 
     def fit(
         self,
         rows: TrainingRows,
-        problem: str,
+        problem: Problem,
         *,
         seed: int,
         threads: int,
@@ -59,7 +60,9 @@ class Model(Spec, ABC):
             kept, held_out = _hold_out(rows, problem, seed, early_stopping)
             return self._served(self._fit_until_flat(estimator, kept, held_out, early_stopping.rounds))
 
-    def fit_followed(self, rows: TrainingRows, problem: str, curve: TrainingCurve, *, seed: int, threads: int) -> Any:
+    def fit_followed(
+        self, rows: TrainingRows, problem: Problem, curve: TrainingCurve, *, seed: int, threads: int
+    ) -> Any:
         """The estimator that `fit` gives, with its curve: boosting every few rounds, any other one point at its end."""
         estimator = self.build(problem, seed, threads)
         with _told(estimator):
@@ -100,14 +103,15 @@ class Model(Spec, ABC):
 class XGBoostModel(XGBoost, Model):
     """Gradient-boosted trees by XGBoost.
 
-    >>> XGBoostModel(params={"max_depth": 3}).build("regression", seed=1, threads=1).max_depth
+    >>> from trainer.problems import problem_of
+    >>> XGBoostModel(params={"max_depth": 3}).build(problem_of("regression"), seed=1, threads=1).max_depth
     3
     """
 
-    def build(self, problem: str, seed: int, threads: int) -> Any:
+    def build(self, problem: Problem, seed: int, threads: int) -> Any:
         import xgboost
 
-        kind = xgboost.XGBRegressor if problem == "regression" else xgboost.XGBClassifier
+        kind = problem.estimator(of_numbers=xgboost.XGBRegressor, of_classes=xgboost.XGBClassifier)
         _check_names("xgboost", self.params, {*kind().get_params()})
         known = {
             "n_jobs": threads, "random_state": seed, "tree_method": "hist", "verbosity": 0, "device": self.device
@@ -160,14 +164,15 @@ class XGBoostModel(XGBoost, Model):
 class LightGBMModel(LightGBM, Model):
     """Gradient-boosted trees by LightGBM, the same on every machine and number of threads.
 
-    >>> LightGBMModel().build("regression", seed=1, threads=1).random_state
+    >>> from trainer.problems import problem_of
+    >>> LightGBMModel().build(problem_of("regression"), seed=1, threads=1).random_state
     1
     """
 
-    def build(self, problem: str, seed: int, threads: int) -> Any:
+    def build(self, problem: Problem, seed: int, threads: int) -> Any:
         import lightgbm
 
-        kind = lightgbm.LGBMRegressor if problem == "regression" else lightgbm.LGBMClassifier
+        kind = problem.estimator(of_numbers=lightgbm.LGBMRegressor, of_classes=lightgbm.LGBMClassifier)
         aliases = lightgbm.basic._ConfigAliases._get_all_param_aliases()  # noqa: SLF001  (LightGBM lists them nowhere else)
         _check_names(
             "lightgbm", self.params, {*kind().get_params(), *aliases, *(n for a in aliases.values() for n in a)}
@@ -201,11 +206,13 @@ class LightGBMModel(LightGBM, Model):
 class SklearnModel(Sklearn, Model):
     """Any estimator with scikit-learn's interface, by its import path.
 
-    >>> SklearnModel(estimator="sklearn.linear_model.Ridge", params={"alpha": 2.0}).build("regression", 1, 1)
+    >>> from trainer.problems import problem_of
+    >>> ridge = SklearnModel(estimator="sklearn.linear_model.Ridge", params={"alpha": 2.0})
+    >>> ridge.build(problem_of("regression"), 1, 1)
     Ridge(alpha=2.0, random_state=1)
     """
 
-    def build(self, problem: str, seed: int, threads: int) -> Any:  # noqa: ARG002  (the estimator knows its problem)
+    def build(self, problem: Problem, seed: int, threads: int) -> Any:  # noqa: ARG002  (the estimator knows its problem)
         kind = import_estimator(self.estimator)
         known = {"n_jobs": threads, "random_state": seed}
         if kind.__name__ in WITHOUT_JOBS:
@@ -283,11 +290,13 @@ def _check_names(kind: str, params: dict[str, Any], allowed: set[str]) -> None:
             raise ConfigurationError(f"{kind} has no parameter {name!r}{did_you_mean(name, allowed)}")
 
 
-def _hold_out(rows: TrainingRows, problem: str, seed: int, rule: EarlyStopping) -> tuple[TrainingRows, TrainingRows]:
+def _hold_out(
+    rows: TrainingRows, problem: Problem, seed: int, rule: EarlyStopping
+) -> tuple[TrainingRows, TrainingRows]:
     import numpy as np
     from sklearn.model_selection import train_test_split
 
-    stratify = None if problem == "regression" else rows.targets
+    stratify = rows.targets if problem.has_classes else None
     kept, held = train_test_split(
         np.arange(len(rows.targets)), test_size=rule.holdout, random_state=seed, stratify=stratify
     )

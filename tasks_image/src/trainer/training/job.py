@@ -15,7 +15,8 @@ from trainer.environment import cores
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.evaluation.metric import Metric
 from trainer.number_format import number_text
-from trainer.pipeline import Columns, Features, Preprocess, Problem, Spec, metrics_for
+from trainer.pipeline import Columns, Features, Preprocess, ProblemName, Spec
+from trainer.problems import problem_of
 from trainer.registry.registers import MlflowRegister, Registered
 from trainer.registry.savers import EXAMPLE_ROWS, PyFuncSaver
 from trainer.registry.signers import SchemaSigner
@@ -76,7 +77,7 @@ class TrainingJob(Spec):
 
     KIND: Literal["training"] = "training"
     run_config: RunConfig
-    problem: Problem
+    problem: ProblemName
     inputs: AnyReader
     """The raw inputs; declared `types` are the schema they must have."""
     targets: AnyReader
@@ -106,7 +107,7 @@ class TrainingJob(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.cut_off is not None and self.problem != "binary_classification":
+        if self.cut_off is not None and not problem_of(self.problem).names_positive:
             raise ValueError("cut_off: only a binary classification has one")
         return self
 
@@ -172,7 +173,7 @@ class TrainingJob(Spec):
         if height != len(targets):
             raise DataValidationError(f"inputs have {height} rows and targets {len(targets)}; they must match")
         logger.info("inputs %s, targets %s", (height, len(inputs.collect_schema())), targets.shape)
-        return parts_of(self.splitter, inputs, None if self.problem == "regression" else targets, self.id)
+        return parts_of(self.splitter, inputs, problem_of(self.problem).labels(targets), self.id)
 
     def _raw(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
         """What the model takes: its inputs, and what its expressions read."""
@@ -193,7 +194,7 @@ class TrainingJob(Spec):
         training, aside = (table.rows(part) for part in ("train", "validation"))
         logger.info("fitting %s on %d rows, on %s", self.model.KIND, training.height, self.model.device)
         return fit_pipeline(
-            self.problem,
+            problem_of(self.problem),
             self.model,
             self.features,
             self.preprocess,
@@ -210,16 +211,15 @@ class TrainingJob(Spec):
     def _score(self, fitted: FittedPipeline, table: TrainingTable) -> tuple[pl.DataFrame, dict[str, dict[str, float]]]:
         import polars as pl
 
-        from trainer.evaluation.predictions import predictions_of
-
-        chosen = self.metrics or [Metric(name=name) for name in metrics_for(self.problem)]
+        problem = problem_of(self.problem)
+        chosen = self.metrics or [Metric(name=name) for name in problem.figures]
         figures: dict[str, dict[str, float]] = {}
         outputs = []
         for part in self.score_parts:
             rows = table.rows(part)
             output = fitted.predict_in_batches(rows)
-            predictions = predictions_of(self.problem, table.targets_of(part), output, self.positive)
-            figures[part] = {metric.name: metric.score(self.problem, predictions) for metric in chosen}
+            predictions = problem.predictions(table.targets_of(part), output, self.positive)
+            figures[part] = {metric.name: metric.score(problem, predictions) for metric in chosen}
             outputs.append(output.insert_column(0, rows.is_chosen.arg_true().alias("__row__")))
             logger.info("%s rows %s: %s", part, output.height, _readable(figures[part]))
         return pl.concat(outputs), figures

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trainer.pipeline import Range
+    from trainer.problems import Problem
     from trainer.training.estimators import LightGBMModel, XGBoostModel
 
     AnyModel = XGBoostModel | LightGBMModel | SklearnModel
@@ -21,7 +22,7 @@ ROUNDS = 2
 """Of boosting, however many are asked for: a wrong parameter is refused in the first."""
 
 
-def check_model(model: AnyModel, problem: str, where: str) -> None:
+def check_model(model: AnyModel, problem: Problem, where: str) -> None:
     """Raise ConfigurationError, with the place below `where`, for a parameter or its search that the library refuses.
 
     Estimators of scikit-learn know which values they take; the boosting libraries say so when they fit, which they do
@@ -49,7 +50,7 @@ def _ends(space: Range | Choice) -> Iterator[Any]:
     yield from (space.low, space.high) if whole else (float(space.low), float(space.high))
 
 
-def _why_refused(model: AnyModel, problem: str, params: dict[str, Any]) -> str:
+def _why_refused(model: AnyModel, problem: Problem, params: dict[str, Any]) -> str:
     """The library's own words, in one line; empty where it takes the parameters."""
     rounds = params.get("n_estimators")
     if isinstance(rounds, int) and rounds < 1:
@@ -67,10 +68,8 @@ def _why_refused(model: AnyModel, problem: str, params: dict[str, Any]) -> str:
     return ""
 
 
-def _rows(problem: str) -> tuple[Any, Any]:
+def _rows(problem: Problem) -> tuple[Any, Any]:
     import numpy as np
 
     numbers = np.random.default_rng(0).normal(size=(ROWS, 2))
-    if problem == "regression":
-        return numbers, np.exp(numbers[:, 0])  # above 0, as some objectives ask for
-    return numbers, np.arange(ROWS) % (2 if problem == "binary_classification" else 3)
+    return numbers, problem.made_up_targets(numbers[:, 0])

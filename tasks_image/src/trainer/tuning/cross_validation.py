@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import DataValidationError
-from trainer.evaluation.predictions import predictions_of
-from trainer.evaluation.scores import score
 from trainer.inference.fitted import FittedPipeline, fit_preparation
-from trainer.training.fitting import classes_of, encode, positive_class
+from trainer.problems import problem_of
 from trainer.training.training_rows import training_rows
 
 if TYPE_CHECKING:
@@ -54,9 +52,9 @@ def make_folds(pipeline: Pipeline, rows: ChosenRows, targets: pl.Series, times: 
     """
     import numpy as np
 
-    tuning = pipeline.tuning
-    classes = classes_of(pipeline.problem, targets)
-    codes = encode(pipeline.problem, targets, classes)
+    tuning, problem = pipeline.tuning, problem_of(pipeline.problem)
+    classes = problem.classes_of(targets)
+    codes = problem.encode(targets, classes)
     if classes and (fewest := int(np.bincount(codes).min())) < tuning.folds:
         rare = classes[int(np.bincount(codes).argmin())]
         raise DataValidationError(
@@ -132,16 +130,17 @@ def fold_scores(
 def _fit_and_score(fold: Fold, model: Model, pipeline: Pipeline, early_stopping: EarlyStopping | None) -> FoldScore:
     from trainer.training.estimators import boosting_rounds
 
+    problem = problem_of(pipeline.problem)
     estimator = model.fit(
         fold.train,
-        pipeline.problem,
+        problem,
         seed=pipeline.tuning.seed,
         threads=1,
         early_stopping=early_stopping,
     )
-    positive = positive_class(fold.classes, pipeline.columns.positive)
+    positive = problem.positive_of(fold.classes, pipeline.columns.positive)
     fitted = FittedPipeline(fold.preparation, estimator, fold.classes, positive)
     output = fitted.predict_in_batches(fold.held_out)
-    predictions = predictions_of(pipeline.problem, fold.held_out_targets, output, positive)
+    predictions = problem.predictions(fold.held_out_targets, output, positive)
     metric = pipeline.tuning.metric
-    return FoldScore(score(pipeline.problem, predictions, [metric])[metric], boosting_rounds(estimator))
+    return FoldScore(problem.score(predictions, [metric])[metric], boosting_rounds(estimator))

@@ -9,8 +9,10 @@ import pytest
 from sklearn import metrics
 
 from trainer.errors import ConfigurationError, DataValidationError, ModelRefusedError
-from trainer.evaluation.scores import Predictions, best_f1_cut_off, score
 from trainer.pipeline import metrics_for
+from trainer.problems import problem_of
+from trainer.problems.class_figures import best_f1_cut_off
+from trainer.problems.predictions import Predictions
 
 CLASSES = ("b", "c", "a")
 """Out of their alphabetical order on purpose: the order of the columns is the model's."""
@@ -41,7 +43,7 @@ def regression(rows: int = 400, seed: int = 0) -> Predictions:
 def test_binary_figures_are_those_of_scikit_learn() -> None:
     made = binary()
     truth, called = made.truth == "Yes", made.predicted == "Yes"
-    assert score("binary_classification", made) == pytest.approx(
+    assert problem_of("binary_classification").score(made) == pytest.approx(
         {
             "accuracy": metrics.accuracy_score(made.truth, made.predicted),
             "precision": metrics.precision_score(made.truth, made.predicted, average="weighted"),
@@ -65,7 +67,7 @@ def test_multiclass_figures_are_those_of_scikit_learn_on_columns_in_its_order() 
     ordered = made.probability[:, [2, 0, 1]]
     hot = made.truth[:, None] == np.array(sorted(CLASSES))
     averages: dict[str, Any] = {"average": "weighted"}
-    assert score("multiclass_classification", made) == pytest.approx(
+    assert problem_of("multiclass_classification").score(made) == pytest.approx(
         {
             "accuracy": metrics.accuracy_score(made.truth, made.predicted),
             "precision": metrics.precision_score(made.truth, made.predicted, **averages),
@@ -83,7 +85,7 @@ def test_multiclass_figures_are_those_of_scikit_learn_on_columns_in_its_order() 
 def test_regression_figures_from_first_principles() -> None:
     made = regression()
     errors = made.truth - made.predicted
-    figures = score("regression", made)
+    figures = problem_of("regression").score(made)
     assert figures["mse"] == pytest.approx((errors**2).mean(), rel=1e-13)
     assert figures["rmse"] == pytest.approx((errors**2).mean() ** 0.5, rel=1e-13)
     assert figures["mae"] == pytest.approx(abs(errors).mean(), rel=1e-13)
@@ -93,13 +95,15 @@ def test_regression_figures_from_first_principles() -> None:
 
 def test_a_target_of_0_has_no_percentage() -> None:
     made = Predictions(np.array([0, -2.0, 4.0, 0]), np.array([9.0, -3.0, 3.0, 0]), None)
-    assert score("regression", made, ["mape"]) == {"mape": (1 / 2 + 1 / 4) / 2}
-    assert score("regression", Predictions(np.array([0, 5]), np.array([1, 4]), None), ["mape"]) == {"mape": 0.2}
+    assert problem_of("regression").score(made, ["mape"]) == {"mape": (1 / 2 + 1 / 4) / 2}
+    assert problem_of("regression").score(Predictions(np.array([0, 5]), np.array([1, 4]), None), ["mape"]) == {
+        "mape": 0.2
+    }
 
 
 def test_without_a_target_other_than_0_there_is_no_mean_percentage() -> None:
     with pytest.raises(DataValidationError, match=r"mape is undefined: all 3 target values are 0; score rows"):
-        score("regression", Predictions(np.zeros(3), np.ones(3), None), ["mape"])
+        problem_of("regression").score(Predictions(np.zeros(3), np.ones(3), None), ["mape"])
 
 
 @pytest.mark.parametrize(
@@ -109,25 +113,25 @@ def test_labels_of_any_type_give_the_same_figures(negative: object, positive: ob
     made = binary()
     truth, predicted = (np.where(side == "Yes", positive, negative) for side in (made.truth, made.predicted))  # type: ignore[call-overload]
     other = Predictions(truth, predicted, made.probability, positive=positive)
-    assert score("binary_classification", other) == score("binary_classification", made)
+    assert problem_of("binary_classification").score(other) == problem_of("binary_classification").score(made)
     named = Predictions(truth, predicted, made.probability, classes=(negative, positive), positive=positive)
-    assert score("binary_classification", named) == score("binary_classification", made)
+    assert problem_of("binary_classification").score(named) == problem_of("binary_classification").score(made)
 
 
 def test_only_the_named_figures() -> None:
-    assert list(score("regression", regression(), ["mae", "rmse"])) == ["mae", "rmse"]
+    assert list(problem_of("regression").score(regression(), ["mae", "rmse"])) == ["mae", "rmse"]
 
 
 def test_a_class_never_called_counts_as_precision_0() -> None:
     made = Predictions(np.array(["y", "n", "n"]), np.array(["n", "n", "n"]), np.array([0.3, 0.2, 0.1]), positive="y")
-    figures = score("binary_classification", made, ["positive_precision", "positive_recall", "precision"])
+    figures = problem_of("binary_classification").score(made, ["positive_precision", "positive_recall", "precision"])
     assert figures == {"positive_precision": 0, "positive_recall": 0, "precision": pytest.approx(4 / 9)}
 
 
 def test_a_class_without_a_row_has_no_weight_in_the_areas() -> None:
     made = multiclass()
     kept = made.rows(made.truth != "a")
-    figures = score("multiclass_classification", kept, ["auc_roc", "log_loss"])
+    figures = problem_of("multiclass_classification").score(kept, ["auc_roc", "log_loss"])
     assert kept.probability is not None
     areas = [metrics.roc_auc_score(kept.truth == name, kept.probability[:, at]) for at, name in enumerate(CLASSES[:2])]
     sizes = [(kept.truth == name).sum() for name in CLASSES[:2]]
@@ -138,8 +142,8 @@ def test_32_bit_probabilities_are_accepted() -> None:
     made = multiclass()
     assert made.probability is not None
     small = Predictions(made.truth, made.predicted, made.probability.astype(np.float32), CLASSES)
-    expected = score("multiclass_classification", made)
-    assert score("multiclass_classification", small) == pytest.approx(expected, rel=1e-5)
+    expected = problem_of("multiclass_classification").score(made)
+    assert problem_of("multiclass_classification").score(small) == pytest.approx(expected, rel=1e-5)
 
 
 def test_rows_keeps_what_belongs_together() -> None:
@@ -165,9 +169,9 @@ def test_rows_keeps_what_belongs_together() -> None:
 )
 def test_an_undefined_figure_is_refused(problem: str, made: Predictions, metric: str, message: str) -> None:
     with pytest.raises(DataValidationError, match=message):
-        score(problem, made, [metric])
+        problem_of(problem).score(made, [metric])
     others = [name for name in metrics_for(problem) if name not in ("auc_roc", "auc_pr", "r2")]
-    assert np.isfinite(list(score(problem, made, others).values())).all()
+    assert np.isfinite(list(problem_of(problem).score(made, others).values())).all()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +180,7 @@ def test_an_undefined_figure_is_refused(problem: str, made: Predictions, metric:
         ("regression", regression(), ["accuracy"], ConfigurationError, "regression has no metric 'accuracy'"),
         ("binary_classification", binary(), ["acuracy"], ConfigurationError, "accuracy"),
         ("multiclass_classification", multiclass(), ["positive_recall"], ConfigurationError, "'positive_recall'"),
-        ("language_modeling", regression(), None, ConfigurationError, "no metric fits .*'language_modeling'"),
+        ("language_modeling", regression(), None, ConfigurationError, "there is no problem 'language_modeling'"),
         ("regression", binary(), None, ModelRefusedError, "regression needs probabilities of 0 dimensions"),
         ("binary_classification", multiclass(), None, ModelRefusedError, "of 1 dimensions .* not of 2"),
         ("multiclass_classification", regression(), None, ModelRefusedError, "of 2 dimensions .* not of 0"),
@@ -189,7 +193,7 @@ def test_a_request_that_does_not_fit_is_refused(
     problem: str, made: Predictions, names: list[str] | None, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        score(problem, made, names)
+        problem_of(problem).score(made, names)
 
 
 YES_NO = np.array(["y", "n", "n"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trainer.run.records import ReliabilityBin
 
 if TYPE_CHECKING:
-    from trainer.evaluation.scores import Predictions
+    from trainer.problems.predictions import Predictions
 
 BINS = 10
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.evaluation.calibration import reliability
-from trainer.evaluation.scores import Predictions
+from trainer.problems.calibration import reliability
+from trainer.problems.predictions import Predictions
 
 
 def predictions(probability: list[float], positive: list[bool]) -> Predictions:

@@ -1,65 +1,48 @@
-"""Metrics for many sets of row weights at once; with all weights 1 they are the figures of `scores`."""
+"""Figures for many sets of row weights at once: each function gives one that takes weights (n, resamples)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.evaluation.regression_scores import relative_errors
-from trainer.evaluation.scores import AREAS
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from trainer.evaluation.scores import Predictions
+    from trainer.problems.figure import Weighted
 
     Array = NDArray[Any]
-    Weighted = Callable[[Array], Array]
-    """From weights (n, resamples), which are 0 or more, to a metric's values (resamples,): NaN where undefined."""
 
 
-TWO_CLASSES = 2
-
-
-def weighted_score(metric: str, predictions: Predictions) -> Weighted:
-    """A metric as a function of weights; whatever does not depend on them is computed once, here."""
-    if metric == "r2":
-        return _r2(predictions)
-    if metric in AREAS:
-        return weighted_area(metric, predictions.one_versus_rest())
-    if metric == "mape":
-        return _mean_relative_error(predictions)
-    if metric in ("mse", "rmse", "mae", "accuracy", "log_loss", "brier_score"):
-        return _mean_loss(metric, predictions)
-    return _label_score(metric, predictions)
-
-
-def _mean_loss(metric: str, predictions: Predictions) -> Weighted:
-    """The weighted mean of a value per row."""
-    import numpy as np
-
-    losses = _losses(metric, predictions)
+def weighted_mean(values: Array) -> Weighted:
+    """The weighted mean of a value per row (n,)."""
 
     def weighted(weights: Array) -> Array:
-        mean: Array = _total(losses, weights) / weights.sum(axis=0)
-        return np.sqrt(mean) if metric == "rmse" else mean
+        mean: Array = _total(values, weights) / weights.sum(axis=0)
+        return mean
 
     return weighted
 
 
-def _mean_relative_error(predictions: Predictions) -> Weighted:
-    """The weighted mean over the rows whose target is not 0; undefined where none of them has a weight."""
+def weighted_root_mean(values: Array) -> Weighted:
+    """The root of the weighted mean of a value per row (n,)."""
     import numpy as np
 
-    shares = relative_errors(predictions.truth, predictions.predicted)
-    counted = ~np.isnan(shares)
+    mean = weighted_mean(values)
+    return lambda weights: np.sqrt(mean(weights))
+
+
+def weighted_mean_of_defined(values: Array) -> Weighted:
+    """The weighted mean over the rows whose value (n,) is not NaN; undefined where none of them has a weight."""
+    import numpy as np
+
+    counted = ~np.isnan(values)
 
     def weighted(weights: Array) -> Array:
         sums = weights[counted].sum(axis=0)
         mean: Array = np.divide(
-            _total(shares[counted], weights[counted]), sums, out=np.full(sums.shape, np.nan), where=sums > 0
+            _total(values[counted], weights[counted]), sums, out=np.full(sums.shape, np.nan), where=sums > 0
         )
         return mean
 
@@ -74,32 +57,15 @@ def _total(values: Array, weights: Array) -> Array:
     return total
 
 
-def _losses(metric: str, predictions: Predictions) -> Array:
+def weighted_r2(truth: Array, losses: Array) -> Weighted:
+    """1 - residual / total sum of squares of numbers (n,) and squared errors (n,).
+
+    Undefined where all rows that have a weight share one target value.
+    """
     import numpy as np
 
-    if metric == "accuracy":
-        truth, predicted = predictions.codes()
-        return np.equal(truth, predicted).astype(float)
-    if metric == "log_loss":
-        probabilities, (truth, _) = predictions.class_probabilities(), predictions.codes()
-        smallest = np.finfo(float).eps  # scikit-learn's bound: the logarithm of 0 has no value
-        own: Array = np.clip(probabilities[np.arange(truth.size), truth], smallest, 1 - smallest)
-        return -np.log(own)
-    if metric == "brier_score":
-        probabilities, (truth, _) = predictions.class_probabilities(), predictions.codes()
-        distances: Array = ((probabilities - np.eye(probabilities.shape[1])[truth]) ** 2).sum(axis=1)
-        return distances / 2 if probabilities.shape[1] == TWO_CLASSES else distances
-    errors: Array = np.asarray(predictions.truth, dtype=float) - predictions.predicted
-    return abs(errors) if metric == "mae" else errors**2
-
-
-def _r2(predictions: Predictions) -> Weighted:
-    """1 - residual / total sum of squares; undefined where all rows that have a weight share one target value."""
-    import numpy as np
-
-    truth = np.asarray(predictions.truth, dtype=float)
     centred = truth - truth.mean()  # or the sums of squares would cancel each other out
-    squares, losses = centred**2, _losses("mse", predictions)
+    squares = centred**2
 
     def weighted(weights: Array) -> Array:
         total = _total(squares, weights) - _total(centred, weights) ** 2 / weights.sum(axis=0)
@@ -114,13 +80,15 @@ def _r2(predictions: Predictions) -> Weighted:
     return weighted
 
 
-def _label_score(metric: str, predictions: Predictions) -> Weighted:
-    """Precision, recall or F1 from the weights of the confusion matrix: averaged by class size, or positive alone."""
+def weighted_label_figure(kind: str, truth: Array, predicted: Array, *, of_code: int | None = None) -> Weighted:
+    """Precision, recall or F1 of class codes (n,), from the weights of the confusion matrix.
+
+    Averaged by class size, or of the class `of_code` alone.
+    """
     import numpy as np
 
-    kind = metric.removeprefix("positive_")
-    truth, predicted = predictions.codes()
-    codes = [1] if kind != metric else np.unique(truth)  # a class without a true row has no weight
+    # A class without a true row has no weight in the average.
+    codes: Sequence[Any] = [of_code] if of_code is not None else np.unique(truth).tolist()
     # Rows of one cell of the confusion matrix stand side by side, so that a resample is summed once for all classes.
     order = np.lexsort((predicted, truth))
     cells, first = np.unique(np.stack([truth, predicted])[:, order], axis=1, return_index=True)
@@ -135,7 +103,7 @@ def _label_score(metric: str, predictions: Predictions) -> Weighted:
             "f1_score": lambda: _ratio(2 * hits, called + true),
         }[kind]()
         average: Array = (by_class * true).sum(axis=0) / true.sum(axis=0)
-        return average if kind == metric else by_class[0]
+        return average if of_code is None else by_class[0]
 
     return weighted
 
@@ -180,7 +148,7 @@ def _rank(is_member: Array, probability: Array) -> _Ranking:
     )
 
 
-def weighted_area(metric: str, classes: list[tuple[Array, Array]]) -> Weighted:
+def weighted_area(kind: str, classes: list[tuple[Array, Array]]) -> Weighted:
     """One-vs-rest areas averaged by class size, of what `Predictions.one_versus_rest` gives, or ranks in its place.
 
     Undefined where only one class has a weight.
@@ -188,7 +156,7 @@ def weighted_area(metric: str, classes: list[tuple[Array, Array]]) -> Weighted:
     import numpy as np
 
     rankings = [_rank(is_member, probability) for is_member, probability in classes]
-    function = _roc if metric == "auc_roc" else _average_precision
+    function = _roc if kind == "auc_roc" else _average_precision
 
     def weighted(weights: Array) -> Array:
         areas, sizes = np.zeros(weights.shape[1]), np.zeros(weights.shape[1])
