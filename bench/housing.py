@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.commands import PROJECT
 from bench.figure import Figure
@@ -13,7 +13,7 @@ from trainer.problems import problem_of
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.pipeline import Pipeline
+    from trainer.pipeline import TabularPipeline
 
 FILE = PROJECT / ".data" / "california_housing" / "housing.csv"
 ALGORITHM = "xgboost"
@@ -28,7 +28,7 @@ def housing_error() -> list[Figure]:
     """The mean test RMSE over splits with several seeds, so that nothing is fitted to one of them."""
     from trainer.pipeline import Sklearn, load_pipeline
 
-    pipeline = load_pipeline(PROJECT / "include" / "pipelines" / "california_housing.yaml")
+    pipeline = cast("TabularPipeline", load_pipeline(PROJECT / "include" / "pipelines" / "california_housing.yaml"))
     reference = Sklearn(estimator=REFERENCE, params=REFERENCE_PARAMS)
     rows = _rows(pipeline)
     own = [_error(pipeline, rows, seed, pipeline.algorithms[ALGORITHM], with_features=True) for seed in SEEDS]
@@ -42,7 +42,7 @@ def housing_error() -> list[Figure]:
     return [Figure("housing_error", fmean(own), fmean(others), GOAL, "lower", "$", how)]
 
 
-def _rows(pipeline: Pipeline) -> pl.DataFrame:
+def _rows(pipeline: TabularPipeline) -> pl.DataFrame:
     from trainer.sources.readers import reader_for
 
     if not FILE.exists():
@@ -50,7 +50,7 @@ def _rows(pipeline: Pipeline) -> pl.DataFrame:
     return reader_for(pipeline.source.model_copy(update={"uri": str(FILE)})).read()
 
 
-def _error(pipeline: Pipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *, with_features: bool) -> float:
+def _error(pipeline: TabularPipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *, with_features: bool) -> float:
     """The RMSE on the test rows of one split, in dollars, of a model fitted on all others, as `refit` fits it."""
     from trainer.environment import cores
     from trainer.pipeline import Features

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bench.commands import PROJECT
 from bench.figure import Figure
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trainer.inference.fitted import FittedPipeline
-    from trainer.pipeline import Pipeline
+    from trainer.pipeline import TabularPipeline
 
 ALGORITHM = "xgboost"
 """The pipeline's first algorithm; the bare estimators of the others have not been timed."""
@@ -76,7 +76,7 @@ def _sides(folder: Path) -> Sides:
 
     from trainer.pipeline import load_pipeline
 
-    pipeline = load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml")
+    pipeline = cast("TabularPipeline", load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml"))
     fitted, training = _fitted(pipeline)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
@@ -87,7 +87,7 @@ def _sides(folder: Path) -> Sides:
     return Sides(model, fitted, _rows(pipeline, MANY, seed=7).select(training.columns))
 
 
-def _fitted(pipeline: Pipeline) -> tuple[FittedPipeline, pl.DataFrame]:
+def _fitted(pipeline: TabularPipeline) -> tuple[FittedPipeline, pl.DataFrame]:
     """The pipeline's model with the parameters of its file, and the inputs that it was fitted on."""
     from trainer.environment import cores
     from trainer.tables.column_splitter import parts_of
@@ -115,7 +115,7 @@ def _fitted(pipeline: Pipeline) -> tuple[FittedPipeline, pl.DataFrame]:
     return fitted, whole.rows("train").collect()
 
 
-def _rows(pipeline: Pipeline, rows: int | None, seed: int) -> pl.DataFrame:
+def _rows(pipeline: TabularPipeline, rows: int | None, seed: int) -> pl.DataFrame:
     """Rows of the built-in sample, read as the pipeline reads them; without a number as many as are published."""
     from trainer.sources.readers import SampleReader
 

@@ -23,7 +23,7 @@ from tests.warm import warm  # noqa: F401  (a fixture)
 from tests.web_server import web_file  # noqa: F401  (a fixture)
 from tests.world import CHURN, PROJECT, QUICK, small_sample
 from trainer.environment import THREAD_LIMITS, Environment, variable_name
-from trainer.pipeline import Pipeline, load_pipeline
+from trainer.pipeline import Pipeline, load_pipeline, pipeline_of
 
 
 def _set_environment() -> Path:
@@ -116,7 +116,7 @@ def churn() -> Pipeline:
 
 def changed(pipeline: Pipeline, **sections: Any) -> Pipeline:
     """A pipeline with other sections, validated again."""
-    return Pipeline.model_validate({**pipeline.model_dump(mode="json"), **sections})
+    return pipeline_of({**pipeline.model_dump(mode="json"), **sections})
 
 
 @pytest.fixture

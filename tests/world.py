@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,7 +44,7 @@ def small_sample(rows: int = 1500) -> dict[str, Any]:
 
 def quick_churn(**sections: Any) -> Pipeline:
     """The churn pipeline on a small sample, made quick, with other sections."""
-    return Pipeline.model_validate(churn_document(source=small_sample(), **{**QUICK, **sections}))
+    return pipeline_of(churn_document(source=small_sample(), **{**QUICK, **sections}))
 
 
 class Home:

@@ -7,7 +7,7 @@ from typing import Any
 import mlflow
 
 from trainer.commands.step import run_step
-from trainer.pipeline import Pipeline
+from trainer.pipeline import pipeline_of
 from trainer.run import RunFolder
 from trainer.run.records import IngestResult
 
@@ -31,7 +31,7 @@ def run_folder(surroundings: Any) -> RunFolder:
 def try_to_ingest(surroundings: Any, source: Any) -> IngestResult:
     """Start a run of a source and ingest it; raises what the steps raise."""
     folder = run_folder(surroundings)
-    pipeline = Pipeline.model_validate({**PIPELINE, "source": source.model_dump(mode="json")})
+    pipeline = pipeline_of({**PIPELINE, "source": source.model_dump(mode="json")})
     run_step("start", folder, pipeline)
     run_step("ingest", folder, folder.pipeline())
     return folder.at("ingest").result(IngestResult)

@@ -19,7 +19,7 @@ from trainer import __version__
 from trainer.__main__ import COMMANDS, EPILOG, main, parser
 from trainer.environment import Environment, variable_name
 from trainer.errors import FINAL_EXIT_CODES
-from trainer.pipeline import Pipeline, parse_pipeline
+from trainer.pipeline import Pipeline, parse_pipeline, pipeline_of
 from trainer.run import RunFolder
 from trainer.run.flow import STEPS
 from trainer.run.latest import mark_latest
@@ -173,7 +173,7 @@ def test_a_step_without_its_environment_exits_with_2(run: RunFolder, tmp_path: P
 def test_refused_data_exits_with_3(run: RunFolder, pipeline: Pipeline, tmp_path: Path) -> None:
     (tmp_path / "churn.csv").write_text("id,churn\n")
     source = {"KIND": "csv", "uri": str(tmp_path / "churn.csv")}
-    started(run, Pipeline.model_validate({**pipeline.model_dump(), "source": source}))
+    started(run, pipeline_of({**pipeline.model_dump(), "source": source}))
     done = trainer("step", "ingest", "--run", run.uri, cwd=tmp_path)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "DataValidationError" in done.stdout

@@ -19,7 +19,7 @@ from include.mail.send import on_run_failure, on_run_success
 from tests.server import free_port
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.run import RunFolder, run_key
 from trainer.run.records import DriftResult, Failure, PromoteResult, RegisterResult
 from trainer.summary.summary import build_summary
@@ -71,7 +71,7 @@ def failed_run(
             "KIND": "sklearn", "estimator": "sklearn.ensemble.RandomForestClassifier"
         }  # fmt: skip
         run = RunFolder.open(f"file://{home}/.runs/churn/{run_key(RUN_ID)}")
-        begin(run, Pipeline.model_validate(document))
+        begin(run, pipeline_of(document))
         for failure in failures:
             run.at(failure.step, failure.algorithm).fail(failure)
         return run

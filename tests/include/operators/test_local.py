@@ -31,7 +31,7 @@ from include.operators.local import LocalStepOperator
 from include.operators.step_servers import StepServers
 from trainer.environment import python_environment
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.process.forked import ForkServer
 from trainer.process.servers import ISOLATED, isolated_environment
 from trainer.run import RunFolder
@@ -220,7 +220,7 @@ def no_data(run: RunFolder) -> None:
 
 
 def with_source(pipeline: Pipeline, uri: str) -> Pipeline:
-    return Pipeline.model_validate({**pipeline.model_dump(mode="json"), "source": {"KIND": "csv", "uri": uri}})
+    return pipeline_of({**pipeline.model_dump(mode="json"), "source": {"KIND": "csv", "uri": uri}})
 
 
 @pytest.mark.parametrize(

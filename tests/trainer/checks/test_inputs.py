@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from trainer.checks.inputs import constant_inputs, unusable_inputs
-from trainer.pipeline import Pipeline
+from trainer.pipeline import TabularPipeline
 
 
 @pytest.fixture
@@ -34,7 +34,9 @@ def rows() -> pl.DataFrame:
     ],
     ids=["missing", "no-numbers", "infinite"],
 )
-def test_what_no_model_can_use(churn: Pipeline, rows: pl.DataFrame, values: list[float | None], message: str) -> None:
+def test_what_no_model_can_use(
+    churn: TabularPipeline, rows: pl.DataFrame, values: list[float | None], message: str
+) -> None:
     assert unusable_inputs(churn, rows.lazy()) == []
     (found,) = unusable_inputs(churn, rows.with_columns(x=pl.Series(values)).lazy())
     assert found.startswith(message)
@@ -55,7 +57,7 @@ def test_what_no_model_can_use(churn: Pipeline, rows: pl.DataFrame, values: list
     ],
     ids=["list", "struct", "binary", "time", "duration", "date"],
 )
-def test_types_that_no_model_takes(churn: Pipeline, rows: pl.DataFrame, values: list[Any], message: str) -> None:
+def test_types_that_no_model_takes(churn: TabularPipeline, rows: pl.DataFrame, values: list[Any], message: str) -> None:
     (found,) = unusable_inputs(churn, rows.with_columns(x=pl.Series(values)).lazy())
     assert re.match(message, found)
 
@@ -65,7 +67,9 @@ def test_types_that_no_model_takes(churn: Pipeline, rows: pl.DataFrame, values: 
     [([3, 3, 3, None], True), (["a"] * 4, True), ([True] * 4, True), (["a", "a", "a", None], False), ([3, 3, 3, 4], False)],
     ids=["numbers", "texts", "booleans", "a-text-is-missing", "two-values"],
 )  # fmt: skip
-def test_what_tells_a_model_nothing(churn: Pipeline, rows: pl.DataFrame, values: list[object], constant: bool) -> None:
+def test_what_tells_a_model_nothing(
+    churn: TabularPipeline, rows: pl.DataFrame, values: list[object], constant: bool
+) -> None:
     found = constant_inputs(churn, rows.with_columns(x=pl.Series(values)).lazy())
     assert [(check.column, check.severity, check.passed) for check in found] == [("x", "warning", False)] * constant
     assert all(check.message.startswith("all 4 rows have one value") for check in found)

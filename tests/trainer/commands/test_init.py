@@ -13,7 +13,7 @@ from trainer.commands.init import make_draft, pipeline_name
 from trainer.commands.step import run_step
 from trainer.drafting.draft import draft_pipeline
 from trainer.errors import ConfigurationError, DataValidationError
-from trainer.pipeline import CsvSource, Pipeline, load_pipeline
+from trainer.pipeline import CsvSource, TabularPipeline, load_pipeline
 from trainer.run import RunFolder
 from trainer.run.records import FeaturesResult, TuneResult, ValidateResult
 
@@ -241,13 +241,14 @@ def test_dates_are_drafted_with_their_order(texts: list[str], kind: str, comment
     assert comment in next(line for line in draft_pipeline(draft).splitlines() if line.startswith('    "at":'))
 
 
-def tuned(frame: pl.DataFrame, folder: Path, suffix: str = "csv") -> tuple[Pipeline, RunFolder]:
+def tuned(frame: pl.DataFrame, folder: Path, suffix: str = "csv") -> tuple[TabularPipeline, RunFolder]:
     """A table's draft, and its run as far as tuning."""
     file, output, run = folder / f"data.{suffix}", folder / "data.yaml", RunFolder.open(str(folder / "run"))
     getattr(frame, f"write_{suffix}")(file)
     assert main(["init", str(file), "--target", "leaves", "--output", str(output)]) == 0
     assert main(["check", str(output)]) == 0
     given = load_pipeline(output).for_run({"tuning": False, "algorithms": ["random_forest"]})
+    assert isinstance(given, TabularPipeline)
     for step in ("start", "ingest", "validate", "engineer_features"):
         run_step(step, run, given)
     run_step("tune", run, given, "random_forest")

@@ -15,7 +15,7 @@ from tests.redis_server import RedisServer
 from trainer.__main__ import main
 from trainer.commands.train import _left_out
 from trainer.feature_store.store import FeatureStore
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, TabularPipeline
 from trainer.registry.versions import aliases_of
 from trainer.run import RunFolder
 
@@ -58,7 +58,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
 
 
 def test_what_is_promoted_to_production_fills_the_feature_store(
-    config: Path, features: RedisServer, quick: Pipeline
+    config: Path, features: RedisServer, quick: TabularPipeline
 ) -> None:
     code, folder = train(config, "--promote-to-production")
     told = summary(folder)

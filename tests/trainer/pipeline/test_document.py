@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trainer.errors import ConfigurationError
-from trainer.pipeline import CsvSource, Pipeline, did_you_mean, parse_yaml, read_text, validate
+from trainer.pipeline import CsvSource, did_you_mean, parse_yaml, pipeline_of, read_text, validate
 from trainer.pipeline.document import dump_yaml
 
 DOCUMENT: dict[str, Any] = {
@@ -38,12 +38,12 @@ def with_value(path: str, value: Any) -> dict[str, Any]:
 
 def mistakes(document: dict[str, Any]) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        validate(Pipeline, document, "churn.yaml")
+        pipeline_of(document, "churn.yaml")
     return str(caught.value).splitlines()
 
 
 def test_the_document_itself_is_right() -> None:
-    assert validate(Pipeline, DOCUMENT, "churn.yaml").name == "churn"
+    assert pipeline_of(DOCUMENT, "churn.yaml").name == "churn"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_wrong_value_is_shown_with_its_place(path: str, value: object, expecte
     where = f"{path}.1" if isinstance(value, dict) and 1 in value else path
     assert line.startswith(f"churn.yaml: {where}: ")
     with pytest.raises(ConfigurationError, match=expected):
-        validate(Pipeline, with_value(path, value), "churn.yaml")
+        pipeline_of(with_value(path, value), "churn.yaml")
 
 
 def test_a_value_of_several_types_gives_one_line_with_all_of_them() -> None:

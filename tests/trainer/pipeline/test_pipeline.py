@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline, refuse_same_name, validate
+from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline, pipeline_of, refuse_same_name
 
 CHURN = """
 name: churn
@@ -34,7 +34,7 @@ def pipeline() -> Pipeline:
 
 def mistakes(**sections: Any) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        validate(Pipeline, {**yaml.safe_load(CHURN), **sections}, "churn.yaml")
+        pipeline_of({**yaml.safe_load(CHURN), **sections}, "churn.yaml")
     return str(caught.value).splitlines()
 
 
@@ -157,7 +157,7 @@ def test_of_several_classes_nothing_can_be_expected_to_rise_or_fall() -> None:
         "only 'unchanged' can be expected"
     )
     document = {**yaml.safe_load(CHURN), **classes, "behaviour": [UNCHANGED]}
-    assert validate(Pipeline, document, "churn.yaml").behaviour[0].expect == "unchanged"
+    assert pipeline_of(document, "churn.yaml").behaviour[0].expect == "unchanged"
 
 
 def test_positive_gates_belong_to_binary_classification() -> None:
@@ -173,13 +173,13 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 def test_a_regression_is_fine_with_its_own_metrics() -> None:
-    pipeline = validate(Pipeline, {**yaml.safe_load(CHURN), **REGRESSION}, "housing.yaml")
+    pipeline = pipeline_of({**yaml.safe_load(CHURN), **REGRESSION}, "housing.yaml")
     assert not pipeline.greater_is_better
 
 
 @pytest.mark.parametrize("schedule", ["0 2 * * 0", "*/15 8-18 * * 1-5", "@weekly", "@continuous", None])
 def test_schedules(pipeline: Pipeline, schedule: str | None) -> None:
-    assert Pipeline.model_validate({**pipeline.model_dump(), "schedule": schedule}).schedule == schedule
+    assert pipeline_of({**pipeline.model_dump(), "schedule": schedule}).schedule == schedule
 
 
 @pytest.mark.parametrize("schedule", ["", "0 2 * *", "0 2 * * 0 0", "@often", "weekly", "0  2 * * 0", "0 2 * * 0\n"])
@@ -221,7 +221,7 @@ def test_parameters_left_out_or_null_keep_the_pipelines_values(pipeline: Pipelin
 
 def test_the_files_own_defaults_hold_unless_a_run_says_otherwise(pipeline: Pipeline) -> None:
     document = {**pipeline.model_dump(), "run": {"trials": 7, "note": "weekly"}}
-    quick = Pipeline.model_validate(document)
+    quick = pipeline_of(document)
     assert quick.for_run({}).tuning.trials == 7
     assert quick.for_run({"trials": None}).tuning.trials == 7
     assert quick.for_run({"trials": 2}).tuning.trials == 2
@@ -265,7 +265,7 @@ def test_yaml_round_trip(pipeline: Pipeline, churn: Pipeline) -> None:
 def test_types_survive_the_round_trip(pipeline: Pipeline) -> None:
     awkward = {"text": "1e-3", "no": "no", "small": 1e-05, "whole": 3, "yes": True, "none": None, "list": [1, 2.0]}
     boosted = {"KIND": "xgboost", "params": awkward, "search": {"depth": {"low": 1, "high": 8, "step": 1}}}
-    one = Pipeline.model_validate({**pipeline.model_dump(), "algorithms": {"boosted": boosted}})
+    one = pipeline_of({**pipeline.model_dump(), "algorithms": {"boosted": boosted}})
     again = parse_pipeline(one.to_yaml(), "again.yaml").algorithms["boosted"]
     assert {key: (type(value), value) for key, value in again.params.items()} == {
         key: (type(value), value) for key, value in awkward.items()
@@ -275,7 +275,7 @@ def test_types_survive_the_round_trip(pipeline: Pipeline) -> None:
 
 def test_greater_is_better_follows_the_tuning_metric(pipeline: Pipeline) -> None:
     assert pipeline.greater_is_better
-    falling = Pipeline.model_validate({**pipeline.model_dump(), "tuning": {"metric": "log_loss"}})
+    falling = pipeline_of({**pipeline.model_dump(), "tuning": {"metric": "log_loss"}})
     assert not falling.greater_is_better
 
 

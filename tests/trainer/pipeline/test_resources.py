@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import changed
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Pipeline, Resources, amount, parse_pipeline
+from trainer.pipeline import Pipeline, Resources, amount, parse_pipeline, pipeline_of
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_an_algorithms_resources_win_over_the_steps_and_those_over_the_default(s
     document = small_churn.model_dump(mode="json")
     document["resources"] = {"default": {"cpu": 1, "memory": "1Gi"}, "train": {"cpu": 2, "gpu": 0}}
     document["algorithms"]["logistic"]["resources"] = {"train": {"gpu": 1}}
-    pipeline = Pipeline.model_validate(document)
+    pipeline = pipeline_of(document)
     train = pipeline.resources_of("train", "logistic")
     assert (train.cpu, train.memory, train.gpu) == ("2", "1Gi", 1)
     assert pipeline.resources_of("tune", "logistic").gpu is None
     assert pipeline.resources_of("ingest").cpu == "1"
-    assert Pipeline.model_validate(pipeline.model_dump(mode="json")) == pipeline
+    assert pipeline_of(pipeline.model_dump(mode="json")) == pipeline

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from trainer.errors import ModelRefusedError, StepNotDoneError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import pipeline_of
 from trainer.registry.versions import aliases_of
 from trainer.run.records import AcceptResult, FeaturesResult
 from trainer.tables.handover import PREDICTIONS
@@ -32,7 +32,7 @@ def test_a_version_that_is_not_as_it_should_be_is_refused_and_nothing_moves(acce
         "max_size_mb": 0.001, "max_memory_mb": 1, "max_latency_ms": 0.0001, "max_latency_p99_ms": 0.0001,
         "batch_rows": 50, "max_batch_latency_ms": 0.0001, "max_batch_latency_p99_ms": 0.0001,
     }  # fmt: skip
-    strict = Pipeline.model_validate({**accepted.frozen.model_dump(mode="json"), "acceptance": limits})
+    strict = pipeline_of({**accepted.frozen.model_dump(mode="json"), "acceptance": limits})
     folder = accepted.folder.at("refit")
     write_table(folder, PREDICTIONS, read_table(folder, PREDICTIONS).with_columns(pl.col("probability") * 0.9))
     with pytest.raises(ModelRefusedError) as raised:

@@ -15,7 +15,7 @@ import pytest
 from tests.world import LOGISTIC, QUICK
 from trainer.commands.step import run_step
 from trainer.errors import DataValidationError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.run import RunFolder
 from trainer.run.records import IngestResult, TrainResult
 
@@ -43,7 +43,7 @@ def warehouse() -> pl.DataFrame:
 def pipeline(file: Path, **columns: Any) -> Pipeline:
     gates = {"rmse": 9, "against_production": {"metric": "rmse"}}
     ridge = {**LOGISTIC, "estimator": "sklearn.linear_model.Ridge", "params": {}, "search": {}}
-    return Pipeline.model_validate({
+    return pipeline_of({
         "name": "awkward", "description": "a table of a warehouse", "problem": "regression",
         "source": {"KIND": "parquet", "uri": str(file)}, "columns": {"target": "paid", **columns},
         "features": {"derive": {"hour": "extract(hour from seen)", "long": "LENGTH(note)"}}, "algorithms": {"ridge": ridge},

@@ -20,7 +20,7 @@ import yaml
 from tests.git_world import Repository
 from tests.warm import WarmServers
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.registry.tracking import connect
 from trainer.run import RunFolder
 from trainer.run.records import AcceptResult, RegisterResult, StartResult, TuneResult
@@ -122,7 +122,7 @@ def world(
     home = tmp_path_factory.mktemp("coded")
     repository = Repository.create(home / "models", FILES)
     sections = {"algorithms": {"own": ALGORITHM}, "code": {"repository": repository.address, "path": "lib"}}
-    pipeline = Pipeline.model_validate({**session_churn.model_dump(mode="json"), **sections})
+    pipeline = pipeline_of({**session_churn.model_dump(mode="json"), **sections})
     with standing_in(home):
         made = World(home, repository, pipeline, warm)
         (home / "with_path.py").write_text(WITH_PATH)
@@ -214,7 +214,7 @@ def test_a_study_is_named_by_the_commit(world: World) -> None:
     digest = json.loads(world.run.at("ingest").read_text("result.json"))["digest"]
     assert name == study_name(world.run.key, "own", frozen, digest)
     document = frozen.model_dump(mode="json")
-    other = Pipeline.model_validate({**document, "code": {**document["code"], "commit": "0" * 40}})
+    other = pipeline_of({**document, "code": {**document["code"], "commit": "0" * 40}})
     assert study_name(world.run.key, "own", other, digest) != name
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from trainer.decision import DecisionResult, read_decision
 from trainer.errors import ModelRefusedError, StepNotDoneError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import pipeline_of
 from trainer.steps import decide
 
 COMPARED = {"metric": "auc_roc", "challenger": 0.84, "production": 0.83, "rows": 200, "rows_left_out": 0}
@@ -56,7 +56,7 @@ def test_without_a_comparison_with_production_the_challenger_is_refused(accepted
 
 def test_a_refusal_is_final_and_its_reasons_are_kept(accepted: Any) -> None:
     gates = {**accepted.frozen.gates.model_dump(mode="json"), "auc_roc": 0.999}
-    strict = Pipeline.model_validate({**accepted.frozen.model_dump(mode="json"), "gates": gates})
+    strict = pipeline_of({**accepted.frozen.model_dump(mode="json"), "gates": gates})
     with pytest.raises(
         ModelRefusedError, match=r"challenger \(logistic\) is refused: auc_roc: .* is below the limit 0.999"
     ):

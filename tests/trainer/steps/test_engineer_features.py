@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from trainer.errors import ConfigurationError, DataValidationError, StepNotDoneError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.run import RunFolder
 from trainer.run.records import Failure, FeaturesResult, IngestResult
 from trainer.steps import engineer_features
@@ -39,7 +39,7 @@ def _pipeline(**changes: Any) -> Pipeline:
         "gates": {"against_production": {"metric": "auc_roc"}},
         "registry": {"model": "churn", "experiment": "churn"},
     }
-    return Pipeline.model_validate({**document, **changes})
+    return pipeline_of({**document, **changes})
 
 
 def _rows() -> pl.DataFrame:

@@ -14,7 +14,7 @@ import pytest
 
 from trainer.errors import DataValidationError, ModelRefusedError
 from trainer.evaluation.comparison import Rival
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.problems import problem_of
 from trainer.problems.predictions import Predictions
 from trainer.registry.origin import MODEL_DIGEST_TAG
@@ -103,7 +103,7 @@ def judged_more(runs: Any) -> Pipeline:
     """The run's pipeline, which asks for segments too, and expects what no model of this data does."""
     frozen = runs.frozen.model_dump(mode="json")
     behaviour = [*frozen["behaviour"], RISES]
-    return Pipeline.model_validate({**frozen, "gates": {**frozen["gates"], "slices": SLICES}, "behaviour": behaviour})
+    return pipeline_of({**frozen, "gates": {**frozen["gates"], "slices": SLICES}, "behaviour": behaviour})
 
 
 def test_segments_and_behaviour_are_judged_and_the_answers_are_kept(trained: Any) -> None:

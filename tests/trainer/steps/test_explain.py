@@ -12,7 +12,7 @@ from PIL import Image
 
 from trainer.commands.step import run_step
 from trainer.errors import ModelRefusedError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.run import RunFolder
 from trainer.run.records import ExplainResult, StartResult
 from trainer.steps.explain import read_predictions
@@ -42,7 +42,7 @@ def run_to_explain(tmp_path: Path, standing_in: Any, session_churn: Pipeline) ->
     def go(table: pl.DataFrame, **sections: Any) -> RunFolder:
         file = tmp_path / "table.csv"
         table.write_csv(file)
-        pipeline = Pipeline.model_validate({
+        pipeline = pipeline_of({
             **session_churn.model_dump(mode="json"), "source": {"KIND": "csv", "uri": str(file)}, "validation": [],
             "columns": {"target": "target", "positive": None}, "features": {}, "algorithms": {"trees": TREES}, **sections,
         })  # fmt: skip

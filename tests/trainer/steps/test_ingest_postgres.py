@@ -15,7 +15,7 @@ import pytest
 from tests.postgres import PASSWORD, Warehouse
 from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError, DataValidationError, OutageError, StepNotDoneError, TrainerError
-from trainer.pipeline import Pipeline, parse_pipeline
+from trainer.pipeline import Pipeline, parse_pipeline, pipeline_of
 from trainer.process.sigterm import ENDED
 from trainer.run import RunFolder
 from trainer.run.records import IngestResult
@@ -51,7 +51,7 @@ def left_in(folder: RunFolder) -> list[str]:
 
 def with_source(folder: RunFolder, **changes: Any) -> Pipeline:
     document = folder.pipeline().model_dump(mode="json")
-    return Pipeline.model_validate({**document, "source": {**document["source"], **changes}})
+    return pipeline_of({**document, "source": {**document["source"], **changes}})
 
 
 def refused(folder: RunFolder, kind: type[TrainerError], message: str, pipeline: Pipeline | None = None) -> None:

@@ -11,10 +11,10 @@ import pytest
 from tests.redis_server import PASSWORD, RedisServer
 from trainer.errors import ConfigurationError, OutageError
 from trainer.feature_store.store import FeatureStore, NothingPublishedError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import pipeline_of
+from trainer.registry.own_models import load_fitted
 from trainer.registry.versions import PRODUCTION, STAGING, aliases_of
 from trainer.run.records import PublishFeaturesResult, RefitResult
-from trainer.steps.explain import load_fitted
 from trainer.summary.summary import build_summary
 
 STEP = "publish_features"
@@ -105,7 +105,7 @@ def test_without_a_redis_it_cannot_be_done(promoted: Any, monkeypatch: pytest.Mo
 
 def test_without_an_id_there_is_nothing_to_ask_by(promoted: Any) -> None:
     document = promoted.frozen.model_dump(mode="json")
-    nameless = Pipeline.model_validate({**document, "columns": {**document["columns"], "id": None}})
+    nameless = pipeline_of({**document, "columns": {**document["columns"], "id": None}})
     with pytest.raises(ConfigurationError, match=r"columns\.id: the pipeline names none"):
         promoted.step(STEP, pipeline=nameless)
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.conftest import changed
 from trainer.errors import StepNotDoneError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
+from trainer.registry.own_models import load_fitted
 from trainer.registry.tracking import TASK_TAG
 from trainer.run.records import FeaturesResult, RefitResult, StartResult, TrainResult
-from trainer.steps.explain import load_fitted
 from trainer.steps.refit import _winner
 from trainer.tables.handover import FEATURES, KEY, KEYS, PART, PREDICTIONS
 from trainer.tables.parquet import read_table
@@ -88,7 +88,7 @@ def test_no_candidate_may_be_missing(trained: Any) -> None:
 @pytest.mark.parametrize(("metric", "winner"), [("auc_roc", "higher"), ("log_loss", "lower")])
 def test_the_winner_is_the_best_on_validation_rows(quick_churn: Pipeline, metric: str, winner: str) -> None:
     tuning = {**quick_churn.tuning.model_dump(mode="json"), "metric": metric}
-    pipeline = Pipeline.model_validate({**quick_churn.model_dump(mode="json"), "tuning": tuning})
+    pipeline = pipeline_of({**quick_churn.model_dump(mode="json"), "tuning": tuning})
     shared: dict[str, Any] = {
         "run_id": "",
         "model_id": "",

@@ -16,11 +16,11 @@ from trainer.commands.step import run_step
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError, ModelRefusedError
 from trainer.evaluation.version_rows import own_rows
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
+from trainer.registry.own_models import load_fitted
 from trainer.registry.versions import KEYS_TAG, REFIT_TAG
 from trainer.run import RunFolder
 from trainer.run.records import AcceptResult, DriftResult, EvaluateResult, FeaturesResult, RefitResult
-from trainer.steps.explain import load_fitted
 from trainer.summary.summary import build_summary
 from trainer.tables.handover import FEATURES, KEYS, PART
 from trainer.tables.parquet import read_table
@@ -51,7 +51,7 @@ class Monthly(Home):
     home: Path
 
     def pipeline(self, **sections: Any) -> Pipeline:
-        return Pipeline.model_validate({
+        return pipeline_of({
             "name": "monthly", "description": "A table that grows", "problem": "regression",
             "source": {"KIND": "csv", "uri": str(self.home / "table.csv"), "types": {"day": "date"}},
             "columns": {"target": "y", "id": "id", "time": "day"},

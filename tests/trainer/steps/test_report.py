@@ -12,7 +12,7 @@ from mlflow.entities import Run
 
 from trainer.decision import Decision, GateResult
 from trainer.errors import ModelRefusedError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import pipeline_of
 from trainer.registry.tracking import PIPELINE_TAG, RUN_KEY_TAG, TASK_TAG
 from trainer.run.records import EvaluateResult, ReportResult, StartResult
 
@@ -89,7 +89,7 @@ def test_figures_of_segments_are_metrics_of_the_run(accepted: Any) -> None:
 
 def test_a_refused_run_is_a_failed_one(accepted: Any) -> None:
     gates = {**accepted.frozen.gates.model_dump(mode="json"), "auc_roc": 0.999}
-    strict = Pipeline.model_validate({**accepted.frozen.model_dump(mode="json"), "gates": gates})
+    strict = pipeline_of({**accepted.frozen.model_dump(mode="json"), "gates": gates})
     with pytest.raises(ModelRefusedError):
         accepted.step("decide", pipeline=strict)
     assert report(accepted).outcome == "refused"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from trainer.errors import ConfigurationError, ModelRefusedError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import pipeline_of
 from trainer.reports.run_report import render_run_report
 from trainer.run import RunFolder
 from trainer.run.records import DriftResult, ExplainResult, Failure, ReportResult, StartResult
@@ -96,7 +96,7 @@ def test_nothing_is_fetched(promoted: RunFolder) -> None:
 
 def test_a_refused_run_says_what_failed_and_what_to_do(accepted: Any) -> None:
     gates = {**accepted.frozen.gates.model_dump(mode="json"), "auc_roc": 0.999}
-    strict = Pipeline.model_validate({**accepted.frozen.model_dump(mode="json"), "gates": gates})
+    strict = pipeline_of({**accepted.frozen.model_dump(mode="json"), "gates": gates})
     with pytest.raises(ModelRefusedError):
         accepted.step("decide", pipeline=strict)
     text = sentence(render_run_report(accepted.folder))

@@ -17,7 +17,7 @@ import pytest
 
 from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError, StepNotDoneError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.run import RunFolder
 from trainer.run.folder import PIPELINE_FILE
 from trainer.run.records import IngestResult, TuneResult
@@ -39,7 +39,7 @@ PATIENCE_SECONDS = 120
 
 def refrozen(runs: Any, **sections: Any) -> Pipeline:
     """Other sections in the run's frozen pipeline."""
-    pipeline = Pipeline.model_validate({**runs.frozen.model_dump(mode="json"), **sections})
+    pipeline = pipeline_of({**runs.frozen.model_dump(mode="json"), **sections})
     runs.folder.at("").write_text(PIPELINE_FILE, pipeline.to_yaml())
     return pipeline
 

@@ -22,7 +22,7 @@ from tests.postgres import Postgres
 from tests.warm import WarmServers
 from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.run import RunFolder
 from trainer.run.folder import PIPELINE_FILE
 from trainer.run.records import IngestResult, TuneResult, TuneWorkerResult
@@ -43,7 +43,7 @@ def shared(runs: Any, workers: int, **fields: Any) -> Pipeline:
     """The run's frozen pipeline with a forest whose study so many workers share."""
     document = runs.frozen.model_dump(mode="json")
     tuning = {**document["tuning"], "trials": TRIALS, "workers": workers, "parallel_folds": 1, **fields}
-    pipeline = Pipeline.model_validate({**document, "algorithms": {"forest": FOREST}, "tuning": tuning})
+    pipeline = pipeline_of({**document, "algorithms": {"forest": FOREST}, "tuning": tuning})
     runs.folder.at("").write_text(PIPELINE_FILE, pipeline.to_yaml())
     return pipeline
 
@@ -245,7 +245,7 @@ def test_a_database_that_is_restarted_loses_no_finished_trial(
 def test_two_algorithms_may_begin_at_once_on_an_empty_database(trained: Any, database: str, started: Start) -> None:
     pipeline = shared(trained, 2, trials=2)
     document = pipeline.model_dump(mode="json")
-    other = Pipeline.model_validate({**document, "algorithms": {"forest": FOREST, "copse": FOREST}})
+    other = pipeline_of({**document, "algorithms": {"forest": FOREST, "copse": FOREST}})
     trained.folder.at("").write_text(PIPELINE_FILE, other.to_yaml())
     with started(trained.folder, 1) as one, started(trained.folder, 1, algorithm="copse") as two:
         ended_well([*one, *two])

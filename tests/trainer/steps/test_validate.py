@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from trainer.errors import DataValidationError, StepNotDoneError
-from trainer.pipeline import Pipeline, load_pipeline
+from trainer.pipeline import Pipeline, load_pipeline, pipeline_of
 from trainer.run import RunFolder
 from trainer.run.records import IngestResult
 from trainer.steps import validate
@@ -44,7 +44,7 @@ def pipeline(*checks: dict[str, Any], **changes: Any) -> Pipeline:
     for name, value in changes.items():
         part, _, field = name.partition("__")
         document[part] = {**document[part], field: value} if field else value
-    return Pipeline.model_validate(document)
+    return pipeline_of(document)
 
 
 def tenure_at_most(months: int, severity: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from trainer.errors import DataValidationError
-from trainer.pipeline import EarlyStopping, Pipeline, parse_pipeline
+from trainer.pipeline import EarlyStopping, TabularPipeline, parse_pipeline
 from trainer.problems import problem_of
 from trainer.tables.row_subset import all_of
 from trainer.training.estimators import Model, SklearnModel, XGBoostModel
@@ -43,18 +43,24 @@ ROWS = pl.DataFrame({
 TARGETS = pl.Series("y", np.where(NUMBERS + RANDOM.normal(0, 40, COUNT) > 130, "yes", "no").tolist())
 
 
-@pytest.fixture(scope="module")
-def pipeline() -> Pipeline:
-    return parse_pipeline(PIPELINE, "leavers.yaml")
+def tabular(text: str) -> TabularPipeline:
+    made = parse_pipeline(text, "leavers.yaml")
+    assert isinstance(made, TabularPipeline)
+    return made
 
 
 @pytest.fixture(scope="module")
-def folds(pipeline: Pipeline) -> list[Fold]:
+def pipeline() -> TabularPipeline:
+    return tabular(PIPELINE)
+
+
+@pytest.fixture(scope="module")
+def folds(pipeline: TabularPipeline) -> list[Fold]:
     return make_folds(pipeline, all_of(ROWS), TARGETS)
 
 
 def scores(
-    folds: list[Fold], pipeline: Pipeline, model: Model = LOGISTIC, workers: int = 1, **options: Any
+    folds: list[Fold], pipeline: TabularPipeline, model: Model = LOGISTIC, workers: int = 1, **options: Any
 ) -> list[float]:
     options = {"early_stopping": None, **options}
     return [score.value for score in fold_scores(folds, model, pipeline, workers=workers, **options)]
@@ -97,14 +103,16 @@ def test_encoders_are_fitted_inside_each_fold(folds: list[Fold]) -> None:
     assert known == [not held_out for held_out in held]
 
 
-def test_folds_side_by_side_give_the_scores_of_one_after_the_other(folds: list[Fold], pipeline: Pipeline) -> None:
+def test_folds_side_by_side_give_the_scores_of_one_after_the_other(
+    folds: list[Fold], pipeline: TabularPipeline
+) -> None:
     model = XGBoostModel(params={"n_estimators": 10, "subsample": 0.7})
     alone = scores(folds, pipeline, model)
     assert [scores(folds, pipeline, model, workers) for workers in (2, 3, 9)] == [alone] * 3
     assert len(set(alone)) > 1
 
 
-def test_a_fold_has_the_score_of_its_held_out_rows(folds: list[Fold], pipeline: Pipeline) -> None:
+def test_a_fold_has_the_score_of_its_held_out_rows(folds: list[Fold], pipeline: TabularPipeline) -> None:
     from sklearn.metrics import roc_auc_score
 
     fold = folds[0]
@@ -114,7 +122,7 @@ def test_a_fold_has_the_score_of_its_held_out_rows(folds: list[Fold], pipeline: 
 
 
 def test_who_stops_asking_stops_the_work(
-    folds: list[Fold], pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    folds: list[Fold], pipeline: TabularPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted: list[Model] = []
     real = SklearnModel.fit
@@ -126,12 +134,12 @@ def test_who_stops_asking_stops_the_work(
     monkeypatch.setattr(SklearnModel, "fit", fit)
     asked = fold_scores(folds, LOGISTIC, pipeline, workers=1, early_stopping=None)
     next(asked)
-    asked.close()  # type: ignore[attr-defined]
+    asked.close()
     assert len(fitted) == 1
 
 
 def test_early_stopping_never_sees_the_held_out_rows(
-    folds: list[Fold], pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    folds: list[Fold], pipeline: TabularPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
     real = XGBoostModel._fit_until_flat
@@ -149,7 +157,7 @@ def test_early_stopping_never_sees_the_held_out_rows(
 
 
 def test_numbers_are_split_without_classes() -> None:
-    pipeline = parse_pipeline(REGRESSION, "leavers.yaml")
+    pipeline = tabular(REGRESSION)
     folds = make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS))
     assert [fold.classes for fold in folds] == [()] * 4
     assert all(
@@ -157,7 +165,7 @@ def test_numbers_are_split_without_classes() -> None:
     )
 
 
-def test_a_class_needs_a_row_in_each_fold(pipeline: Pipeline) -> None:
+def test_a_class_needs_a_row_in_each_fold(pipeline: TabularPipeline) -> None:
     targets = pl.Series("y", ["no"] * (COUNT - 3) + ["yes"] * 3)
     with pytest.raises(
         DataValidationError, match=r"target 'y': class 'yes' has 3 training rows, fewer than 4 folds; get more"
@@ -173,7 +181,7 @@ def days(count: int, a_day: int = 4) -> pl.Series:
 
 
 def test_by_time_each_fold_is_judged_on_what_came_later() -> None:
-    pipeline, times = parse_pipeline(REGRESSION, "leavers.yaml"), days(COUNT)
+    pipeline, times = tabular(REGRESSION), days(COUNT)
     folds = make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS), times)
     day_of = dict(zip(NUMBERS.tolist(), times, strict=True))
     spans = [
@@ -188,12 +196,12 @@ def test_by_time_each_fold_is_judged_on_what_came_later() -> None:
 
 
 def test_too_few_moments_for_the_folds_are_refused() -> None:
-    pipeline = parse_pipeline(REGRESSION, "leavers.yaml")
+    pipeline = tabular(REGRESSION)
     with pytest.raises(DataValidationError, match="the training rows have 4 different times, too few for 4 folds"):
         make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS), days(COUNT, a_day=50))
 
 
-def test_a_class_that_only_came_later_is_refused(pipeline: Pipeline) -> None:
+def test_a_class_that_only_came_later_is_refused(pipeline: TabularPipeline) -> None:
     times = days(COUNT).sort()
     targets = pl.Series("y", ["no"] * (COUNT - 100) + ["yes", "no"] * 50)
     with pytest.raises(DataValidationError, match="class 'yes' is absent from the rows that a fold learns from"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.postgres import Postgres
 from trainer.errors import StudyTakenOverError
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.tuning import search as searching
-from trainer.tuning.cross_validation import FoldScore
+from trainer.tuning.objective import Score
 from trainer.tuning.search import Search, Share, run_trials
 from trainer.tuning.studies import (
     ENQUEUED,
@@ -54,24 +54,28 @@ def nothing() -> None:
 
 
 @dataclass(frozen=True)
-class Quick(Search):
-    """A search whose scores cost nothing; `meanwhile` happens before the last fold of each trial."""
+class Quick:
+    """Scores that cost nothing; `meanwhile` happens before the last one of each trial."""
 
     meanwhile: Callable[[], None] = nothing
+    reports: int = FOLDS
+    can_stop_early: bool = False
+    rounds_name: str = "n_estimators"
 
-    def scores(self, params: dict[str, Any]) -> Iterator[FoldScore]:
+    def scores(self, params: dict[str, Any], *, stop_early: bool) -> Generator[Score]:
+        assert not stop_early
         for fold in range(FOLDS):
             if fold == FOLDS - 1:
                 self.meanwhile()
-            yield FoldScore(1 / params["max_depth"] + fold / 100, None)
+            yield Score(1 / params["max_depth"] + fold / 100, None)
 
 
-def pipeline_of(trials: int) -> Pipeline:
+def with_trials(trials: int) -> Pipeline:
     return parse_pipeline(PIPELINE.replace("TRIALS", str(trials)), "leavers.yaml")
 
 
-def quick(trials: int, worker: int = 0, meanwhile: Callable[[], None] = nothing) -> Quick:
-    return Quick(pipeline_of(trials), "trees", [None] * FOLDS, worker, meanwhile)  # type: ignore[list-item]
+def quick(trials: int, worker: int = 0, meanwhile: Callable[[], None] = nothing) -> Search:
+    return Search(with_trials(trials), "trees", Quick(meanwhile), worker)
 
 
 @pytest.fixture
@@ -91,7 +95,7 @@ def searched(search: Search, storage: str) -> Share:
 
 def seen(storage: str) -> list[optuna.trial.FrozenTrial]:
     """The trials as another process sees them, none of them marked."""
-    return list(open_study("s", storage, pipeline_of(1), worker=99).trials)
+    return list(open_study("s", storage, with_trials(1), worker=99).trials)
 
 
 def test_alone_it_draws_what_a_plain_loop_does(journal: str) -> None:
@@ -179,7 +183,7 @@ def test_each_worker_draws_on_its_own_and_goes_on_where_it_was(journal: str, tmp
 @pytest.mark.parametrize("worker", [0, 1])
 def test_a_trial_that_another_process_has_ended_ends_the_search(worker: int, journal: str) -> None:
     def end_it() -> None:
-        open_study("s", journal, pipeline_of(2))  # as `tune` does, which takes all that run for dead
+        open_study("s", journal, with_trials(2))  # as `tune` does, which takes all that run for dead
 
     with pytest.raises(StudyTakenOverError, match="study s: .*another process takes this one for dead"):
         searched(quick(2, worker, end_it), journal)

@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Code, Pipeline, XGBoost, parse_pipeline
+from trainer.pipeline import Code, Pipeline, XGBoost, parse_pipeline, pipeline_of
 from trainer.tuning import study_storage
 from trainer.tuning.studies import (
     _worker_seed,
@@ -127,7 +127,7 @@ def test_more_trials_or_time_go_on_with_the_same_study(pipeline: Pipeline, field
 def test_other_resources_go_on_with_the_same_study(pipeline: Pipeline) -> None:
     document = pipeline.model_dump(mode="json")
     document["algorithms"]["trees"]["resources"] = {"tune": {"cpu": "4"}}
-    again = study_name("run1", "trees", Pipeline.model_validate(document), "digest-1")
+    again = study_name("run1", "trees", pipeline_of(document), "digest-1")
     assert again == study_name("run1", "trees", pipeline, "digest-1")
 
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from trainer.pipeline import Pipeline
+    from trainer.pipeline import Pipeline, TabularPipeline
 
 EXAMPLES = 5
 CONSTANT = "input_is_not_constant"
 
 
-def unusable_inputs(pipeline: Pipeline, rows: pl.LazyFrame) -> list[str]:
+def unusable_inputs(pipeline: TabularPipeline, rows: pl.LazyFrame) -> list[str]:
     """Inputs of a type that no model takes, without any value, or with infinite ones, as lines for a person."""
     from trainer.inference.features import columns_used
 

@@ -13,7 +13,7 @@ from trainer.run.flow import STEPS
 if TYPE_CHECKING:
     import argparse
 
-    from trainer.pipeline import AnyAlgorithm
+    from trainer.pipeline import Algorithm
 
 
 def add_to(commands: Any) -> None:
@@ -49,21 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_parts(pipeline: Pipeline) -> list[str]:
     """What needs the libraries: expectations, expressions, estimators. Returns what only a clone can tell."""
     from trainer.checks.expectations import check_checks
-    from trainer.evaluation.behaviour import check_behaviours
-    from trainer.inference.features import check_expressions
-    from trainer.problems import problem_of
-    from trainer.training.estimators import model_for
-    from trainer.training.parameter_checks import check_model
+    from trainer.modalities import modality_of
 
     _check_schedule(pipeline.schedule)
     _check_names(pipeline)
     check_checks(pipeline.validation)
-    check_expressions(pipeline.features, forbidden=pipeline.columns.never_used)
-    check_behaviours(pipeline.behaviour, pipeline.columns.target)
     later = [name for name, algorithm in pipeline.algorithms.items() if pipeline.code and _is_elsewhere(algorithm)]
-    for name, algorithm in pipeline.algorithms.items():
-        if name not in later:
-            check_model(model_for(algorithm), problem_of(pipeline.problem), f"algorithms.{name}")
+    modality_of(pipeline).check(pipeline, [name for name in pipeline.algorithms if name not in later])
     return [f"algorithms.{name}" for name in later]
 
 
@@ -92,6 +84,6 @@ def _check_schedule(schedule: str | None) -> None:
         ) from error
 
 
-def _is_elsewhere(algorithm: AnyAlgorithm) -> bool:
+def _is_elsewhere(algorithm: Algorithm) -> bool:
     """Whether an estimator's top-level module is not to be found here."""
     return isinstance(algorithm, Sklearn) and importlib.util.find_spec(algorithm.estimator.partition(".")[0]) is None

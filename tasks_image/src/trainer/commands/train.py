@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.commands.step import given_pipeline, parse_parameters, run_step
 from trainer.environment import read_environment
 from trainer.errors import StepNotDoneError, TrainerError
-from trainer.pipeline import Pipeline, validate
+from trainer.pipeline import Pipeline, pipeline_of
 from trainer.process import log_context, logs
 from trainer.process.colour import painted
 from trainer.run import RunFolder, run_key
@@ -114,7 +114,7 @@ def _with_data(pipeline: Pipeline, data_path: str | None) -> Pipeline:
     uri = data_path if "://" in data_path else str(Path(data_path).resolve())
     document = {**pipeline.source.model_dump(mode="json"), "uri": uri, "sample": None}
     document.pop("sha256", None)  # it is the checksum of the file that is not read
-    return validate(Pipeline, {**pipeline.model_dump(mode="json"), "source": document}, "--data-path")
+    return pipeline_of({**pipeline.model_dump(mode="json"), "source": document}, "--data-path")
 
 
 def _promote_to(arguments: argparse.Namespace) -> str:

@@ -13,7 +13,7 @@ from trainer.problems import problem_of
 from trainer.run.records import Behaved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
     from numpy.typing import NDArray
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from trainer.problems import Problem
 
     Array = NDArray[Any]
+    Change = Callable[[Behaviour, pl.DataFrame, int], "Changed"]
+    """Changes rows (n, raw columns) as an expectation says, by a seed."""
 
 MOST_ROWS = 2000
 ROUNDING = 1e-9
@@ -49,9 +51,9 @@ class BehaviourTrials:
     trials: list[Changed]
 
     @classmethod
-    def of(cls, pipeline: Pipeline, rows: pl.DataFrame) -> BehaviourTrials:
-        """Rows (n, raw columns) changed as each of the pipeline's expectations says."""
-        return cls(pipeline, rows.height, [change_rows(one, rows, pipeline.tuning.seed) for one in pipeline.behaviour])
+    def of(cls, pipeline: Pipeline, rows: pl.DataFrame, change: Change) -> BehaviourTrials:
+        """Rows (n, raw columns), changed as each of the pipeline's expectations says."""
+        return cls(pipeline, rows.height, [change(one, rows, pipeline.tuning.seed) for one in pipeline.behaviour])
 
     @property
     def rows(self) -> list[pl.DataFrame]:

@@ -3,8 +3,10 @@
 from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, RandomSplit, TimeSplit
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
+from trainer.pipeline.load import PIPELINES, load_pipeline, parse_pipeline, pipeline_of, refuse_same_name
 from trainer.pipeline.metrics import METRICS, MetricInfo, ProblemName, metrics_for
 from trainer.pipeline.modeling import (
+    Algorithm,
     AnyAlgorithm,
     Choice,
     EarlyStopping,
@@ -18,7 +20,7 @@ from trainer.pipeline.modeling import (
 )
 from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import PromoteTo, RunParameters
-from trainer.pipeline.pipeline import Pipeline, load_pipeline, parse_pipeline, refuse_same_name
+from trainer.pipeline.pipeline import Pipeline
 from trainer.pipeline.resources import Affinity, Memory, ResourceName, Resources, StepResources, Toleration, amount
 from trainer.pipeline.sources import (
     AnySource,
@@ -34,13 +36,16 @@ from trainer.pipeline.sources import (
     StoredSource,
 )
 from trainer.pipeline.spec import Spec
+from trainer.pipeline.tabular import TabularPipeline
 
 __all__ = [
     "METRICS",
+    "PIPELINES",
     "UNSTORABLE",
     "Acceptance",
     "Affinity",
     "AgainstProduction",
+    "Algorithm",
     "AnyAlgorithm",
     "AnySource",
     "AnySplit",
@@ -82,6 +87,7 @@ __all__ = [
     "Spec",
     "StepResources",
     "StoredSource",
+    "TabularPipeline",
     "TimeSplit",
     "Toleration",
     "Tuning",
@@ -92,6 +98,7 @@ __all__ = [
     "metrics_for",
     "parse_pipeline",
     "parse_yaml",
+    "pipeline_of",
     "read_text",
     "refuse_same_name",
     "validate",

@@ -6,7 +6,7 @@ import difflib
 import re
 import types
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -298,8 +298,8 @@ def _inside(kind: Any, part: int | str) -> Any:
     """The type of what lies under a key of a model or a mapping, or in a list."""
     if part in _fields(kind):
         return kind.model_fields[part].annotation
-    arguments = get_args(kind) if get_origin(kind) in {dict, list, tuple} else ()
-    return arguments[-1 if get_origin(kind) is dict else 0] if arguments else None
+    arguments = get_args(kind) if get_origin(kind) in {dict, Mapping, list, tuple} else ()
+    return arguments[-1 if get_origin(kind) in {dict, Mapping} else 0] if arguments else None
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

@@ -58,26 +58,29 @@ class Choice(Spec):
     choices: Annotated[list[str | int | float | bool | None], Field(min_length=1)]
 
 
-class _Algorithm(Spec):
+class Algorithm(Spec):
+    """What every algorithm can say."""
+
+    KIND: str
     params: dict[str, Any] = {}
     search: dict[str, Range | Choice] = {}
     resources: AlgorithmResources = {}
     """What tuning and training this algorithm needs of a cluster, over the pipeline's `resources`."""
 
 
-class XGBoost(_Algorithm):
+class XGBoost(Algorithm):
     """Gradient-boosted trees by XGBoost."""
 
     KIND: Literal["xgboost"] = "xgboost"
 
 
-class LightGBM(_Algorithm):
+class LightGBM(Algorithm):
     """Gradient-boosted trees by LightGBM."""
 
     KIND: Literal["lightgbm"] = "lightgbm"
 
 
-class Sklearn(_Algorithm):
+class Sklearn(Algorithm):
     """Any estimator with scikit-learn's interface, by its import path."""
 
     KIND: Literal["sklearn"] = "sklearn"

@@ -1,20 +1,21 @@
-"""A whole pipeline: one YAML file, checked across its parts."""
+"""What every pipeline's YAML says, whatever its rows are and whatever is predicted; checked across its parts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from trainer.errors import ConfigurationError
-from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, RandomSplit
-from trainer.pipeline.document import did_you_mean, dump_yaml, parse_yaml, read_text, validate
+from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit
+from trainer.pipeline.document import did_you_mean, dump_yaml, validate
 from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
 from trainer.pipeline.metrics import METRICS, ProblemName, metrics_for
-from trainer.pipeline.modeling import AlgorithmName, AnyAlgorithm, Features, Preprocess, Refit, Tuning
+from trainer.pipeline.modeling import Algorithm, AlgorithmName, Refit, Tuning
 from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import CLEARABLE, RunParameters
+from trainer.pipeline.problem_rules import PROBLEM_RULES
 from trainer.pipeline.resources import Resources, StepResources
 from trainer.pipeline.sources import AnySource
 from trainer.pipeline.spec import Spec
@@ -25,7 +26,17 @@ CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly|once|continuous)|\S+( 
 
 
 class Pipeline(Spec):
-    """What a pipeline's YAML says. Frozen; `for_run` gives the pipeline as one run uses it."""
+    """What a pipeline's YAML says. Frozen; `for_run` gives the pipeline as one run uses it.
+
+    There is a class for each modality; `pipeline_of` finds the one of a document.
+    """
+
+    modality: ClassVar[str]
+    """What a row is, such as `tabular`."""
+    rows_are_made_by: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say what a model is given of a row."""
+    has_features: ClassVar[bool] = False
+    """Whether rows have features that a service can ask for by id."""
 
     version: Literal[1] = 1
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
@@ -42,9 +53,7 @@ class Pipeline(Spec):
     validation: list[Check] = []
     drift: Drift = Drift()
     split: AnySplit = HashSplit()
-    features: Features = Features()
-    preprocess: Preprocess = Preprocess()
-    algorithms: Annotated[dict[AlgorithmName, AnyAlgorithm], Field(min_length=1)]
+    algorithms: Annotated[Mapping[AlgorithmName, Algorithm], Field(min_length=1)]
     tuning: Tuning
     refit: Refit = "validation"
     """On which rows the winner is fitted once more before it is judged. `validation`: on training and validation rows.
@@ -67,12 +76,17 @@ class Pipeline(Spec):
             *self._column_mistakes(),
             *self._slice_mistakes(),
             *self._behaviour_mistakes(),
-            *self._tuning_mistakes(),
+            *PROBLEM_RULES[self.problem](self),
             *self._run_mistakes(),
+            *self.modality_mistakes(),
         ]
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
+
+    def modality_mistakes(self) -> list[str]:
+        """What a pipeline of this modality may not say."""
+        return []
 
     def _role_mistakes(self) -> list[str]:
         columns = self.columns
@@ -112,15 +126,6 @@ class Pipeline(Spec):
 
     def _column_mistakes(self) -> list[str]:
         mistakes = []
-        binary = self.problem == "binary_classification"
-        if binary and self.columns.positive is None:
-            mistakes.append("columns.positive: a binary classification needs the target's positive value")
-        if not binary and self.columns.positive is not None:
-            mistakes.append("columns.positive: only a binary classification has a positive class")
-        if not binary and self.gates.positive:
-            mistakes.append("gates.positive: only a binary classification has a positive class")
-        if self.problem == "regression" and isinstance(self.split, RandomSplit) and self.split.stratify:
-            mistakes.append("split.stratify: only classes can be stratified")
         if self.split.validation + self.split.test >= 1:
             mistakes.append("split: validation and test together leave no rows to train on")
         if self.split.KIND == "time" and self.columns.time is None:
@@ -130,8 +135,6 @@ class Pipeline(Spec):
             mistakes.append(
                 "refit: 'everything' needs a split by time (`split: {KIND: time}`): only newer rows are unseen then"
             )
-        derived = {*self.features.fit} & {*self.features.derive}
-        mistakes += [f"features: {name!r} stands under fit and under derive" for name in sorted(derived)]
         return mistakes
 
     def _slice_mistakes(self) -> list[str]:
@@ -149,23 +152,10 @@ class Pipeline(Spec):
     def _behaviour_mistakes(self) -> list[str]:
         names = [behaviour.name for behaviour in self.behaviour]
         mistakes = [f"behaviour: {name!r} stands here twice" for name in dict.fromkeys(names) if names.count(name) > 1]
-        for behaviour in self.behaviour:
-            if self.columns.target in behaviour.set:
-                mistakes.append(f"behaviour ({behaviour.name}): the target {self.columns.target!r} cannot be set")
-            if self.problem == "multiclass_classification" and behaviour.expect != "unchanged":
-                mistakes.append(
-                    f"behaviour ({behaviour.name}): {behaviour.expect!r} needs one figure that rises or falls; "
-                    "with several classes only 'unchanged' can be expected"
-                )
-        return mistakes
-
-    def _tuning_mistakes(self) -> list[str]:
-        if self.tuning.early_stopping is None:
-            return []
-        return [
-            f"algorithms.{name}.search.n_estimators: early stopping finds it; leave out one or the other"
-            for name, algorithm in self.algorithms.items()
-            if algorithm.KIND != "sklearn" and "n_estimators" in algorithm.search
+        return mistakes + [
+            f"behaviour ({behaviour.name}): the target {self.columns.target!r} cannot be set"
+            for behaviour in self.behaviour
+            if self.columns.target in behaviour.set
         ]
 
     def _run_mistakes(self) -> list[str]:
@@ -189,7 +179,7 @@ class Pipeline(Spec):
         """Whether the metric that chooses between candidates improves as it rises."""
         return METRICS[self.tuning.metric].greater_is_better
 
-    def for_run(self, parameters: dict[str, Any]) -> Pipeline:
+    def for_run(self, parameters: dict[str, Any]) -> Self:
         """The pipeline with a run's parameters applied; raises ConfigurationError where one is wrong."""
         given = {key: value for key, value in parameters.items() if value is not None or key in CLEARABLE}
         run = validate(RunParameters, {**self.run.model_dump(exclude_none=True), **given}, "run parameters")
@@ -199,25 +189,8 @@ class Pipeline(Spec):
             document["tuning"]["trials"] = run.trials
         if run.tuning is not None:
             document["tuning"]["enabled"] = run.tuning
-        return validate(Pipeline, document, f"pipeline {self.name} with run parameters")
+        return validate(type(self), document, f"pipeline {self.name} with run parameters")
 
     def to_yaml(self) -> str:
         """The pipeline as a YAML text that `parse_pipeline` reads back."""
         return dump_yaml(self.model_dump(mode="json"))
-
-
-def parse_pipeline(text: str, name: str) -> Pipeline:
-    """The pipeline in a YAML text; `name` stands in error messages. Raises ConfigurationError."""
-    return validate(Pipeline, parse_yaml(text, name), name)
-
-
-def load_pipeline(path: Any) -> Pipeline:
-    """The pipeline in a local YAML file. Raises ConfigurationError with one line per mistake."""
-    return parse_pipeline(read_text(path), str(path))
-
-
-def refuse_same_name(names: dict[str, str], name: str, file: str) -> None:
-    """Note a pipeline's name and file in `names`. Raises ConfigurationError if another file has the name already."""
-    if name in names:
-        raise ConfigurationError(f"{file}: name: {name!r} is the name of {names[name]} too; give each its own")
-    names[name] = file

@@ -14,6 +14,8 @@ def never_published(pipeline: Pipeline, feature_store: str) -> str:
     """Why no run of a pipeline gives its features to a feature store; an empty text where runs do."""
     if not feature_store:
         return "this environment names no feature store (`feature_store.address`)"
+    if not pipeline.has_features:
+        return "its rows have no features that could be asked for"
     if pipeline.columns.id is None:
         return "the pipeline names no `columns.id`, by which features are asked for"
     return ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import ModelRefusedError
 from trainer.isolated.scoring import try_in_isolation
+from trainer.modalities import modality_of
 from trainer.problems import problem_of
 from trainer.run.flow import last_fit
 from trainer.run.records import AcceptResult, RefitResult, RegisterResult
@@ -36,7 +37,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> AcceptResult:
     rows, truth, keys = rows_of(pipeline, run, "validation")
     uri = f"models:/{registered.model}/{registered.version}"
     size, batch_rows = pipeline.run.batch_size, pipeline.acceptance.batch_rows
-    trials = BehaviourTrials.of(pipeline, rows)
+    trials = BehaviourTrials.of(pipeline, rows, modality_of(pipeline).change)
     with unchanged_records(run):
         asked, digest = pl.concat([rows, *trials.rows]), fit.result(RefitResult).model_digest
         tried = try_in_isolation(uri, asked, size, batch_rows, digest=digest)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
+from trainer.modalities import modality_of
 from trainer.run.records import ColumnDrift, DriftResult, IngestResult
 from trainer.tables.handover import SNAPSHOT
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from trainer.drift.new_rows import NewRows
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
@@ -21,7 +18,6 @@ logger = logging.getLogger(__name__)
 
 VERDICT_FILE = "drift.json"
 REPORT_FILE = "drift.html"
-EXAMPLES = 5
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
@@ -43,9 +39,10 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
         return _written(DriftResult(status="no_reference"), run)
     with reference_rows(reference) as before, run.at("ingest").local(SNAPSHOT) as snapshot:
         current = pl.scan_parquet(snapshot)
-        columns = _columns(pipeline, before, current)
         new = new_rows(before, current, pipeline.columns.time, pipeline.columns.id)
-        found = _compare(pipeline, run, before, new, columns)
+        with run.staged(REPORT_FILE) as page:
+            found = modality_of(pipeline).compare(pipeline, before, new, page)
+        rows = new.rows.select(pl.len()).collect().item()
         time = pipeline.columns.time if pipeline.refit == "everything" else None
         until = learned_until(reference, before, time) if time else None
     share = sum(drift.drifted for drift in found.columns) / len(found.columns)
@@ -57,68 +54,11 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
         columns=found.columns,
         target=found.target,
         compared=new.kind,
-        rows=found.rows,
+        rows=rows,
         learned_until=until,
         report=run.uri_of(REPORT_FILE),
     )
     return _judge(_written(result, run), pipeline)
-
-
-@dataclass(frozen=True)
-class _Compared:
-    columns: list[ColumnDrift]
-    target: ColumnDrift
-    rows: int
-
-
-def _compare(
-    pipeline: Pipeline, run: RunFolder, reference: pl.LazyFrame, new: NewRows, columns: list[str]
-) -> _Compared:
-    """Compare columns of the new rows with the reference, and write the report."""
-    import polars as pl
-
-    from trainer.drift.compare import compare_tables
-    from trainer.drift.evidently_page import write_drift_report
-    from trainer.drift.months import month_limits
-
-    compared = [*columns, pipeline.columns.target]
-    usual = month_limits(reference, pipeline.columns.time, compared) if new.kind == "newer" else {}
-    drifts = compare_tables(reference, new.rows, compared, pipeline.drift, usual)
-    with run.staged(REPORT_FILE) as file:
-        write_drift_report(reference, new.rows, columns, pipeline.drift, drifts, file)
-    return _Compared(drifts[:-1], drifts[-1], new.rows.select(pl.len()).collect().item())
-
-
-def _columns(pipeline: Pipeline, reference: pl.LazyFrame, current: pl.LazyFrame) -> list[str]:
-    """The columns to compare: the inputs that the reference has; one that is new has nothing to be compared with.
-
-    Else no version with a new column could ever become production; but one that the pipeline does not name would become
-    an input that nobody asked for, and is refused. A column that has gone is compared, and so refused.
-    """
-    before, now = reference.collect_schema().names(), current.collect_schema().names()
-    inputs = [name for name in now if name not in pipeline.columns.not_inputs]
-    new = [name for name in inputs if name not in before]
-    columns = [name for name in before if name not in pipeline.columns.not_inputs]
-    if not columns:
-        raise DataValidationError(
-            "drift: the reference has no column to compare: all are the id, the time, the target or excluded; "
-            "name inputs under `columns`"
-        )
-    _refuse_unnamed([name for name in new if name not in pipeline.source.declared])
-    if new:
-        logger.warning("new since production was trained, and not compared: %s", ", ".join(new))
-    return columns
-
-
-def _refuse_unnamed(new: list[str]) -> None:
-    if new:
-        shown = ", ".join(map(repr, new[:EXAMPLES]))
-        raise DataValidationError(
-            f"{len(new)} {'column is' if len(new) == 1 else 'columns are'} new since production was trained, and the "
-            f"pipeline does not name {'it' if len(new) == 1 else 'them'}: {shown}; a model that takes what nobody "
-            "expected cannot be served. Give a type under `source.types` to make a new column an input, or list it "
-            "under `columns.exclude`"
-        )
 
 
 def _written(result: DriftResult, run: RunFolder) -> DriftResult:

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError, StepNotDoneError
+from trainer.modalities import modality_of
 from trainer.pipeline import did_you_mean
 from trainer.problems import problem_of
 from trainer.run.records import AnyResult, DriftResult, FeaturesResult, IngestResult
@@ -60,34 +61,26 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     """The step on the rows of the snapshot, of which only the columns that are computed with are held in memory."""
     import polars as pl
 
-    from trainer.inference.features import check_expressions, columns_used, fit_features
     from trainer.tables.parquet import sink_table, write_table
     from trainer.tables.row_keys import fingerprint, row_keys
     from trainer.tables.splitters import PARTS
 
-    schema = snapshot.collect_schema()
     labels = _labels(pipeline, snapshot)
-    check_expressions(pipeline.features, schema, pipeline.columns.never_used)
     keys = row_keys(snapshot, pipeline.columns.id)
     times = _times(pipeline, snapshot)
     after = _test_rows_after(pipeline, run, times)
     parts, moved = _split(pipeline, keys, labels, times, after)
-    used = snapshot.select(columns_used(pipeline.features) or [pipeline.columns.target]).collect()
-    fitted = fit_features(pipeline.features, used.filter(parts == "train"))
-    became_missing = fitted.became_missing(used)
-    derived = fitted.transform(used).select(list(fitted.derive))
-    _check_judging(pipeline, pl.concat([snapshot, derived.lazy()], how="horizontal"), snapshot, parts)
+    prepared = modality_of(pipeline).prepare(pipeline, snapshot, parts)
+    derived = prepared.table.select(prepared.derived)
+    _check_judging(pipeline, pl.concat([snapshot, derived], how="horizontal"), snapshot, parts)
     ordered = [] if times is None else [times.alias(TIME)]
     known = pl.DataFrame([keys.alias(KEY), parts.alias(PART), *ordered])
-    inputs = [name for name in schema if name not in pipeline.columns.not_inputs]
-    for_features = [name for name in columns_used(pipeline.features) if name in pipeline.columns.not_inputs]
-    columns = [*known.columns, *inputs, *for_features, *fitted.derive, pipeline.columns.target]
-    table = pl.concat([known.lazy(), derived.lazy(), snapshot], how="horizontal")
-    sink_table(run, FEATURES, table.select(columns))
+    target = snapshot.select(pipeline.columns.target)
+    sink_table(run, FEATURES, pl.concat([known.lazy(), prepared.table, target], how="horizontal"))
     keys_digest = write_table(run, KEYS, known.select(KEY, PART))
-    run.write_json(CONSTANTS, fitted.constants)
+    run.write_json(CONSTANTS, prepared.constants)
     proportions = _proportions(parts, labels)
-    _log(parts, labels, proportions, moved, became_missing)
+    _log(parts, labels, proportions, moved, prepared.became_missing)
     return FeaturesResult(
         table=run.uri_of(FEATURES),
         keys=run.uri_of(KEYS),
@@ -95,11 +88,11 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
         rows={part: int((parts == part).sum()) for part in PARTS},
         fingerprints={part: fingerprint(keys.filter(parts == part)) for part in PARTS},
         proportions=proportions,
-        constants=dict(fitted.constants),
-        inputs=inputs,
-        for_features=for_features,
-        derived=list(fitted.derive),
-        became_missing=became_missing,
+        constants=prepared.constants,
+        inputs=prepared.inputs,
+        for_features=prepared.for_features,
+        derived=prepared.derived,
+        became_missing=prepared.became_missing,
         duplicates_moved=moved,
         test_rows_after=after,
     )
@@ -142,17 +135,17 @@ def _split(
 
 def _check_judging(pipeline: Pipeline, whole: pl.LazyFrame, snapshot: pl.LazyFrame, parts: pl.Series) -> None:
     """What the model will be judged by must be there and able to fail: better known now than after a night's tuning."""
-    from trainer.evaluation.behaviour import change_rows, check_behaviours
     from trainer.evaluation.slices import check_slices
     from trainer.tables.parquet import rows_where
 
     check_slices(pipeline.gates.slices, whole, parts)
-    check_behaviours(pipeline.behaviour, pipeline.columns.target, snapshot.collect_schema())
+    modality = modality_of(pipeline)
+    modality.check_behaviours(pipeline, snapshot.collect_schema())
     if not pipeline.behaviour:
         return
     validation = rows_where(snapshot.drop(pipeline.columns.target), parts == "validation").collect()
     for behaviour in pipeline.behaviour:
-        if not change_rows(behaviour, validation, pipeline.tuning.seed).positions.size:
+        if not modality.change(behaviour, validation, pipeline.tuning.seed).positions.size:
             logger.warning(
                 "behaviour (%s): none of the %d validation rows fits `where`: the model will be refused",
                 behaviour.name, validation.height,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import ModelRefusedError, TrainerError
 from trainer.evaluation.comparison import Rival, compare
 from trainer.isolated.scoring import score_in_isolation
+from trainer.modalities import modality_of
 from trainer.problems import problem_of
 from trainer.run.records import (
     Behaved,
@@ -153,7 +154,7 @@ def _score_challenger(pipeline: Pipeline, run: RunFolder, challenger: RefitResul
     from trainer.evaluation.behaviour import BehaviourTrials
 
     validation, _, keys = rows_of(pipeline, run, "validation")
-    trials = BehaviourTrials.of(pipeline, validation)
+    trials = BehaviourTrials.of(pipeline, validation, modality_of(pipeline).change)
     asked = pl.concat([validation, *trials.rows, test])
     scored = score_in_isolation(challenger.model_uri, asked, pipeline.run.batch_size, digest=challenger.model_digest)
     before, answers = scored.output.head(validation.height), scored.output.tail(test.height)

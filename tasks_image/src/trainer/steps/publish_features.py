@@ -7,14 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigurationError
-from trainer.run.flow import last_fit
-from trainer.run.records import FeaturesResult, PromoteResult, PublishFeaturesResult, RefitResult
-from trainer.tables.handover import FEATURES, SNAPSHOT
+from trainer.modalities import modality_of
+from trainer.run.records import PromoteResult, PublishFeaturesResult
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from trainer.inference.features import FittedFeatures
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
@@ -39,7 +35,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> PublishFeaturesResult:
     if not environment.feature_store:
         raise ConfigurationError("feature store: the environment names none; set TRAINER_FEATURE_STORE")
     promoted = _promoted(run)
-    ids, features, meaning = _features(pipeline, run)
+    ids, features, meaning = modality_of(pipeline).features(pipeline, run)
     version = version_of(meaning, features.schema)
     client = connect(environment.feature_store, *redis_login())
     store = FeatureStore(client, pipeline.name, version, features.schema)
@@ -65,24 +61,3 @@ def _promoted(run: RunFolder) -> PromoteResult:
             f"{promoted.model} version {promoted.version} is not production, whose features services ask for"
         )
     return promoted
-
-
-def _features(pipeline: Pipeline, run: RunFolder) -> tuple[pl.Series, pl.DataFrame, FittedFeatures]:
-    """The ids (n,), the features (n, columns) in the types that expressions see, and what computed them.
-
-    Derived columns are computed with the constants of the registered model, which it was fitted with last.
-    """
-    from trainer.inference.features import features_with, wide_type
-    from trainer.tables.parquet import read_table
-
-    name = pipeline.columns.id
-    if name is None:
-        raise ConfigurationError("columns.id: the pipeline names none, by which features would be asked for")
-    made = run.at("engineer_features").result(FeaturesResult)
-    fitted = run.at(last_fit(pipeline.refit)).result(RefitResult)
-    raw = read_table(run.at("engineer_features"), FEATURES, [*made.inputs, *made.for_features])
-    meaning = features_with(pipeline.features, fitted.constants, raw.schema)
-    features = meaning.transform(raw).select([*made.inputs, *made.derived])
-    ids = read_table(run.at("ingest"), SNAPSHOT, [name])[name]
-    typed = features.cast({column: wide_type(kind) for column, kind in features.schema.items()})
-    return ids, typed, meaning

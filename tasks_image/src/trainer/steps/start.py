@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.environment import read_environment
-from trainer.problems import problem_of
 from trainer.run.folder import PIPELINE_FILE
 from trainer.run.latest import mark_latest
 from trainer.run.ownership import own
@@ -61,17 +60,11 @@ def _refuse_mistakes(pipeline: Pipeline) -> None:
 
     Expectations are left to `validate`, which is the next to come but one: their library takes seconds to import.
     """
-    from trainer.evaluation.behaviour import check_behaviours
-    from trainer.inference.features import check_expressions
+    from trainer.modalities import modality_of
     from trainer.sources.row_filter import check_condition
-    from trainer.training.estimators import model_for
-    from trainer.training.parameter_checks import check_model
 
     check_condition(pipeline.source.where)
-    check_expressions(pipeline.features, forbidden=pipeline.columns.never_used)
-    check_behaviours(pipeline.behaviour, pipeline.columns.target)
-    for name in pipeline.selected_algorithms:
-        check_model(model_for(pipeline.algorithms[name]), problem_of(pipeline.problem), f"algorithms.{name}")
+    modality_of(pipeline).check(pipeline, pipeline.selected_algorithms)
 
 
 def _parent_run(

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ModelTrainingError
+from trainer.modalities import modality_of
 from trainer.run.flow import PER_WORKER, parts_of_run
 from trainer.run.records import TuneResult, TuneWorkerResult
 
@@ -23,9 +24,10 @@ READABLE = {"auc_roc": "AUC"}
 
 def run(pipeline: Pipeline, run: RunFolder) -> TuneResult:
     """Give the best parameters found; with tuning off, the pipeline's own and their cross-validated figure."""
-    from trainer.tuning.search_of_run import search_of
+    from trainer.tuning.search import Search
 
-    with search_of(pipeline, run) as search:
+    with modality_of(pipeline).objective(pipeline, run) as objective:
+        search = Search(pipeline, run.algorithm, objective)
         result = _searched(search, run) if search.is_searched else _as_given(search)
     name = READABLE.get(result.metric, result.metric)
     logger.info("%s: CV %s: %.4f (+/- %.4f)", run.algorithm, name, result.cv_mean, 2 * result.cv_std)
@@ -34,7 +36,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> TuneResult:
 
 def _searched(search: Search, run: RunFolder) -> TuneResult:
     from trainer.tuning.search import Share, run_trials
-    from trainer.tuning.search_of_run import study_of
+    from trainer.tuning.study_of_run import study_of
 
     study = study_of(search, run)
     if not _time_was_up(search, study, run):

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from trainer.errors import StudyTakenOverError
+from trainer.modalities import modality_of
 from trainer.run.records import TuneWorkerResult
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ logger = logging.getLogger(__name__)
 
 def run(pipeline: Pipeline, run: RunFolder) -> TuneWorkerResult:
     """Run trials of the shared study until it has all of its own; `tune` makes up for workers that died."""
-    from trainer.tuning.search import Share, run_trials
-    from trainer.tuning.search_of_run import search_of, study_of
+    from trainer.tuning.search import Search, Share, run_trials
+    from trainer.tuning.study_of_run import study_of
 
     share, name = Share(), ""
-    with search_of(pipeline, run) as search:
+    with modality_of(pipeline).objective(pipeline, run) as objective:
+        search = Search(pipeline, run.algorithm, objective, run.worker)
         if search.is_searched:
             study = study_of(search, run)
             name = study.study_name

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
+from trainer.modalities import modality_of
 from trainer.pipeline import did_you_mean
 from trainer.problems import problem_of
 from trainer.run.records import IngestResult, ValidateResult
@@ -33,8 +34,6 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
     import polars as pl
 
     from trainer.checks.expectations import run_checks
-    from trainer.checks.inputs import constant_inputs
-    from trainer.checks.suspects import suspicious_inputs
     from trainer.checks.targets import with_classes_as_in_table
     from trainer.reports.validation_report import render_validation_report
 
@@ -48,7 +47,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
         _refuse_unusable(pipeline, rows, ingest.source)
         checks = with_classes_as_in_table(pipeline, rows)
         results, own = run_checks(checks, {"rows": rows, "source": _source_facts(ingest).lazy()})
-        results += [*constant_inputs(pipeline, rows), *suspicious_inputs(pipeline, rows)]
+        results += modality_of(pipeline).validate(pipeline, rows)
     found = [result.model_dump(mode="json") for result in results]
     run.write_json(RESULTS, {"checks": found, "great_expectations": own})
     report = run.write_text(REPORT, render_validation_report(pipeline.name, results, _facts(ingest)))
@@ -118,14 +117,12 @@ def _line(result: CheckResult) -> str:
 
 def _refuse_unusable(pipeline: Pipeline, rows: pl.LazyFrame, source: str) -> None:
     """What no pipeline can do without, whatever its checks say."""
-    from trainer.checks.inputs import unusable_inputs
-
     present = rows.collect_schema().names()
     mistakes = [
         *_id_mistakes(pipeline, present),
         *_exclude_mistakes(pipeline, present),
         *_target_mistakes(pipeline, rows, present),
-        *unusable_inputs(pipeline, rows),
+        *modality_of(pipeline).unusable(pipeline, rows),
     ]
     if mistakes:
         raise DataValidationError("\n".join(f"{source}: {mistake}" for mistake in mistakes))

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trainer.environment import cores
 from trainer.errors import DataValidationError
 from trainer.inference.fitted import FittedPipeline, fit_preparation
 from trainer.problems import problem_of
+from trainer.run.records import FeaturesResult
+from trainer.tables.handover import FEATURES, PART, TIME
+from trainer.tables.row_subset import ChosenRows, open_table
 from trainer.training.training_rows import training_rows
+from trainer.tuning.objective import Score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
 
     import numpy as np
     import polars as pl
 
     from trainer.inference.fitted import Preparation
-    from trainer.pipeline import EarlyStopping, Pipeline, Tuning
-    from trainer.tables.row_subset import ChosenRows
+    from trainer.pipeline import EarlyStopping, TabularPipeline, Tuning
+    from trainer.run import RunFolder
     from trainer.training.estimators import Model
     from trainer.training.training_rows import TrainingRows
 
@@ -36,14 +43,62 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class FoldScore:
-    """A model's figure on a fold's held-out rows, and the boosting rounds it used if it stopped early."""
+class CrossValidation:
+    """Scores an algorithm's parameters on folds of the training rows."""
 
-    value: float
-    rounds: int | None
+    pipeline: TabularPipeline
+    algorithm: str
+    folds: list[Fold]
+    rounds_name: str = "n_estimators"
+
+    @property
+    def reports(self) -> int:
+        """One for each fold."""
+        return len(self.folds)
+
+    @property
+    def can_stop_early(self) -> bool:
+        """Whether the algorithm is boosted round by round."""
+        return self.pipeline.algorithms[self.algorithm].KIND != "sklearn"
+
+    def scores(self, params: dict[str, Any], *, stop_early: bool) -> Generator[Score]:
+        """The folds' scores for these parameters."""
+        from trainer.training.estimators import model_for
+
+        tuning = self.pipeline.tuning
+        model = model_for(self.pipeline.algorithms[self.algorithm], params)
+        stopping = tuning.early_stopping if stop_early else None
+        workers = tuning.parallel_folds or min(cores(), tuning.folds)
+        return fold_scores(self.folds, model, self.pipeline, workers=workers, early_stopping=stopping)
 
 
-def make_folds(pipeline: Pipeline, rows: ChosenRows, targets: pl.Series, times: pl.Series | None = None) -> list[Fold]:
+@contextlib.contextmanager
+def cross_validation_of(pipeline: TabularPipeline, run: RunFolder) -> Iterator[CrossValidation]:
+    """The folds of the folder's algorithm, on the training rows of its run; they can be read in the block."""
+    engineered = run.at("engineer_features")
+    made = engineered.result(FeaturesResult)
+    with engineered.local(FEATURES) as file:
+        folds = make_folds(pipeline, *_training_rows(pipeline, file, [*made.inputs, *made.for_features]))
+        yield CrossValidation(pipeline, run.algorithm, folds)
+
+
+def _training_rows(
+    pipeline: TabularPipeline, file: Path, inputs: list[str]
+) -> tuple[ChosenRows, pl.Series, pl.Series | None]:
+    """What models are made from of the training rows, their targets, and their times where the split goes by those."""
+    table = open_table(file)
+    is_training = table.select(PART).collect()[PART] == "train"
+
+    def column(name: str) -> pl.Series:
+        return table.select(name).collect()[name].filter(is_training)
+
+    times = column(TIME) if pipeline.split.KIND == "time" else None
+    return ChosenRows(table.select(inputs), is_training), column(pipeline.columns.target), times
+
+
+def make_folds(
+    pipeline: TabularPipeline, rows: ChosenRows, targets: pl.Series, times: pl.Series | None = None
+) -> list[Fold]:
     """The folds of training rows; `rows` (n, raw inputs), `targets` (n,) and, for a split by time, `times` (n,).
 
     They are shuffled, and stratified where there are classes. By time, each holds out the rows that came after those
@@ -96,7 +151,7 @@ def _expanding(tuning: Tuning, times: pl.Series) -> Iterator[tuple[np.ndarray, n
 
 
 def _fold(  # noqa: PLR0913, PLR0917
-    pipeline: Pipeline,
+    pipeline: TabularPipeline,
     rows: ChosenRows,
     targets: pl.Series,
     codes: np.ndarray,
@@ -112,11 +167,11 @@ def _fold(  # noqa: PLR0913, PLR0917
 
 
 def fold_scores(
-    folds: list[Fold], model: Model, pipeline: Pipeline, *, workers: int, early_stopping: EarlyStopping | None
-) -> Iterator[FoldScore]:
+    folds: list[Fold], model: Model, pipeline: TabularPipeline, *, workers: int, early_stopping: EarlyStopping | None
+) -> Generator[Score]:
     """The folds' figures in their order, `workers` folds at a time; stop iterating and the rest is not fitted."""
 
-    def fit_and_score(fold: Fold) -> FoldScore:
+    def fit_and_score(fold: Fold) -> Score:
         return _fit_and_score(fold, model, pipeline, early_stopping)
 
     pool = ThreadPoolExecutor(workers)
@@ -127,7 +182,7 @@ def fold_scores(
         pool.shutdown(cancel_futures=True)
 
 
-def _fit_and_score(fold: Fold, model: Model, pipeline: Pipeline, early_stopping: EarlyStopping | None) -> FoldScore:
+def _fit_and_score(fold: Fold, model: Model, pipeline: TabularPipeline, early_stopping: EarlyStopping | None) -> Score:
     from trainer.training.estimators import boosting_rounds
 
     problem = problem_of(pipeline.problem)
@@ -143,4 +198,4 @@ def _fit_and_score(fold: Fold, model: Model, pipeline: Pipeline, early_stopping:
     output = fitted.predict_in_batches(fold.held_out)
     predictions = problem.predictions(fold.held_out_targets, output, positive)
     metric = pipeline.tuning.metric
-    return FoldScore(problem.score(predictions, [metric])[metric], boosting_rounds(estimator))
+    return Score(problem.score(predictions, [metric])[metric], boosting_rounds(estimator))

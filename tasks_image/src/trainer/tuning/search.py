@@ -9,17 +9,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trainer.environment import cores
 from trainer.errors import StudyTakenOverError
 from trainer.run.outages import is_database_outage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import optuna
 
-    from trainer.pipeline import AnyAlgorithm, Pipeline
-    from trainer.tuning.cross_validation import Fold, FoldScore
+    from trainer.pipeline import Algorithm, Pipeline
+    from trainer.tuning.objective import Objective, Score
 
 T = TypeVar("T")
 
@@ -38,7 +37,7 @@ class Search:
 
     pipeline: Pipeline
     algorithm: str
-    folds: list[Fold]
+    objective: Objective
     worker: int = 0
 
     @property
@@ -47,25 +46,19 @@ class Search:
         return f"{self.algorithm}, worker {self.worker}" if self.worker else self.algorithm
 
     @property
-    def space(self) -> AnyAlgorithm:
+    def space(self) -> Algorithm:
         """The algorithm with its parameters and their search space."""
         return self.pipeline.algorithms[self.algorithm]
 
-    def scores(self, params: dict[str, Any]) -> Any:
-        """An iterator over the folds' scores for these parameters."""
-        from trainer.training.estimators import model_for
-        from trainer.tuning.cross_validation import fold_scores
-
-        tuning = self.pipeline.tuning
-        model = model_for(self.space, params)
-        stopping = tuning.early_stopping if self.stops_early else None
-        workers = tuning.parallel_folds or min(cores(), tuning.folds)
-        return fold_scores(self.folds, model, self.pipeline, workers=workers, early_stopping=stopping)
+    def scores(self, params: dict[str, Any]) -> Generator[Score]:
+        """The scores of these parameters, one after the other."""
+        return self.objective.scores(params, stop_early=self.stops_early)
 
     @property
     def stops_early(self) -> bool:
-        """Whether boosting is stopped in the folds, which only a search does: parameters as given are used as given."""
-        return self.space.KIND != "sklearn" and self.is_searched and self.pipeline.tuning.early_stopping is not None
+        """Whether fits are stopped early, which only a search does: parameters as given are used as given."""
+        wanted = self.pipeline.tuning.early_stopping is not None
+        return wanted and self.is_searched and self.objective.can_stop_early
 
     @property
     def is_searched(self) -> bool:
@@ -74,7 +67,7 @@ class Search:
 
     def params(self, found: dict[str, Any], rounds: int | None = None) -> dict[str, Any]:
         """All parameters to train with: the pipeline's, what was found, and the rounds that early stopping chose."""
-        return {**self.space.params, **found, **({"n_estimators": rounds} if rounds else {})}
+        return {**self.space.params, **found, **({self.objective.rounds_name: rounds} if rounds else {})}
 
 
 @dataclass
@@ -141,13 +134,13 @@ def _run_trial(search: Search, study: optuna.Study, trial: optuna.Trial) -> floa
 
     found = suggest(trial, search.space)
     stopping = search.pipeline.tuning.early_stopping if search.stops_early else None
-    scores: list[FoldScore] = []
-    folds = search.scores(search.params(found, stopping.max_rounds if stopping else None))
-    for score in folds:
+    scores: list[Score] = []
+    given = search.scores(search.params(found, stopping.max_rounds if stopping else None))
+    for score in given:
         scores.append(score)
-        may_stop = len(scores) < len(search.folds)
+        may_stop = len(scores) < search.objective.reports
         if _patiently(lambda: _reported(trial, scores)) and may_stop:
-            folds.close()
+            given.close()
             _tell(study, trial, None)
             return None
     _patiently(lambda: _keep(trial, scores))
@@ -155,13 +148,13 @@ def _run_trial(search: Search, study: optuna.Study, trial: optuna.Trial) -> floa
     return _mean(scores)
 
 
-def _reported(trial: optuna.Trial, scores: list[FoldScore]) -> bool:
-    """Report the folds so far; whether the trial should be pruned."""
+def _reported(trial: optuna.Trial, scores: list[Score]) -> bool:
+    """Report the scores so far; whether the trial should be pruned."""
     trial.report(_mean(scores), step=len(scores))
     return bool(trial.should_prune())
 
 
-def _keep(trial: optuna.Trial, scores: list[FoldScore]) -> None:
+def _keep(trial: optuna.Trial, scores: list[Score]) -> None:
     trial.set_user_attr("fold_scores", [score.value for score in scores])
     trial.set_user_attr("rounds", mean_rounds(scores))
 
@@ -201,12 +194,12 @@ def _patiently(ask: Callable[[], T]) -> T:
         time.sleep(PAUSE_SECONDS)
 
 
-def _mean(scores: list[FoldScore]) -> float:
+def _mean(scores: list[Score]) -> float:
     return sum(score.value for score in scores) / len(scores)
 
 
-def mean_rounds(scores: list[FoldScore]) -> int | None:
-    """The boosting rounds to train with after the folds; None where boosting was not stopped early."""
+def mean_rounds(scores: list[Score]) -> int | None:
+    """The rounds to train with after the scores; None where no fit was stopped early."""
     rounds = [score.rounds for score in scores if score.rounds is not None]
     return round(sum(rounds) / len(rounds)) if rounds else None
 

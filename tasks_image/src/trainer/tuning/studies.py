@@ -14,7 +14,7 @@ from trainer.tuning.study_storage import DIGEST_DIGITS, open_storage
 if TYPE_CHECKING:
     import optuna
 
-    from trainer.pipeline import AnyAlgorithm, Pipeline
+    from trainer.pipeline import Algorithm, Pipeline
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,7 @@ def study_name(run_key: str, algorithm: str, pipeline: Pipeline, data_digest: st
     content = {
         "algorithm": pipeline.algorithms[algorithm].model_dump(mode="json", exclude={"resources"}),
         "tuning": pipeline.tuning.model_dump(mode="json", exclude=HOW_IT_IS_RUN),
-        "features": pipeline.features.model_dump(mode="json"),
-        "preprocess": pipeline.preprocess.model_dump(mode="json"),
+        **pipeline.model_dump(mode="json", include=set(pipeline.rows_are_made_by)),
         "data": data_digest,
         **({"code": pipeline.code.commit} if pipeline.code else {}),
     }
@@ -102,7 +101,7 @@ def begun_by(study: optuna.Study, worker: int) -> int:
     return sum(trial.user_attrs.get(WORKER) == worker for trial in study.get_trials(deepcopy=False))
 
 
-def enqueue_starting_point(study: optuna.Study, algorithm: AnyAlgorithm) -> None:
+def enqueue_starting_point(study: optuna.Study, algorithm: Algorithm) -> None:
     """Have the pipeline's own parameters tried next, unless they have been, or are about to be.
 
     Not by Optuna's `skip_if_exists`: an interrupted trial with these parameters exists, and does not count. Two workers
@@ -155,7 +154,7 @@ def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return trials
 
 
-def suggest(trial: optuna.Trial, algorithm: AnyAlgorithm) -> dict[str, Any]:
+def suggest(trial: optuna.Trial, algorithm: Algorithm) -> dict[str, Any]:
     """A value for each parameter of the search space."""
     return {name: _suggest(trial, name, space) for name, space in algorithm.search.items()}
 
@@ -168,12 +167,12 @@ def _suggest(trial: optuna.Trial, name: str, space: Range | Choice) -> Any:
     return trial.suggest_float(name, space.low, space.high, step=space.step, log=space.log)
 
 
-def starting_point(algorithm: AnyAlgorithm) -> dict[str, Any]:
+def starting_point(algorithm: Algorithm) -> dict[str, Any]:
     """The pipeline's own parameters as far as they lie in the search space: the first trial to run."""
     return {name: algorithm.params[name] for name, space in algorithm.search.items() if _within(algorithm, name, space)}
 
 
-def _within(algorithm: AnyAlgorithm, name: str, space: Range | Choice) -> bool:
+def _within(algorithm: Algorithm, name: str, space: Range | Choice) -> bool:
     if name not in algorithm.params:
         return False
     value = algorithm.params[name]

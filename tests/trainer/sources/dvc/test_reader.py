@@ -21,7 +21,7 @@ from tests.trainer.ingesting import PIPELINE, nothing_is_left, run_folder, try_t
 from trainer.__main__ import main
 from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError, DataValidationError, TrainerError
-from trainer.pipeline import DvcSource, Pipeline
+from trainer.pipeline import DvcSource, pipeline_of
 from trainer.registry.lineage import log_dataset
 from trainer.run.records import IngestResult
 from trainer.sources.dvc.objects import Objects
@@ -72,7 +72,7 @@ def test_a_folder_is_one_table(lake: DvcRepository) -> None:
 def test_a_run_reads_the_commit_that_it_began_with(lake: DvcRepository, surroundings: Any) -> None:
     commit, folder = lake.head, run_folder(surroundings)
     source = source_of(lake, where="n > 1").model_dump(mode="json")
-    run_step("start", folder, Pipeline.model_validate({**PIPELINE, "source": source}))
+    run_step("start", folder, pipeline_of({**PIPELINE, "source": source}))
     frozen = folder.pipeline()
     assert isinstance(frozen.source, DvcSource)
     assert frozen.source.commit == commit

@@ -1,0 +1,51 @@
+"""What a pipeline of each problem may not say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainer.pipeline.data import RandomSplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trainer.pipeline.pipeline import Pipeline
+
+
+def _of_numbers(pipeline: Pipeline) -> list[str]:
+    mistakes = _positive_mistakes(pipeline)
+    if isinstance(pipeline.split, RandomSplit) and pipeline.split.stratify:
+        mistakes.append("split.stratify: only classes can be stratified")
+    return mistakes
+
+
+def _of_two_classes(pipeline: Pipeline) -> list[str]:
+    if pipeline.columns.positive is None:
+        return ["columns.positive: a binary classification needs the target's positive value"]
+    return []
+
+
+def _of_several_classes(pipeline: Pipeline) -> list[str]:
+    return _positive_mistakes(pipeline) + [
+        f"behaviour ({behaviour.name}): {behaviour.expect!r} needs one figure that rises or falls; "
+        "with several classes only 'unchanged' can be expected"
+        for behaviour in pipeline.behaviour
+        if behaviour.expect != "unchanged"
+    ]
+
+
+def _positive_mistakes(pipeline: Pipeline) -> list[str]:
+    mistakes = []
+    if pipeline.columns.positive is not None:
+        mistakes.append("columns.positive: only a binary classification has a positive class")
+    if pipeline.gates.positive:
+        mistakes.append("gates.positive: only a binary classification has a positive class")
+    return mistakes
+
+
+PROBLEM_RULES: dict[str, Callable[[Pipeline], list[str]]] = {
+    "regression": _of_numbers,
+    "binary_classification": _of_two_classes,
+    "multiclass_classification": _of_several_classes,
+}
+"""For each problem what finds the mistakes of a pipeline, as lines for a person."""
