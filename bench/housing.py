@@ -43,11 +43,11 @@ def housing_error() -> list[Figure]:
 
 
 def _rows(pipeline: TabularPipeline) -> pl.DataFrame:
-    from trainer.sources.readers import reader_for
+    from trainer.sources.readers import read_source
 
     if not FILE.exists():
         raise TrainerError(f"{FILE} is not there: make data")
-    return reader_for(pipeline.source.model_copy(update={"uri": str(FILE)})).read()
+    return read_source(pipeline.source.model_copy(update={"uri": str(FILE)}))[0]
 
 
 def _error(pipeline: TabularPipeline, rows: pl.DataFrame, seed: int, algorithm: Any, *, with_features: bool) -> float:

@@ -48,14 +48,15 @@ def write_rows(file: Path, rows: int) -> dict[str, str]:
 
 
 def _ours(file: Path, types: dict[str, str]) -> float:
-    from trainer.sources.readers import CsvReader
+    from trainer.pipeline import CsvSource
+    from trainer.sources.readers import write_source
     from trainer.tables.parquet import file_digest
 
-    reader = CsvReader.model_validate({"uri": str(file), "types": types})
+    source = CsvSource.model_validate({"uri": str(file), "types": types})
     target = file.with_name("ours.parquet")
 
     def snapshot() -> None:
-        reader.write(target)
+        write_source(source, target)
         file_digest(target)
 
     return cpu_seconds(snapshot)

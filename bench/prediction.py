@@ -117,11 +117,12 @@ def _fitted(pipeline: TabularPipeline) -> tuple[FittedPipeline, pl.DataFrame]:
 
 def _rows(pipeline: TabularPipeline, rows: int | None, seed: int) -> pl.DataFrame:
     """Rows of the built-in sample, read as the pipeline reads them; without a number as many as are published."""
-    from trainer.sources.readers import SampleReader
+    from trainer.pipeline import SampleSource
+    from trainer.sources.readers import read_source
 
     source = pipeline.source
     own = {"missing": source.missing, "rename": source.rename, "types": source.types}
-    return SampleReader.model_validate({"sample": "telco", "rows": rows, "seed": seed, **own}).read()
+    return read_source(SampleSource.model_validate({"sample": "telco", "rows": rows, "seed": seed, **own}))[0]
 
 
 def _save(fitted: FittedPipeline, training: pl.DataFrame, folder: Path) -> str:

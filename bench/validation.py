@@ -13,8 +13,8 @@ from bench.commands import PROJECT
 from bench.figure import Figure
 from bench.timing import alternate, cpu_seconds
 from trainer.errors import TrainerError
-from trainer.pipeline import Check, Pipeline, load_pipeline
-from trainer.sources.readers import SampleReader
+from trainer.pipeline import Check, Pipeline, SampleSource, load_pipeline
+from trainer.sources.readers import write_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def validation() -> list[Figure]:
 def _write_rows(pipeline: Pipeline, file: Path) -> None:
     source = pipeline.source
     own = {"missing": source.missing, "rename": source.rename, "types": source.types}
-    SampleReader.model_validate({"sample": "telco", "rows": ROWS, "seed": 1, **own}).write(file)
+    write_source(SampleSource.model_validate({"sample": "telco", "rows": ROWS, "seed": 1, **own}), file)
 
 
 class _Ours:

@@ -13,7 +13,7 @@ from trainer.errors import DataValidationError
 from trainer.pipeline import CsvSource
 from trainer.pipeline.sources import DateParts
 from trainer.sources.built_dates import build_dates
-from trainer.sources.readers import reader_for
+from trainer.sources.readers import read_source
 
 ROWS = pl.DataFrame({"y": [2026, 2024, None], "m": [2.0, 2.0, 1.0], "d": ["1", "29", "3"], "h": [5, 23, 0]})
 
@@ -66,7 +66,7 @@ def test_a_source_builds_them_of_renamed_columns_and_before_it_chooses_rows(tmp_
         uri=str(tmp_path / "rows.csv"), rename={"y": "year"}, where="at > DATE '2025-01-01'",
         dates={"at": DateParts(year="year", month="m", day="d")},
     )  # fmt: skip
-    assert reader_for(source).read()["at"].to_list() == [date(2026, 2, 1)]
+    assert read_source(source)[0]["at"].to_list() == [date(2026, 2, 1)]
 
 
 def test_a_minute_needs_an_hour() -> None:

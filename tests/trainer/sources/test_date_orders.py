@@ -12,7 +12,7 @@ import pytest
 
 from trainer.errors import DataValidationError
 from trainer.pipeline import CsvSource, ParquetSource
-from trainer.sources.readers import reader_for
+from trainer.sources.readers import read_source
 
 
 def read(
@@ -24,7 +24,7 @@ def read(
         getattr(frame, f"write_{kind}")(folder / f"{number}.{kind}")
     given: dict[str, Any] = {"uri": str(folder), "types": types or {}}
     source = CsvSource(**given) if kind == "csv" else ParquetSource(**given)
-    rows, lineage = reader_for(source).read_with_lineage()
+    rows, lineage = read_source(source)
     return rows["at"].to_list(), list(lineage.notes)
 
 

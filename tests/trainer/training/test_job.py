@@ -19,6 +19,7 @@ from trainer.errors import ConfigurationError, DataValidationError, ModelTrainin
 from trainer.pipeline import parse_yaml
 from trainer.problems import Problem, problem_of
 from trainer.registry.tracking import connect
+from trainer.sources.readers import read_source
 from trainer.training import estimators
 from trainer.training.job import TrainingJob, TrainingResult, load_job
 
@@ -193,7 +194,7 @@ def test_outputs_belong_to_the_rows_of_the_inputs(done: Done) -> None:
 
     outputs = done.result.outputs
     assert outputs["__row__"].sort().to_list() == list(range(600))
-    targets = done.job.targets.read()["Churn"]
+    targets = read_source(done.job.targets)[0]["Churn"]
     test = outputs.tail(120)
     predictions = problem_of("binary_classification").predictions(targets[test["__row__"]], test, "Yes")
     assert problem_of("binary_classification").score(predictions) == pytest.approx(done.result.metrics["test"])
@@ -208,7 +209,7 @@ def test_the_model_sees_neither_the_id_nor_what_is_excluded(done: Done) -> None:
 def test_constants_come_from_the_training_rows_alone(done: Done) -> None:
     from trainer.tables.column_splitter import parts_of
 
-    frame = done.job.inputs.read()
+    frame = read_source(done.job.inputs)[0]
     parts = parts_of(done.job.splitter, frame, frame["Churn"], "customerID")
     middle = done.result.fitted.preparation.features.constants["middle"]
     assert middle == frame.filter(parts == "train")["MonthlyCharges"].median()

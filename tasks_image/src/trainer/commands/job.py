@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer.environment import read_environment
-from trainer.pipeline import DvcSource, StoredSource, parse_yaml, read_text
+from trainer.pipeline import AnySource, DvcSource, StoredSource, parse_yaml, read_text
 from trainer.process import logs
 from trainer.sources.dvc.repository import pin_revision
 from trainer.sources.settle import absolute_uri
 
 if TYPE_CHECKING:
     import argparse
-
-    from trainer.sources.readers import AnyReader
 
 
 def add_to(commands: Any) -> None:
@@ -41,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _of_the_same_commit(targets: AnyReader, inputs: AnyReader) -> AnyReader:
+def _of_the_same_commit(targets: AnySource, inputs: AnySource) -> AnySource:
     """The targets from the commit of the inputs, where both are of one revision, which can move between the two."""
     if not isinstance(targets, DvcSource) or not isinstance(inputs, DvcSource) or targets.commit:
         return targets
@@ -49,10 +47,10 @@ def _of_the_same_commit(targets: AnyReader, inputs: AnyReader) -> AnyReader:
     return targets.model_copy(update={"commit": inputs.commit}) if same else targets
 
 
-def _placed(reader: AnyReader, data_store: str) -> AnyReader:
-    """The reader, its address below the data store where it is relative and its commit pinned, as a pipeline's is."""
-    if isinstance(reader, DvcSource):
-        return reader.model_copy(update={"commit": pin_revision(reader).commit})
-    if not isinstance(reader, StoredSource):
-        return reader
-    return reader.model_copy(update={"uri": absolute_uri(reader.uri, data_store)})
+def _placed(source: AnySource, data_store: str) -> AnySource:
+    """The source, its address below the data store where it is relative and its commit pinned, as a pipeline's is."""
+    if isinstance(source, DvcSource):
+        return source.model_copy(update={"commit": pin_revision(source).commit})
+    if not isinstance(source, StoredSource):
+        return source
+    return source.model_copy(update={"uri": absolute_uri(source.uri, data_store)})

@@ -14,7 +14,7 @@ from trainer.sources.date_orders import guessed_dates, settled_types
 from trainer.sources.files.csv_problems import check_header, likely_separator, plain_file, why_not
 from trainer.sources.files.pandas_index import index_columns
 from trainer.sources.files.source_files import find_files, local_files, not_found
-from trainer.sources.readers import reader_for
+from trainer.sources.readers import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def understand_source(uri: str) -> tuple[CsvSource | ParquetSource, pl.DataFrame
     """
     if uri.lower().endswith((".parquet", ".pq")):
         source: CsvSource | ParquetSource = ParquetSource(uri=uri)
-        return source, reader_for(source, index_of(uri)).read()
+        return source, read_source(source, index_of(uri))[0]
     with _first_file(uri, "csv") as (file, scratch):
         plain = plain_file(file, scratch)
         separator = likely_separator(plain)
@@ -47,7 +47,7 @@ def understand_source(uri: str) -> tuple[CsvSource | ParquetSource, pl.DataFrame
     missing = _missing_texts(texts)
     types = {name: column_type(texts[name].replace(missing, None)) for name in texts.columns}
     source = CsvSource(uri=uri, separator=separator, missing=missing, types=types)
-    return source, reader_for(source).read()
+    return source, read_source(source)[0]
 
 
 def index_of(uri: str) -> list[str]:

@@ -77,12 +77,12 @@ def rows_of_file(version: ModelVersion, file: str, target: str | None, positive:
     Raises ConfigurationError where the target is not known, DataValidationError where an input is missing or no row is
     new to the version.
     """
-    from trainer.sources.readers import reader_for
+    from trainer.sources.readers import read_source
 
     pipeline = _pipeline_or_none(version)
     column = target or (pipeline.columns.target if pipeline else None)
     named = {*(pipeline.columns.named if pipeline else ()), *([column] if column else [])}
-    frame = reader_for(_source(pipeline, file), named).read()
+    frame, _ = read_source(_source(pipeline, file), named)
     if column is None:
         raise ConfigurationError(f"{_named(version)} has no pipeline on record: name the target with --target")
     if column not in frame.columns:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.sources.reader import Lineage
+    from trainer.sources.reading import Lineage
 
 LONGEST_DIGEST = 36
 GIVEN_AS = {"sample": "generator", "postgres": "database"}
@@ -27,7 +27,7 @@ def log_dataset(
     from mlflow.data.meta_dataset import MetaDataset
 
     from trainer.process.ignored_warning import ignored_warning
-    from trainer.sources.reader import REMOTE_TAG
+    from trainer.sources.reading import REMOTE_TAG
 
     address = lineage.tags.get(REMOTE_TAG, lineage.source)
     if lineage.kind in GIVEN_AS:

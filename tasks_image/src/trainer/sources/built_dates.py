@@ -23,6 +23,8 @@ def build_dates(rows: pl.LazyFrame, dates: dict[str, DateParts], name: str) -> p
     It is a date, or a datetime if an hour is among its parts, and missing where a part is. Looks at all values, and
     raises DataValidationError where a column is missing, there already, or the parts of a row make no date.
     """
+    if not dates:
+        return rows
     known = rows.collect_schema()
     for date, parts in dates.items():
         where = f"{name}: source.dates.{date}"

@@ -45,6 +45,11 @@ def guessed_dates(parts: list[pl.LazyFrame], types: dict[str, ColumnType]) -> di
     return found
 
 
+def may_be_dates(texts: pl.Series) -> bool:
+    """Return whether the first text is a date with the year last, which `guessed_dates` asks of a column first."""
+    return bool(texts.head(1).str.contains(WHOLE).any())
+
+
 def order_of(parts: list[pl.LazyFrame], column: str, kind: str, name: str) -> Order | None:
     """Return what stands first in the texts of a column; None if the year does in all. Raises as `settled_types`."""
     import polars as pl

@@ -1,119 +1,103 @@
-"""Readers of files and of built-in samples, and which reader a source's KIND names."""
+"""Opening a source: the reader that its KIND names, then dates and condition, all composed lazily."""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from abc import abstractmethod
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import Field
-
-from trainer.errors import ConfigurationError
-from trainer.pipeline import AnySource, CsvSource, ParquetSource, SampleSource, StoredSource
-from trainer.pipeline.sources import endings_of
-from trainer.sources.column_types import apply_names, apply_types
-from trainer.sources.dvc.reader import DvcReader
-from trainer.sources.files.file_rows import write_csv_files, write_parquet_files
-from trainer.sources.files.parquet_reader import blank_to_missing
-from trainer.sources.files.source_files import find_files, local_files, not_found
-from trainer.sources.http.reader import HttpReader
-from trainer.sources.postgres.reader import PostgresReader
-from trainer.sources.reader import Lineage, Reader
-from trainer.sources.s3.reader import S3Reader
-from trainer.sources.samples.registry import SAMPLES, generate_sample
+from trainer.sources.built_dates import build_dates
+from trainer.sources.dvc.reader import dvc_location, open_dvc
+from trainer.sources.files.reader import open_csv, open_parquet, stored_location
+from trainer.sources.http.reader import http_location, open_http
+from trainer.sources.notes import collected_notes
+from trainer.sources.postgres.reader import open_postgres, postgres_location
+from trainer.sources.reading import Lineage, Reading, Table
+from trainer.sources.row_filter import keep_rows
+from trainer.sources.s3.reader import open_s3, s3_location
+from trainer.sources.samples.reader import open_sample, sample_location
 from trainer.tables.parquet import sink_rows
+from trainer.tables.row_subset import open_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from trainer.sources.files.source_files import SourceFile
+    import polars as pl
 
-
-class StoredReader(StoredSource, Reader):
-    """Reads files from any fsspec address: one, those of a folder, or those that fit a glob."""
-
-    @property
-    def location(self) -> str:
-        return self.uri
-
-    def write_rows(self, file: Path) -> Lineage:
-        found = find_files(self.uri, endings_of(self.KIND))
-        if not found:
-            raise not_found(self.uri)
-        if self.sha256 is not None and len(found) > 1:
-            raise ConfigurationError(f"source.sha256 is of one file, and {self.uri} names {len(found)}; leave it out")
-        with (
-            tempfile.TemporaryDirectory(dir=file.parent) as scratch,
-            local_files(found, self.sha256, Path(scratch)) as files,
-        ):
-            self._write_files(files, file)
-        return Lineage(self.uri, self.KIND, max(stored.changed_at() for stored in found))
-
-    @abstractmethod
-    def _write_files(self, files: list[SourceFile], target: Path) -> None:
-        """Write the rows of files that lie on this machine."""
+    from trainer.pipeline import AnySource
 
 
-class CsvReader(CsvSource, StoredReader):
-    """Reads CSV files.
+class Reader(NamedTuple):
+    """Two functions of a source of one KIND."""
 
-    >>> CsvReader(uri="file:///data/houses.csv", missing=["NA"]).KIND
-    'csv'
-    """
-
-    def _write_files(self, files: list[SourceFile], target: Path) -> None:
-        write_csv_files(files, self, self.separator, target)
+    location: Callable[[Any], str]
+    """The source as a person would name it, without a secret."""
+    open: Callable[[Any, Reading], contextlib.AbstractContextManager[Table]]
+    """All rows, renamed and typed, to be used in the block."""
 
 
-class ParquetReader(ParquetSource, StoredReader):
-    """Reads Parquet files."""
-
-    def _write_files(self, files: list[SourceFile], target: Path) -> None:
-        write_parquet_files(files, self, self.columns, target)
-
-
-class SampleReader(SampleSource, Reader):
-    """Generates a built-in sample.
-
-    >>> SampleReader(rows=1000, seed=7).read().height
-    1000
-    """
-
-    @property
-    def location(self) -> str:
-        return f"sample://{self.sample}?rows={self._rows}&seed={self.seed}&drift={self.drift:g}"
-
-    def write_rows(self, file: Path) -> Lineage:
-        rows = generate_sample(self.sample, self._rows, self.seed, self.drift).lazy()
-        named = apply_names(blank_to_missing(rows, self.missing), self.rename, self.location)
-        sink_rows(apply_types(named, self.types, self.location), file)
-        return Lineage(self.location, self.KIND, datetime.now(UTC))
-
-    @property
-    def _rows(self) -> int:
-        return self.rows or SAMPLES[self.sample].published_rows
-
-
-AnyReader = Annotated[
-    CsvReader | ParquetReader | PostgresReader | S3Reader | HttpReader | DvcReader | SampleReader,
-    Field(discriminator="KIND"),
-]
-
-READERS: dict[
-    str, type[CsvReader | ParquetReader | PostgresReader | S3Reader | HttpReader | DvcReader | SampleReader]
-] = {
-    "csv": CsvReader,
-    "parquet": ParquetReader,
-    "postgres": PostgresReader,
-    "s3": S3Reader,
-    "http": HttpReader,
-    "dvc": DvcReader,
-    "sample": SampleReader,
+READERS = {
+    "csv": Reader(stored_location, open_csv),
+    "parquet": Reader(stored_location, open_parquet),
+    "postgres": Reader(postgres_location, open_postgres),
+    "s3": Reader(s3_location, open_s3),
+    "http": Reader(http_location, open_http),
+    "dvc": Reader(dvc_location, open_dvc),
+    "sample": Reader(sample_location, open_sample),
 }
 
 
-def reader_for(source: AnySource, named: Iterable[str] = ()) -> Reader:
-    """The reader that a source's KIND names; `named` are columns that the pipeline names beside the source."""
-    return READERS[source.KIND].model_validate(source.model_dump()).naming(named)
+def location_of(source: AnySource) -> str:
+    """Return the source as a person would name it, without a secret."""
+    return READERS[source.KIND].location(source)
+
+
+@contextlib.contextmanager
+def open_source(source: AnySource, named: Iterable[str] = (), beside: Path | None = None) -> Iterator[Table]:
+    """Yield the wanted rows, renamed, typed and with built dates, to be used in the block.
+
+    Nothing is written but what has to be put aside, in a folder in `beside`; memory is bounded, whatever the number of
+    rows. `named` are columns that the pipeline names beside the source. Here and where the rows are used, raises
+    DataValidationError if the rows cannot be read as they are or none is left, ConfigurationError if the source is
+    named wrongly, TrainerError if a retry can help.
+
+    >>> from trainer.pipeline import SampleSource
+    >>> with open_source(SampleSource(rows=1000, seed=7, where="tenure > 70")) as table:
+    ...     table.use(lambda rows: rows.collect().height < 1000)
+    True
+    """
+
+    def wanted(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return keep_rows(build_dates(rows, source.dates, name), source.where, name)
+
+    with (
+        collected_notes() as notes,
+        tempfile.TemporaryDirectory(dir=beside) as scratch,
+        READERS[source.KIND].open(source, Reading(Path(scratch), frozenset(named))) as table,
+    ):
+        name = table.origin.source
+        yield Table(table.origin, table.attempts, notes).then(wanted)
+
+
+def write_source(source: AnySource, file: Path, named: Iterable[str] = ()) -> Lineage:
+    """Write the wanted rows as one Parquet file, once; raises as `open_source` does, and then `file` is unusable."""
+    with open_source(source, named, file.parent) as table:
+        table.use(lambda rows: sink_rows(rows, file))
+    return table.lineage
+
+
+def read_source(source: AnySource, named: Iterable[str] = ()) -> tuple[pl.DataFrame, Lineage]:
+    """Return the wanted rows, in memory, and their lineage; raises as `open_source` does."""
+    with open_source(source, named) as table:
+        rows = table.use(lambda rows: rows.collect(engine="streaming"))
+    return rows, table.lineage
+
+
+@contextlib.contextmanager
+def local_copy(source: AnySource, named: Iterable[str] = ()) -> Iterator[tuple[pl.LazyFrame, Lineage]]:
+    """Yield the wanted rows, to be read in the block as often as needed, and their lineage; raises as `open_source`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "rows.parquet"
+        lineage = write_source(source, file, named)
+        yield open_table(file), lineage

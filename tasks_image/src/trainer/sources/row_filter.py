@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import did_you_mean
-from trainer.tables.parquet import height_of, sink_rows
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import polars as pl
 
 logger = logging.getLogger(__name__)
@@ -34,30 +31,32 @@ def columns_of_condition(where: str) -> set[str]:
     return {*columns_of(parse(where, SETTING))} if where else set()
 
 
-def keep_rows(file: Path, where: str, name: str) -> None:
-    """Leave in a Parquet file the rows alone that fit the condition; `name` stands in error messages.
+def keep_rows(rows: pl.LazyFrame, where: str, name: str) -> pl.LazyFrame:
+    """Return the rows that fit the condition, after counting them; `name` stands in error messages.
 
     Raises DataValidationError where there is no row at all, or none fits; ConfigurationError where the condition is
     none, or names a column that is not there.
     """
-    import polars as pl
-
-    before = height_of(file)
+    before = _count(rows)
     if not before:
         raise DataValidationError(f"{name}: the table has a header and no rows; nothing can be learned from it")
     if not where:
-        return
-    rows = pl.scan_parquet(file)
-    kept = file.with_suffix(".kept")
-    sink_rows(rows.filter(_condition(where, rows.collect_schema())), kept)
-    after = height_of(kept)
+        return rows
+    kept = rows.filter(_condition(where, rows.collect_schema()))
+    after = _count(kept)
     if not after:
         raise DataValidationError(
             f"{name}: 0 of {before:,} rows fit {SETTING} ({where}); nothing can be learned from none: mend the "
             "condition, or the data"
         )
     logger.info("%s: %d of %d rows fit %s (%s)", name, after, before, SETTING, where)
-    kept.replace(file)
+    return kept
+
+
+def _count(rows: pl.LazyFrame) -> int:
+    import polars as pl
+
+    return int(rows.select(pl.len()).collect(engine="streaming").item())
 
 
 def _condition(where: str, schema: pl.Schema) -> pl.Expr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,17 +26,17 @@ SECONDS_PER_DAY = 86_400
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> IngestResult:
-    """Read, type and sample the rows; write them as one Parquet file with a digest, a batch of rows at a time."""
+    """Read, type and sample the rows; write them once, as a Parquet file with a digest, a batch of rows at a time."""
     import polars as pl
 
-    from trainer.sources.readers import reader_for
+    from trainer.sources.readers import open_source
     from trainer.tables.parquet import file_digest, height_of
 
     start = run.at("start").result(StartResult)
     with run.staged(SNAPSHOT) as file:
-        lineage = reader_for(pipeline.source, pipeline.columns.named).write(file)
-        in_source = height_of(file)
-        _sample(pipeline, file)
+        with open_source(pipeline.source, pipeline.columns.named, file.parent) as table:
+            in_source = table.use(functools.partial(_sample, pipeline, file))
+        lineage = table.lineage
         rows = height_of(file)
         columns = pl.read_parquet_schema(file)
         newest = _newest_row_age(pl.scan_parquet(file), pipeline.columns.time)
@@ -56,23 +57,22 @@ def run(pipeline: Pipeline, run: RunFolder) -> IngestResult:
     )
 
 
-def _sample(pipeline: Pipeline, file: Path) -> None:
-    """Leave in a Parquet file the share of the rows that the run is to have."""
-    import polars as pl
-
-    from trainer.tables.parquet import sink_rows
+def _sample(pipeline: Pipeline, file: Path, rows: pl.LazyFrame) -> int:
+    """Write the share of the rows that the run is to have, and return the number of all rows."""
+    from trainer.tables.parquet import height_of, sink_rows
     from trainer.tables.sampling import sample_rows
 
     if pipeline.run.sample_ratio >= 1:
-        return
-    rows = pl.scan_parquet(file)
+        sink_rows(rows, file)
+        return height_of(file)
     target = pipeline.columns.target
     is_class = (
         problem_of(pipeline.problem).has_classes and target in rows.collect_schema()
     )  # `validate` reports one that lacks
-    sampled = file.with_suffix(".sampled")
-    sink_rows(sample_rows(rows, pipeline.run.sample_ratio, pipeline.split.seed, target if is_class else None), sampled)
-    sampled.replace(file)
+    ratio, seed = pipeline.run.sample_ratio, pipeline.split.seed
+    sampled, in_source = sample_rows(rows, ratio, seed, target if is_class else None)
+    sink_rows(sampled, file)
+    return in_source
 
 
 def _newest_row_age(rows: pl.LazyFrame, time_column: str | None) -> float | None:

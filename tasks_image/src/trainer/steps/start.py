@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
     """Write `pipeline.yaml`, create or migrate MLflow's store, and find or create the parent run."""
     from trainer.registry.tracking import connect, ensure_experiment
-    from trainer.sources.readers import reader_for
+    from trainer.sources.readers import location_of
     from trainer.sources.settle import settle_source
 
     environment = read_environment()
@@ -50,7 +50,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
         git_commit=tags.get("code.git_commit", ""),
         code_repository=tags.get("code.repository", ""),
         image=environment.image,
-        source=reader_for(settled.source).location,
+        source=location_of(settled.source),
         sample=settled.source.KIND == "sample",
     )
 

@@ -15,12 +15,12 @@ from trainer.environment import cores
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.evaluation.metric import Metric
 from trainer.number_format import number_text
-from trainer.pipeline import Columns, Features, Preprocess, ProblemName, Spec
+from trainer.pipeline import AnySource, Columns, Features, Preprocess, ProblemName, Spec
 from trainer.problems import problem_of
 from trainer.registry.registers import MlflowRegister, Registered
 from trainer.registry.savers import EXAMPLE_ROWS, PyFuncSaver
 from trainer.registry.signers import SchemaSigner
-from trainer.sources.readers import AnyReader
+from trainer.sources.readers import local_copy
 from trainer.tables.column_splitter import AnySplitter, parts_of
 from trainer.tables.splitters import RandomSplitter
 from trainer.tables.training_table import SplitPart, TrainingTable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
 
     from trainer.inference.fitted import FittedPipeline
-    from trainer.sources.reader import Lineage
+    from trainer.sources.reading import Lineage
     from trainer.tables.row_subset import ChosenRows
 
 logger = logging.getLogger(__name__)
@@ -78,9 +78,9 @@ class TrainingJob(Spec):
     KIND: Literal["training"] = "training"
     run_config: RunConfig
     problem: ProblemName
-    inputs: AnyReader
+    inputs: AnySource
     """The raw inputs; declared `types` are the schema they must have."""
-    targets: AnyReader
+    targets: AnySource
     """The same rows in the same order, with the target."""
     target: str
     positive: str | int | float | bool | None = None
@@ -134,8 +134,8 @@ class TrainingJob(Spec):
 
         with contextlib.ExitStack() as until_read:
             with _stage("reading"):
-                reader = self.inputs.naming(filter(None, [*self.exclude, self.id]))
-                inputs, input_lineage = until_read.enter_context(reader.opened())
+                named = filter(None, [*self.exclude, self.id])
+                inputs, input_lineage = until_read.enter_context(local_copy(self.inputs, named))
                 targets, target_lineage = self._targets()
                 parts = self._parts(inputs, targets)
                 table = TrainingTable(self._raw(inputs), targets, parts)
@@ -157,7 +157,7 @@ class TrainingJob(Spec):
         )
 
     def _targets(self) -> tuple[pl.Series, Lineage]:
-        with self.targets.naming([self.target]).opened() as (rows, lineage):
+        with local_copy(self.targets, [self.target]) as (rows, lineage):
             known = rows.collect_schema().names()
             if self.target not in known:
                 raise DataValidationError(f"targets: no column {self.target!r}; columns: {', '.join(known)}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def training_job(pipeline: Pipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> TrainingJob:
     """The job that trains an algorithm on the training rows; it registers nothing."""
-    from trainer.sources.readers import ParquetReader
+    from trainer.pipeline import ParquetSource
     from trainer.tables.column_splitter import ColumnSplitter
     from trainer.training.estimators import model_for
     from trainer.training.job import TrainingJob
@@ -40,8 +40,8 @@ def training_job(pipeline: Pipeline, run: RunFolder, algorithm: str, params: dic
             },
         ),
         problem=pipeline.problem,
-        inputs=ParquetReader(uri=table, columns=[PART, *features.inputs, *features.for_features]),
-        targets=ParquetReader(uri=table, columns=[pipeline.columns.target]),
+        inputs=ParquetSource(uri=table, columns=[PART, *features.inputs, *features.for_features]),
+        targets=ParquetSource(uri=table, columns=[pipeline.columns.target]),
         target=pipeline.columns.target,
         positive=pipeline.columns.positive,
         exclude=[PART, *features.for_features],

@@ -25,7 +25,7 @@ from trainer.pipeline import DvcSource, pipeline_of
 from trainer.registry.lineage import log_dataset
 from trainer.run.records import IngestResult
 from trainer.sources.dvc.objects import Objects
-from trainer.sources.readers import reader_for
+from trainer.sources.readers import read_source
 
 CSV = "n,y\n1,no\n2,yes\n3,no\n"
 LOGIN = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
@@ -66,7 +66,7 @@ def source_of(lake: DvcRepository, path: str = "rows.csv", **settings: Any) -> D
 
 
 def test_a_folder_is_one_table(lake: DvcRepository) -> None:
-    assert reader_for(source_of(lake, "folder")).read()["n"].to_list() == [1, 2, 3, 1, 2, 3]
+    assert read_source(source_of(lake, "folder"))[0]["n"].to_list() == [1, 2, 3, 1, 2, 3]
 
 
 def test_a_run_reads_the_commit_that_it_began_with(lake: DvcRepository, surroundings: Any) -> None:
@@ -84,7 +84,7 @@ def test_a_run_reads_the_commit_that_it_began_with(lake: DvcRepository, surround
     remote = lake.folder.with_name("remote").as_uri()
     assert result.tags == {"dvc.hash": digest, "data.remote": f"{remote}/{object_of(CSV)}", "dvc.commit": commit}
     with pytest.raises(DataValidationError, match="'rows.csv' .* is not tracked by DVC|there is no 'rows.csv'"):
-        reader_for(source_of(lake)).read()
+        read_source(source_of(lake))
 
 
 def test_from_s3_with_the_environments_login(in_s3: DvcRepository, s3_bucket: str, surroundings: Any) -> None:
@@ -109,13 +109,13 @@ def test_from_s3_with_the_login_of_an_airflow_connection(
 def test_a_connection_is_for_s3(lake: DvcRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINER_CONNECTION_LAKE", "aws://key:s3cretword@/")
     with pytest.raises(ConfigurationError, match=r"source\.connection: it is a login for S3, and the remote is /"):
-        reader_for(source_of(lake, connection="lake")).read()
+        read_source(source_of(lake, connection="lake"))
 
 
 def test_a_profile_in_the_connection_is_refused(in_s3: DvcRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINER_CONNECTION_LAKE", "aws://?profile_name=research")
     with pytest.raises(ConfigurationError, match=r"connection 'lake': its profile_name is of no use here.*AWS_PROFILE"):
-        reader_for(source_of(in_s3, connection="lake")).read()
+        read_source(source_of(in_s3, connection="lake"))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_no_login_at_all_leaves_nothing(
 
 
 def test_mlflow_knows_the_object_and_not_the_checkout(in_s3: DvcRepository, s3_bucket: str, surroundings: Any) -> None:
-    _, lineage = reader_for(source_of(in_s3)).read_with_lineage()
+    _, lineage = read_source(source_of(in_s3))
     mlflow.set_tracking_uri(surroundings.tracking_uri)
     with mlflow.start_run() as active:
         log_dataset(lineage, "inputs", pl.DataFrame({"n": [1]}), lineage.tags["dvc.hash"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,7 @@ import pytest
 from trainer.errors import DataValidationError
 from trainer.pipeline import CsvSource
 from trainer.sources.files import csv_reader
-from trainer.sources.files.csv_reader import write_csv_rows
-from trainer.sources.files.source_files import SourceFile
+from trainer.sources.readers import open_source, read_source, write_source
 from trainer.tables.parquet import file_digest
 
 
@@ -22,11 +22,15 @@ def _few_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_reader, "FIRST_ROWS", 3)
 
 
-def read(folder: Path, lines: list[str], **settings: Any) -> pl.DataFrame:
+def written(folder: Path, lines: list[str]) -> Path:
     file = folder / "rows.csv"
     file.write_text("\n".join(["x,y", *lines]) + "\n", encoding="utf-8")
-    write_csv_rows(SourceFile("rows.csv", file), CsvSource(uri="rows.csv", **settings), ",", folder / "rows.parquet")
-    return pl.read_parquet(folder / "rows.parquet", memory_map=False)
+    return file
+
+
+def read(folder: Path, lines: list[str], **settings: Any) -> pl.DataFrame:
+    file = written(folder, lines)
+    return read_source(CsvSource(uri=str(file), **settings))[0]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,52 @@ def test_equal_rows_give_equal_bytes(tmp_path: Path) -> None:
     lines = [f"{number},{number % 7}" for number in range(300_000)]
     digests = set()
     for _ in range(2):
-        read(tmp_path, lines)
+        write_source(CsvSource(uri=str(written(tmp_path, lines))), tmp_path / "rows.parquet")
         digests.add(file_digest(tmp_path / "rows.parquet"))
-    pl.read_parquet(tmp_path / "rows.parquet").lazy().sink_parquet(tmp_path / "again.parquet")
     assert len(digests) == 1
+
+
+def put_aside(folder: Path, lines: list[str], **settings: Any) -> set[str]:
+    """The files that are put aside while the rows are written."""
+    (folder / "out").mkdir()
+    with open_source(CsvSource(uri=str(written(folder, lines)), **settings), beside=folder / "out") as table:
+        table.use(lambda rows: rows.sink_parquet(folder / "rows.parquet"))
+        return {file.name for file in (folder / "out").rglob("*.parquet")}
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "expected"),
+    [
+        (["1,a", "2,b"] * 4, {"types": {"x": "float", "y": "string"}}, set()),
+        (["1,2026-01-01", "2,2026-01-02"] * 4, {}, set()),
+        (["1,2026-01-01", "2,2026-01-02"] * 4, {"types": {"y": "date"}}, {"undecided.parquet"}),
+        (["1,31/01/2026"] * 4, {}, {"undecided.parquet"}),
+        (["1,a"] * 4 + ["1.5,a"], {}, {"raw.parquet"}),
+    ],
+    ids=["as expected", "dates", "declared date", "year last", "another type later"],
+)
+def test_rows_are_put_aside_only_where_all_values_decide_on_a_type(
+    tmp_path: Path, lines: list[str], settings: dict[str, Any], expected: set[str]
+) -> None:
+    assert put_aside(tmp_path, lines, **settings) == expected
+
+
+def test_of_several_files_one_decides_for_all(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,soon\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("x,y\n1.5,31/01/2026\n", encoding="utf-8")
+    assert read_source(CsvSource(uri=str(tmp_path)))[0].rows() == [(1.0, "soon"), (1.5, "31/01/2026")]
+    (tmp_path / "a.csv").write_text("x,y\n1,30/01/2026\n", encoding="utf-8")
+    assert read_source(CsvSource(uri=str(tmp_path)))[0]["y"].to_list() == [date(2026, 1, 30), date(2026, 1, 31)]
+
+
+def test_packed_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}" / "rows.csv.gz").write_bytes(gzip.compress(f"x,y\n{number},a\n".encode()))
+    assert read_source(CsvSource(uri=f"{tmp_path}/*/rows.csv.gz"))[0]["x"].to_list() == [1, 2]
+
+
+def test_files_are_compared_by_the_types_of_all_their_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x\n1\n2\n3\nfour\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("x\nfive\n", encoding="utf-8")
+    assert read_source(CsvSource(uri=str(tmp_path)))[0]["x"].to_list() == ["1", "2", "3", "four", "five"]

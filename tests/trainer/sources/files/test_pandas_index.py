@@ -11,7 +11,7 @@ import pytest
 
 from trainer.pipeline import ParquetSource
 from trainer.sources.files.pandas_index import index_columns
-from trainer.sources.readers import reader_for
+from trainer.sources.readers import read_source
 
 FRAME = pd.DataFrame({"x": [1.5, 2.5, 3.5], "y": ["a", "b", "a"]})
 
@@ -56,7 +56,7 @@ def test_the_index_is_read_where_it_is_named(
     source: dict[str, Any], named: list[str], columns: list[str], tmp_path: Path
 ) -> None:
     file = written(FRAME.set_index("y"), tmp_path)
-    rows, lineage = reader_for(ParquetSource(uri=str(file), **source), named).read_with_lineage()
+    rows, lineage = read_source(ParquetSource(uri=str(file), **source), named)
     assert rows.columns == columns
     assert [note for note in lineage.notes if "index of pandas is left out: 'y'" in note] == lineage_notes(columns)
 

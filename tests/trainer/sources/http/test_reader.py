@@ -15,7 +15,7 @@ from tests.web_server import WebFile
 from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 from trainer.pipeline import HttpSource
 from trainer.sources.http import download as http_download
-from trainer.sources.readers import reader_for
+from trainer.sources.readers import read_source, write_source
 
 CSV = b"n,y\n1,no\n2,yes\n3,no\n"
 
@@ -31,7 +31,7 @@ def source(file: WebFile, content: bytes = CSV, **settings: Any) -> HttpSource:
 
 
 def test_rows_and_where_they_came_from(web_file: WebFile) -> None:
-    frame, lineage = reader_for(source(web_file, where="n > 1")).read_with_lineage()
+    frame, lineage = read_source(source(web_file, where="n > 1"))
     assert frame.to_dict(as_series=False) == {"n": [2, 3], "y": ["yes", "no"]}
     assert (lineage.source, lineage.kind, lineage.changed_at.year) == (web_file.address, "http", 2026)
 
@@ -39,11 +39,11 @@ def test_rows_and_where_they_came_from(web_file: WebFile) -> None:
 def test_what_the_address_does_not_tell_is_said(web_file: WebFile) -> None:
     rows = io.BytesIO()
     pl.DataFrame({"n": [1, 2], "m": [3, 4]}).write_parquet(rows)
-    reader = reader_for(source(web_file, rows.getvalue(), format="parquet", columns=["m"]))
-    assert reader.read().to_dict(as_series=False) == {"m": [3, 4]}
+    one = source(web_file, rows.getvalue(), format="parquet", columns=["m"])
+    assert read_source(one)[0].to_dict(as_series=False) == {"m": [3, 4]}
     other = source(web_file, rows.getvalue())
     with pytest.raises(ConfigurationError, match=r"rows: no telling what it holds by its name; say `format: csv`"):
-        reader_for(other.model_copy(update={"address": web_file.address.removesuffix(".csv")})).read()
+        read_source(other.model_copy(update={"address": web_file.address.removesuffix(".csv")}))
 
 
 @pytest.mark.parametrize(
@@ -94,5 +94,5 @@ def test_another_file_leaves_nothing(web_file: WebFile, surroundings: Any) -> No
 
 def test_beside_the_rows_nothing_stays(web_file: WebFile, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    reader_for(source(web_file)).write(tmp_path / "out" / "rows.parquet")
+    write_source(source(web_file), tmp_path / "out" / "rows.parquet")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["rows.parquet"]

@@ -18,8 +18,7 @@ from tests.postgres import PASSWORD, Postgres, Warehouse
 from trainer.errors import ConfigurationError, DataValidationError, OutageError, TrainerError
 from trainer.pipeline import PostgresSource
 from trainer.registry.lineage import log_dataset
-from trainer.sources.postgres.reader import PostgresReader
-from trainer.sources.readers import reader_for
+from trainer.sources.readers import location_of, read_source, write_source
 from trainer.tables.parquet import file_digest
 
 SECRET = "p@ss:w/rd %'\\"
@@ -50,7 +49,7 @@ KINDS: dict[str, tuple[str, Any, Any]] = {
 
 
 def read(**source: Any) -> pl.DataFrame:
-    return reader_for(PostgresSource(connection="warehouse", **source)).read()
+    return read_source(PostgresSource(connection="warehouse", **source))[0]
 
 
 @pytest.fixture
@@ -255,11 +254,12 @@ def test_the_address_says_what_was_read_without_the_login(
 ) -> None:
     place = f"postgresql://127.0.0.1:{customers.server.port}/{customers.database}"
     with caplog.at_level(logging.DEBUG):
-        lineage = PostgresReader(connection="warehouse", table="customers").read_with_lineage()[1]
+        lineage = read_source(PostgresSource(connection="warehouse", table="customers"))[1]
     assert (lineage.source, lineage.kind) == (f"{place}/customers", "postgres")
     assert datetime.now(UTC) - lineage.changed_at < timedelta(minutes=1)
     one, same, other = (
-        PostgresReader(connection="warehouse", query=query).location for query in ("SELECT 1", "SELECT 1;", "SELECT 2")
+        location_of(PostgresSource(connection="warehouse", query=query))
+        for query in ("SELECT 1", "SELECT 1;", "SELECT 2")
     )
     assert one == same
     assert one != other
@@ -270,7 +270,7 @@ def test_the_address_says_what_was_read_without_the_login(
 
 def test_a_timestamp_with_a_zone_is_noted_and_has_no_day(warehouse: Warehouse) -> None:
     query = "SELECT timestamptz '2026-01-31 00:11:12+02' AS at"
-    frame, lineage = reader_for(PostgresSource(connection="warehouse", query=query)).read_with_lineage()
+    frame, lineage = read_source(PostgresSource(connection="warehouse", query=query))
     assert frame["at"].to_list() == [datetime(2026, 1, 30, 22, 11, 12)]
     assert lineage.notes == ("column 'at': timestamps with a time zone (UTC) are kept as the same instants in UTC",)
     with pytest.raises(DataValidationError, match="column 'at' is declared date and holds timestamps with a time zone"):
@@ -319,9 +319,9 @@ def test_what_others_write_meanwhile_is_not_read(warehouse: Warehouse) -> None:
 
 def test_equal_rows_give_equal_bytes(warehouse: Warehouse, tmp_path: Path) -> None:
     warehouse.fill()
-    reader = PostgresReader(connection="warehouse", table="many")
+    source = PostgresSource(connection="warehouse", table="many")
     for name in ("one", "other"):
-        reader.write(tmp_path / name)
+        write_source(source, tmp_path / name)
     assert file_digest(tmp_path / "one") == file_digest(tmp_path / "other")
     assert [file.name for file in sorted(tmp_path.iterdir())] == ["one", "other"]
 
@@ -329,9 +329,10 @@ def test_equal_rows_give_equal_bytes(warehouse: Warehouse, tmp_path: Path) -> No
 FETCH = """
 import resource, sys
 from pathlib import Path
-from trainer.sources.postgres.reader import PostgresReader
-reader = PostgresReader(connection="warehouse", query=sys.argv[1])
-reader._fetch(Path(sys.argv[2]), reader.location)
+from trainer.pipeline import PostgresSource
+from trainer.sources.postgres.reader import fetch, postgres_location
+source = PostgresSource(connection="warehouse", query=sys.argv[1])
+fetch(source, Path(sys.argv[2]), postgres_location(source))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
@@ -350,7 +351,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(warehouse: Warehouse, tmp_
 def test_mlflow_is_told_of_it(customers: Warehouse, surroundings: Any) -> None:
     import mlflow
 
-    frame, lineage = PostgresReader(connection="warehouse", table="customers").read_with_lineage()
+    frame, lineage = read_source(PostgresSource(connection="warehouse", table="customers"))
     mlflow.set_tracking_uri(surroundings.tracking_uri)
     with mlflow.start_run() as run:
         log_dataset(lineage, "inputs", frame)

@@ -17,7 +17,7 @@ from tests.server import free_port
 from tests.trainer.ingesting import nothing_is_left, try_to_ingest
 from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 from trainer.pipeline import S3Source
-from trainer.sources.readers import reader_for
+from trainer.sources.readers import read_source
 from trainer.sources.s3 import reader
 from trainer.sources.s3.objects import fetch_object
 
@@ -40,7 +40,7 @@ def put(bucket: str, key: str, content: bytes) -> None:
 
 
 def read(bucket: str, key: str, **settings: Any) -> pl.DataFrame:
-    return reader_for(S3Source(uri=f"s3://{bucket}/{key}", **settings)).read()
+    return read_source(S3Source(uri=f"s3://{bucket}/{key}", **settings))[0]
 
 
 def test_objects_by_name_prefix_and_glob(bucket: str) -> None:
@@ -51,7 +51,7 @@ def test_objects_by_name_prefix_and_glob(bucket: str) -> None:
 
 
 def test_where_rows_came_from(bucket: str) -> None:
-    _, lineage = reader_for(S3Source(uri=f"s3://{bucket}/folder/")).read_with_lineage()
+    _, lineage = read_source(S3Source(uri=f"s3://{bucket}/folder/"))
     assert (lineage.source, lineage.kind) == (f"s3://{bucket}/folder/", "s3")
     assert lineage.changed_at.tzinfo is not None
 

@@ -1,28 +1,33 @@
-"""Files on this machine as one Parquet file: renamed, typed and joined, a batch of rows at a time."""
+"""Files on this machine as one table: renamed, typed and joined, all composed lazily."""
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigurationError, DataValidationError
-from trainer.sources.column_types import apply_types
 from trainer.sources.files.concatenate import FileRows, one_table
-from trainer.sources.files.csv_reader import raw_csv_rows, types_of, write_csv_rows
+from trainer.sources.files.csv_reader import csv_rows
 from trainer.sources.files.parquet_reader import raw_parquet_rows, refuse_damaged, typed_parquet_rows
-from trainer.tables.parquet import sink_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
     from pathlib import Path
+
+    import polars as pl
 
     from trainer.pipeline import FileSource, Source
     from trainer.sources.files.source_files import SourceFile
+    from trainer.sources.reading import Composed, Reading
 
 
-def write_files(files: list[SourceFile], source: FileSource, target: Path) -> None:
-    """Write the rows of all files, in their order, to a Parquet file `target`, renamed and typed as `source` says.
+@contextlib.contextmanager
+def file_attempts(files: list[SourceFile], source: FileSource, reading: Reading) -> Iterator[tuple[Composed, ...]]:
+    """Yield the ways to compose the rows of all files, in their order, renamed and typed as `source` says.
 
-    Raises DataValidationError where a file is empty or cannot be read, files do not have the same columns, or a value
-    is not of its column's type; ConfigurationError where nothing says what the files hold.
+    Here and where the rows are used, raises DataValidationError if a file is empty or cannot be read, files do not have
+    the same columns, or a value is not of its column's type; ConfigurationError if nothing says what the files hold.
     """
     for file in files:
         if not file.path.stat().st_size:
@@ -34,37 +39,41 @@ def write_files(files: list[SourceFile], source: FileSource, target: Path) -> No
     if len(kinds) > 1:
         raise DataValidationError(f"{files[0].name} and the others hold CSV and Parquet; name only files of one kind")
     if kinds == {"csv"}:
-        write_csv_files(files, source, source.separator, target)
+        yield csv_attempts(files, source, source.separator, reading.scratch)
     else:
-        write_parquet_files(files, source, source.columns, target)
+        with parquet_attempts(files, source, source.columns, reading.named) as attempts:
+            yield attempts
 
 
-def write_csv_files(files: list[SourceFile], source: Source, separator: str, target: Path) -> None:
-    """Write the rows of CSV files to a Parquet file; raises as `write_files` does."""
-    if len(files) == 1:
-        write_csv_rows(files[0], source, separator, target)
-        return
-    raw = [
-        raw_csv_rows(file, source, separator, target.with_name(f"{target.stem}-{number:05d}.parquet"))
-        for number, file in enumerate(files)
-    ]
-    types = types_of(raw, source, f"{files[0].name} and others")
-    parts = [FileRows(file.name, apply_types(rows, types, file.name)) for file, rows in zip(files, raw, strict=True)]
-    sink_rows(one_table(parts, guessed=True), target)
+def csv_attempts(files: list[SourceFile], source: Source, separator: str, scratch: Path) -> tuple[Composed, ...]:
+    """Return the ways to compose the rows of CSV files.
+
+    The types of one file are tried as its first rows predict them. Those of several files are compared with each other
+    before any row is used, so they have to be right by then.
+    """
+    ways = (False, True) if len(files) == 1 else (True,)
+    return tuple(partial(csv_rows, files, source, separator, scratch, careful=careful) for careful in ways)
 
 
-def write_parquet_files(files: list[SourceFile], source: Source, columns: list[str], target: Path) -> None:
-    """Write the rows of Parquet files to one; raises as `write_files` does."""
+@contextlib.contextmanager
+def parquet_attempts(
+    files: list[SourceFile], source: Source, columns: list[str], named: Collection[str]
+) -> Iterator[tuple[Composed, ...]]:
+    """Yield the one way to compose the rows of Parquet files; raises as `file_attempts` does."""
     import polars as pl
 
-    raw = [raw_parquet_rows(file, source, columns) for file in files]
-    parts = [
-        FileRows(file.name, typed_parquet_rows(file, rows, raw, source.types))
-        for file, rows in zip(files, raw, strict=True)
-    ]
     try:
-        sink_rows(one_table(parts, guessed=False), target)
+        yield (partial(_parquet_rows, files, source, columns, named),)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         for file in files:
             refuse_damaged(file, error)
         raise
+
+
+def _parquet_rows(files: list[SourceFile], source: Source, columns: list[str], named: Collection[str]) -> pl.LazyFrame:
+    raw = [raw_parquet_rows(file, source, columns, named) for file in files]
+    parts = [
+        FileRows(file.name, typed_parquet_rows(file, rows, raw, source.types))
+        for file, rows in zip(files, raw, strict=True)
+    ]
+    return one_table(parts, guessed=False)

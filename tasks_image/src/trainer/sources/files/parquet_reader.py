@@ -10,9 +10,10 @@ from trainer.sources.column_types import apply_names, apply_types
 from trainer.sources.date_orders import settled_types
 from trainer.sources.files.pandas_index import index_columns
 from trainer.sources.notes import note
+from trainer.sources.row_filter import columns_of_condition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import polars as pl
 
@@ -24,10 +25,10 @@ MAGIC = b"PAR1"
 """The first and the last bytes of a Parquet file."""
 
 
-def raw_parquet_rows(file: SourceFile, source: Source, columns: list[str]) -> pl.LazyFrame:
+def raw_parquet_rows(file: SourceFile, source: Source, columns: list[str], named: Collection[str] = ()) -> pl.LazyFrame:
     """The rows of a Parquet file, renamed as the source declares; of `columns` alone, where any are named.
 
-    Without `columns`, the index of pandas is left out, but for what the source names.
+    Without `columns`, the index of pandas is left out, but for what the source names and `named` (as they are renamed).
 
     Raises DataValidationError if the file is not a Parquet file, or a column is missing.
     """
@@ -37,7 +38,7 @@ def raw_parquet_rows(file: SourceFile, source: Source, columns: list[str]) -> pl
         schema = pl.read_parquet_schema(file.path)
         _refuse_absent(columns, schema, file.name)
         rows = pl.scan_parquet(file.path, glob=False)
-        rows = rows.select(columns) if columns else _without_index(rows, file, source)
+        rows = rows.select(columns) if columns else _without_index(rows, file, source, named)
         rows = blank_to_missing(rows, source.missing)
         return apply_names(rows, source.rename, file.name)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -59,8 +60,10 @@ def typed_parquet_rows(
         raise _unreadable(file, error) from error
 
 
-def _without_index(rows: pl.LazyFrame, file: SourceFile, source: Source) -> pl.LazyFrame:
-    index = [name for name in index_columns(file.path) if source.rename.get(name, name) not in source.declared]
+def _without_index(rows: pl.LazyFrame, file: SourceFile, source: Source, named: Collection[str]) -> pl.LazyFrame:
+    parts = {part for date in source.dates.values() for part in date.columns}
+    wanted = {*source.declared, *named, *parts, *columns_of_condition(source.where)}
+    index = [name for name in index_columns(file.path) if source.rename.get(name, name) not in wanted]
     if index:
         shown = ", ".join(map(repr, index))
         note(f"the index of pandas is left out: {shown}; a name under `columns` or `source.types` makes it a column")

@@ -113,8 +113,8 @@ def local_files(found: list[Stored], sha256: str | None, scratch: Path) -> Itera
     error: Exception | None = None
     try:
         yield files
-    except DataValidationError as raised:
-        error = raised  # half-written rows are no mistake in the data
+    except Exception as raised:  # noqa: BLE001  (raised below)
+        error = raised  # half-written rows are not a mistake in the data
     for stored, stamp in zip(found, before, strict=True):
         if _stamp(stored.info()) != stamp:
             raise TrainerError(

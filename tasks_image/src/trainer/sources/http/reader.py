@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import contextlib
+from typing import TYPE_CHECKING
 
-from trainer.pipeline import HttpSource
-from trainer.sources.files.file_rows import write_files
+from trainer.sources.files.file_rows import file_attempts
 from trainer.sources.files.source_files import SourceFile
 from trainer.sources.http.download import download
-from trainer.sources.reader import Lineage, Reader
+from trainer.sources.reading import Lineage, Reading, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trainer.pipeline import HttpSource
 
 
-class HttpReader(HttpSource, Reader):
-    """Fetches a file from a web server, whole, and only the one that the checksum names.
+def http_location(source: HttpSource) -> str:
+    """Return the address."""
+    return source.address
 
-    >>> HttpReader(address="https://host/rows.csv", sha256="0" * 64).KIND
-    'http'
-    """
 
-    @property
-    def location(self) -> str:
-        return self.address
-
-    def write_rows(self, file: Path) -> Lineage:
-        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
-            fetched = Path(scratch) / "fetched"
-            changed_at = download(self.address, fetched, self.sha256)
-            write_files([SourceFile(self.address, fetched)], self, file)
-        return Lineage(self.address, self.KIND, changed_at)
+@contextlib.contextmanager
+def open_http(source: HttpSource, reading: Reading) -> Iterator[Table]:
+    """Yield the rows of a file, fetched whole and only if its checksum fits; raises as `open_source` does."""
+    fetched = reading.scratch / "fetched"
+    changed_at = download(source.address, fetched, source.sha256)
+    with file_attempts([SourceFile(source.address, fetched)], source, reading) as attempts:
+        yield Table(Lineage(source.address, source.KIND, changed_at), attempts)

@@ -5,28 +5,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import tempfile
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from trainer.connections import read_connection
 from trainer.errors import DataValidationError
-from trainer.pipeline import PostgresSource
 from trainer.sources.column_types import apply_names, apply_types
 from trainer.sources.files.parquet_reader import blank_to_missing
 from trainer.sources.postgres.column_types import check_columns, outside_calendar, plain_columns, quoted
 from trainer.sources.postgres.server import answering, conninfo, place_of
 from trainer.sources.postgres.waiting import heard
-from trainer.sources.reader import Lineage, Reader
-from trainer.tables.parquet import sink_rows
+from trainer.sources.reading import Lineage, Reading, Table, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
 
     import pyarrow as pa
+
+    from trainer.pipeline import PostgresSource
 
 logger = logging.getLogger(__name__)
 
@@ -40,87 +39,94 @@ TRANSACTION = (
 """What is looked up and what is read is of one snapshot of the database, and nothing can be changed."""
 
 
-class PostgresReader(PostgresSource, Reader):
-    """Reads a table or a query in one statement, and so of one moment, whatever others write meanwhile.
+def postgres_location(source: PostgresSource) -> str:
+    """Return the database's address with the table, or with a digest of the query; without the login."""
+    connection = read_connection(source.connection)
+    database = f"postgresql://{place_of(connection)}/{quote(connection.database, safe='')}"
+    if source.table is not None:
+        return f"{database}/{source.table}"
+    return f"{database}?query={hashlib.sha256(statement_of(source).encode()).hexdigest()[:DIGEST_DIGITS]}"
 
-    >>> PostgresReader(connection="warehouse", table="sales.customers").statement
+
+def statement_of(source: PostgresSource) -> str:
+    """Return the SELECT that is read; of a query, without the semicolon at its end.
+
+    >>> from trainer.pipeline import PostgresSource
+    >>> statement_of(PostgresSource(connection="warehouse", table="sales.customers"))
     'SELECT * FROM "sales"."customers"'
     """
+    if source.table is not None:
+        return f"SELECT * FROM {'.'.join(map(quoted, source.table.split('.')))}"  # noqa: S608  (quoted)
+    return str(source.query).strip().rstrip("; \n\t")
 
-    @property
-    def location(self) -> str:
-        connection = read_connection(self.connection)
-        database = f"postgresql://{place_of(connection)}/{quote(connection.database, safe='')}"
-        if self.table is not None:
-            return f"{database}/{self.table}"
-        return f"{database}?query={hashlib.sha256(self.statement.encode()).hexdigest()[:DIGEST_DIGITS]}"
 
-    @property
-    def statement(self) -> str:
-        """The SELECT that is read; of a query, without the semicolon at its end."""
-        if self.table is not None:
-            return f"SELECT * FROM {'.'.join(map(quoted, self.table.split('.')))}"  # noqa: S608  (quoted)
-        return str(self.query).strip().rstrip("; \n\t")
+@contextlib.contextmanager
+def open_postgres(source: PostgresSource, reading: Reading) -> Iterator[Table]:
+    """Yield the rows of one statement, a consistent snapshot; raises as `open_source` does.
 
-    def write_rows(self, file: Path) -> Lineage:
-        """Write all rows. No database says when a table has last changed: the rows are as they are now."""
-        import polars as pl
+    No database says when a table has last changed: the rows are as they are now.
+    """
+    import polars as pl
 
-        address, now = self.location, datetime.now(UTC)
-        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
-            raw = Path(scratch) / "raw.parquet"
-            self._fetch(raw, address)
-            named = apply_names(blank_to_missing(pl.scan_parquet(raw), self.missing), self.rename, address)
-            sink_rows(apply_types(named, self.types, address), file)
-        return Lineage(address, self.KIND, now)
+    address, now = postgres_location(source), datetime.now(UTC)
+    raw = reading.scratch / "raw.parquet"
+    fetch(source, raw, address)
+    named = apply_names(blank_to_missing(pl.scan_parquet(raw), source.missing), source.rename, address)
+    yield table_of(apply_types(named, source.types, address), Lineage(address, source.KIND, now))
 
-    def _fetch(self, raw: Path, address: str) -> None:
-        """Write the rows as they are in the database, but for types that no step knows."""
-        import pyarrow.parquet as pq
 
-        read, outside, writer = 0, Counter[str](), None
-        with contextlib.ExitStack() as opened:
-            for batch in opened.enter_context(contextlib.closing(self._batches(address))):
-                writer = writer or opened.enter_context(pq.ParquetWriter(raw, batch.schema))
-                writer.write_batch(batch)
-                read += batch.num_rows
-                outside += outside_calendar(batch)
-        if not read:
-            what = "the table has no rows" if self.table else "the query gives 0 rows"
-            raise DataValidationError(f"{address}: {what}; nothing can be learned from none: mend the data or `source`")
-        if outside:
-            (name, number), *_ = outside.items()
-            raise DataValidationError(
-                f"{address}: column {name!r}: {number:,} of {read:,} dates are infinite, or outside of the years 1 to "
-                "9999; mend the data, or make them missing in a `source.query` by NULLIF(…, 'infinity')"
-            )
-        logger.info("%s: %d rows read", address, read)
+def fetch(source: PostgresSource, raw: Path, address: str) -> None:
+    """Write the rows as Parquet, a batch at a time, as they are in the database but for types that no step knows.
 
-    def _batches(self, address: str) -> Generator[pa.RecordBatch, None, None]:
-        """The rows of the one statement, as they come; raises as `answering` says."""
-        from adbc_driver_manager._reader import AdbcRecordBatchReader  # knows the server's code of an error
-        from adbc_driver_postgresql import dbapi
+    Raises DataValidationError if there are no rows or dates that no step knows, and as `answering` does.
+    """
+    import pyarrow.parquet as pq
 
-        connection = read_connection(self.connection)
-        statement = f"{self.statement}\n"  # which ends a comment in its last line
-        with (
-            answering(connection, address),
-            dbapi.connect(conninfo(connection)) as session,
-            session.cursor() as cursor,
-            heard(session.adbc_cancel) as wait,  # a run that is ended leaves no query behind
-        ):
-            for setting in TRANSACTION:
-                cursor.execute(setting)
-            schema = wait(cursor.adbc_execute_schema, statement)
-            check_columns(schema, address)
-            exact = self._exact(schema.names)
-            wait(cursor.execute, statement)
-            stream = cursor.fetch_arrow()
-            batches = iter(AdbcRecordBatchReader._import_from_c(stream.address))  # noqa: SLF001  (its only constructor)
-            while (batch := wait(next, batches, None)) is not None:
-                if batch.num_rows:
-                    yield plain_columns(batch, exact)
+    read, outside, writer = 0, Counter[str](), None
+    with contextlib.ExitStack() as opened:
+        for batch in opened.enter_context(contextlib.closing(_batches(source, address))):
+            writer = writer or opened.enter_context(pq.ParquetWriter(raw, batch.schema))
+            writer.write_batch(batch)
+            read += batch.num_rows
+            outside += outside_calendar(batch)
+    if not read:
+        what = "the table has no rows" if source.table else "the query gives 0 rows"
+        raise DataValidationError(f"{address}: {what}; nothing can be learned from none: mend the data or `source`")
+    if outside:
+        (name, number), *_ = outside.items()
+        raise DataValidationError(
+            f"{address}: column {name!r}: {number:,} of {read:,} dates are infinite, or outside of the years 1 to "
+            "9999; mend the data, or make them missing in a `source.query` by NULLIF(…, 'infinity')"
+        )
+    logger.info("%s: %d rows read", address, read)
 
-    def _exact(self, columns: list[str]) -> frozenset[str]:
-        """The columns of which every digit counts: those declared to be something else than a float."""
-        return frozenset(name for name in columns if self.types.get(self.rename.get(name, name), "float") != "float")
+
+def _batches(source: PostgresSource, address: str) -> Generator[pa.RecordBatch, None, None]:
+    """The rows of the one statement, as they come; raises as `answering` says."""
+    from adbc_driver_manager._reader import AdbcRecordBatchReader  # knows the server's code of an error
+    from adbc_driver_postgresql import dbapi
+
+    connection = read_connection(source.connection)
+    statement = f"{statement_of(source)}\n"  # which ends a comment in its last line
+    with (
+        answering(connection, address),
+        dbapi.connect(conninfo(connection)) as session,
+        session.cursor() as cursor,
+        heard(session.adbc_cancel) as wait,  # a run that is ended leaves no query behind
+    ):
+        for setting in TRANSACTION:
+            cursor.execute(setting)
+        schema = wait(cursor.adbc_execute_schema, statement)
+        check_columns(schema, address)
+        exact = _exact(source, schema.names)
+        wait(cursor.execute, statement)
+        stream = cursor.fetch_arrow()
+        batches = iter(AdbcRecordBatchReader._import_from_c(stream.address))  # noqa: SLF001  (its only constructor)
+        while (batch := wait(next, batches, None)) is not None:
+            if batch.num_rows:
+                yield plain_columns(batch, exact)
+
+
+def _exact(source: PostgresSource, columns: list[str]) -> frozenset[str]:
+    """The columns of which every digit counts: those declared to be something else than a float."""
+    return frozenset(name for name in columns if source.types.get(source.rename.get(name, name), "float") != "float")

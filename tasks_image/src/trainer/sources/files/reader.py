@@ -1,0 +1,54 @@
+"""Rows in CSV and Parquet files at any fsspec address: one file, those of a folder, or those that fit a glob."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from trainer.errors import ConfigurationError
+from trainer.pipeline.sources import endings_of
+from trainer.sources.files.file_rows import csv_attempts, parquet_attempts
+from trainer.sources.files.source_files import find_files, local_files, not_found
+from trainer.sources.reading import Lineage, Reading, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trainer.pipeline import CsvSource, ParquetSource, StoredSource
+    from trainer.sources.files.source_files import SourceFile
+
+
+def stored_location(source: StoredSource) -> str:
+    """Return the address."""
+    return source.uri
+
+
+@contextlib.contextmanager
+def open_csv(source: CsvSource, reading: Reading) -> Iterator[Table]:
+    """Yield the rows of CSV files; raises as `open_source` does."""
+    with _files(source, reading) as (files, lineage):
+        yield Table(lineage, csv_attempts(files, source, source.separator, reading.scratch))
+
+
+@contextlib.contextmanager
+def open_parquet(source: ParquetSource, reading: Reading) -> Iterator[Table]:
+    """Yield the rows of Parquet files; raises as `open_source` does."""
+    with (
+        _files(source, reading) as (files, lineage),
+        parquet_attempts(files, source, source.columns, reading.named) as attempts,
+    ):
+        yield Table(lineage, attempts)
+
+
+@contextlib.contextmanager
+def _files(source: StoredSource, reading: Reading) -> Iterator[tuple[list[SourceFile], Lineage]]:
+    """Yield the files on this machine."""
+    found = find_files(source.uri, endings_of(source.KIND))
+    if not found:
+        raise not_found(source.uri)
+    if source.sha256 is not None and len(found) > 1:
+        raise ConfigurationError(f"source.sha256 is of one file, and {source.uri} names {len(found)}; leave it out")
+    fetched = reading.scratch / "fetched"
+    fetched.mkdir()
+    with local_files(found, source.sha256, fetched) as files:
+        yield files, Lineage(source.uri, source.KIND, max(stored.changed_at() for stored in found))
