@@ -11,7 +11,7 @@ import yaml
 from tests.world import PROJECT
 from trainer.__main__ import main
 from trainer.pipeline import parse_yaml
-from trainer.training.job import TrainingJob, load_job
+from trainer.training.source_job import TrainingJob, load_job
 
 JOBS = sorted((PROJECT / "include" / "jobs").glob("*.yaml"))
 JOB = {

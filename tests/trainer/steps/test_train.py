@@ -13,8 +13,9 @@ from mlflow.entities import Run
 from trainer.errors import ModelTrainingError, StepNotDoneError
 from trainer.registry.tracking import TASK_TAG
 from trainer.run.records import FeaturesResult, IngestResult, StartResult, TrainResult, TuneResult
-from trainer.tables.handover import KEY, KEYS, PART, PREDICTIONS
+from trainer.tables.handover import FEATURES, KEY, KEYS, PART, PREDICTIONS
 from trainer.tables.parquet import read_table
+from trainer.training.run_jobs import rows_of_run
 
 
 def trained_as(runs: Any) -> TrainResult:
@@ -81,6 +82,18 @@ def test_the_data_sets_are_recorded(trained: Any) -> None:
     assert len(sources) == 2
     assert all(table.endswith("/runs/churn/run-1/engineer_features/features.parquet") for _ in sources)
     assert all("features.parquet" in str(source) for source in sources)
+
+
+def test_rows_are_those_of_the_run_folder(trained: Any) -> None:
+    features = trained.folder.at("engineer_features").result(FeaturesResult)
+    keys = read_table(trained.folder.at("engineer_features"), KEYS)
+    with rows_of_run(trained.folder.pipeline(), trained.folder, ("train", "validation")) as split:
+        learned = split.table.rows("train")
+        assert learned.is_chosen.to_list() == (keys[PART] != "test").to_list()
+        assert learned.collect().columns == [*features.inputs, *features.for_features]
+        assert split.table.targets_of("train").len() == features.rows["train"] + features.rows["validation"]
+        table = trained.folder.at("engineer_features").uri_of(FEATURES)
+        assert split.inputs_from.source == split.targets_from.source == table
 
 
 def test_predictions_are_kept_with_the_key_of_their_row(trained: Any) -> None:

@@ -21,7 +21,8 @@ from trainer.problems import Problem, problem_of
 from trainer.registry.tracking import connect
 from trainer.sources.readers import read_source
 from trainer.training import estimators
-from trainer.training.job import TrainingJob, TrainingResult, load_job
+from trainer.training.job import TrainingResult
+from trainer.training.source_job import TrainingJob, load_job
 
 YAML = """
 KIND: training

@@ -20,7 +20,7 @@ def add_to(commands: Any) -> None:
         "run",
         help="run one training job from its own YAML",
         description="Run one TrainingJob: read, split, fit, score, sign, save and, where the YAML has a registry, "
-        "register. Its parts are chosen by KIND. A pipeline's train step runs the same job.",
+        "register. Its parts are chosen by KIND. A pipeline's train step does the same on the rows of its run.",
     )
     command.add_argument("config", metavar="CONFIG.yaml", help="the job's YAML")
     command.set_defaults(command=run)
@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the job; returns 0, or raises the job's own error."""
-    from trainer.training.job import load_job
+    from trainer.training.source_job import load_job
 
     environment = read_environment()
     logs.set_up(environment.log_format)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trainer.plots.drawing import Drawing
     from trainer.run import RunFolder
     from trainer.run.records import CheckResult, ColumnDrift, EvaluateResult, Importance
-    from trainer.training.job import TrainingJob
+    from trainer.training.job import Job
     from trainer.tuning.objective import Objective
 
 P = TypeVar("P", bound="Pipeline")
@@ -103,7 +103,7 @@ class Modality(ABC, Generic[P]):
         """What the folder's algorithm is tuned by; its rows can be read in the block."""
 
     @abstractmethod
-    def job(self, pipeline: P, run: RunFolder, algorithm: str, params: dict[str, Any]) -> TrainingJob:
+    def job(self, pipeline: P, run: RunFolder, algorithm: str, params: dict[str, Any]) -> Job:
         """The job that trains an algorithm on the run's training rows; it registers nothing."""
 
     @abstractmethod

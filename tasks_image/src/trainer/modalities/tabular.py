@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trainer.pipeline import Behaviour
     from trainer.run import RunFolder
     from trainer.run.records import CheckResult, EvaluateResult
-    from trainer.training.job import TrainingJob
+    from trainer.training.job import Job
     from trainer.tuning.objective import Objective
 
 
@@ -92,7 +92,7 @@ class Tabular(Modality[TabularPipeline]):
 
         return cross_validation_of(pipeline, run)
 
-    def job(self, pipeline: TabularPipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> TrainingJob:
+    def job(self, pipeline: TabularPipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> Job:
         from trainer.training.run_jobs import training_job
 
         return training_job(pipeline, run, algorithm, params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from trainer.modalities import modality_of
 from trainer.run.records import FeaturesResult, RefitResult, TrainResult
 from trainer.tables.handover import PREDICTIONS
 
@@ -26,7 +27,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> RefitResult:
     winner = _winner(pipeline, candidates)
     if pipeline.refit == "none":
         return _as_trained(run, winner, candidates[winner])
-    return fit_again(pipeline, run, winner, candidates[winner], ("train", "validation"))
+    trained = candidates[winner]
+    job = modality_of(pipeline).job(pipeline, run, winner, trained.params)
+    return fit_again(pipeline, run, job, trained, ("train", "validation"))
 
 
 def _winner(pipeline: Pipeline, candidates: dict[str, TrainResult]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trainer.decision import DecisionResult
 from trainer.errors import ConfigurationError
+from trainer.modalities import modality_of
 from trainer.run.records import RefitResult, TrainResult
 from trainer.tables.handover import KEYS, PART
 
@@ -29,7 +30,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> RefitResult:
         raise ConfigurationError(f"step refit_everything: the decision is to {decision.outcome}, so nothing is fitted")
     judged = run.at("refit").result(RefitResult)
     trained = run.at("train", judged.winner).result(TrainResult)
-    fitted = fit_again(pipeline, run, judged.winner, trained, ("train", "validation", "test"))
+    job = modality_of(pipeline).job(pipeline, run, judged.winner, trained.params)
+    fitted = fit_again(pipeline, run, job, trained, ("train", "validation", "test"))
     return fitted.model_copy(update={"keys": run.uri_of(KEYS), "keys_digest": _write_keys(run)})
 
 

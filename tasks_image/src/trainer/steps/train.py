@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from trainer.errors import ModelTrainingError
+from trainer.modalities import modality_of
 from trainer.run.records import FeaturesResult, StartResult, TrainResult, TuneResult
 from trainer.tables.handover import PREDICTIONS, keyed
 
@@ -26,18 +27,18 @@ ROUNDING = 1e-9
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> TrainResult:
-    """Build the training job of this run and algorithm, and run it below the parent MLflow run."""
+    """Build the training job of this run and algorithm, and do it on the run's rows, below the parent MLflow run."""
     from trainer.registry.tracking import child_run, connect
     from trainer.tables.parquet import write_table
-    from trainer.training.run_jobs import training_job
+    from trainer.training.run_jobs import rows_of_run
 
     start = run.at("start").result(StartResult)
     tuned = run.at("tune", run.algorithm).result(TuneResult)
     client = connect()
     began = time.monotonic()
-    job = training_job(pipeline, run, run.algorithm, tuned.params)
+    job = modality_of(pipeline).job(pipeline, run, run.algorithm, tuned.params)
     with child_run(client, client.get_run(start.run_id), run, job.run_config.name, job.run_config.tags):
-        result = job.run()
+        result = job.run_on(rows_of_run(pipeline, run))
         _log_tuning(tuned)
         _check_constants(run, result)
     write_table(run, PREDICTIONS, keyed(run, result.outputs))

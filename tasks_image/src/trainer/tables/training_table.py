@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from trainer.errors import DataValidationError
 from trainer.tables.row_subset import ChosenRows
 
 if TYPE_CHECKING:
@@ -28,3 +29,14 @@ class TrainingTable:
     def targets_of(self, part: SplitPart) -> pl.Series:
         """The targets of a part."""
         return self.targets.filter(self.parts == part)
+
+
+def targets_in(rows: pl.LazyFrame, name: str) -> pl.Series:
+    """Return the targets (n,) in the column `name`. Raises DataValidationError if it is absent or misses values."""
+    known = rows.collect_schema().names()
+    if name not in known:
+        raise DataValidationError(f"targets: no column {name!r}; columns: {', '.join(known)}")
+    targets = rows.select(name).collect().to_series()
+    if missing := targets.null_count():
+        raise DataValidationError(f"target {name!r} is missing in {missing} of {len(targets)} rows")
+    return targets

@@ -1,4 +1,4 @@
-"""TrainingJob: from rows to a saved, and where asked a registered, model; its parts are chosen by KIND."""
+"""A training job: from rows to a saved, and where asked a registered, model; its parts are chosen by KIND."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ import contextlib
 import functools
 import logging
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from trainer.environment import cores
-from trainer.errors import ConfigurationError, DataValidationError
 from trainer.evaluation.metric import Metric
 from trainer.number_format import number_text
-from trainer.pipeline import AnySource, Columns, Features, Preprocess, ProblemName, Spec
+from trainer.pipeline import Columns, Features, Preprocess, ProblemName, Spec
 from trainer.problems import problem_of
 from trainer.registry.registers import MlflowRegister, Registered
 from trainer.registry.savers import EXAMPLE_ROWS, PyFuncSaver
 from trainer.registry.signers import SchemaSigner
-from trainer.sources.readers import local_copy
-from trainer.tables.column_splitter import AnySplitter, parts_of
-from trainer.tables.splitters import RandomSplitter
 from trainer.tables.training_table import SplitPart, TrainingTable
 from trainer.training.estimators import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.training.services import AlertsService, LoggerService, MlflowService, RunConfig, Services
@@ -58,30 +54,20 @@ class TrainingResult:
     registered: Registered | None
 
 
-class TrainingJob(Spec):
-    """Reads, splits, fits, scores, signs and saves; registers where a register is given.
+@dataclass(frozen=True)
+class SplitRows:
+    """Rows to learn from and to score, with all raw columns, and where they came from."""
 
-    >>> job = TrainingJob(
-    ...     run_config={"experiment": "leavers", "name": "by-hand"},
-    ...     problem="binary_classification",
-    ...     inputs={"KIND": "sample", "rows": 500, "missing": [" "]},
-    ...     targets={"KIND": "sample", "rows": 500, "missing": [" "]},
-    ...     target="Churn",
-    ...     positive="Yes",
-    ...     exclude=["customerID", "Churn"],
-    ...     model={"KIND": "sklearn", "estimator": "sklearn.linear_model.LogisticRegression"},
-    ... )
-    >>> job.splitter.KIND
-    'random'
-    """
+    table: TrainingTable
+    inputs_from: Lineage
+    targets_from: Lineage
 
-    KIND: Literal["training"] = "training"
+
+class Job(Spec):
+    """Fits, scores, signs and saves a model on rows that are split already; registers where a register is given."""
+
     run_config: RunConfig
     problem: ProblemName
-    inputs: AnySource
-    """The raw inputs; declared `types` are the schema they must have."""
-    targets: AnySource
-    """The same rows in the same order, with the target."""
     target: str
     positive: str | int | float | bool | None = None
     id: str | None = None
@@ -92,7 +78,6 @@ class TrainingJob(Spec):
     model: AnyModel
     metrics: list[Metric] = []
     """By default all that fit the problem."""
-    splitter: AnySplitter = RandomSplitter()
     score_parts: tuple[SplitPart, ...] = ("train", "validation", "test")
     saver: PyFuncSaver = PyFuncSaver()
     signer: SchemaSigner = SchemaSigner()
@@ -111,8 +96,8 @@ class TrainingJob(Spec):
             raise ValueError("cut_off: only a binary classification has one")
         return self
 
-    def run(self) -> TrainingResult:
-        """Do the whole job in one MLflow run.
+    def run_on(self, rows: contextlib.AbstractContextManager[SplitRows]) -> TrainingResult:
+        """Do the whole job in one MLflow run, on rows that are opened there and needed until the model is saved.
 
         Raises DataValidationError, ConfigurationError, ModelTrainingError or ModelRefusedError; each is logged and
         reported with the stage it happened in.
@@ -123,24 +108,21 @@ class TrainingJob(Spec):
         with Services(self.logger, self.alerts, self.run_config.name):
             with self.mlflow.run_context(self.run_config) as active:
                 began = time.perf_counter()
-                result = self._run_in(active.info.run_id, client)
+                result = self._run_in(active.info.run_id, client, rows)
                 log_cost(client, result.run_id, time.perf_counter() - began)
             self._tell(result)
             return result
 
-    def _run_in(self, run_id: str, client: Any) -> TrainingResult:
+    def _run_in(self, run_id: str, client: Any, rows: contextlib.AbstractContextManager[SplitRows]) -> TrainingResult:
         from trainer.registry.lineage import log_dataset
         from trainer.registry.tracking import log_metrics, log_params
 
         with contextlib.ExitStack() as until_read:
             with _stage("reading"):
-                named = filter(None, [*self.exclude, self.id])
-                inputs, input_lineage = until_read.enter_context(local_copy(self.inputs, named))
-                targets, target_lineage = self._targets()
-                parts = self._parts(inputs, targets)
-                table = TrainingTable(self._raw(inputs), targets, parts)
-                log_dataset(target_lineage, "targets")
-                log_dataset(input_lineage, "inputs", inputs)
+                split = until_read.enter_context(rows)
+                table = replace(split.table, inputs=self._raw(split.table.inputs))
+                log_dataset(split.targets_from, "targets")
+                log_dataset(split.inputs_from, "inputs", split.table.inputs)
             with _stage("training"):
                 fixed = {"algorithm": self.model.KIND, "seed": self.seed, "device": self.model.device}
                 log_params(client, run_id, {**fixed, **self.model.params})
@@ -151,29 +133,10 @@ class TrainingJob(Spec):
             with _stage("saving"):
                 info = self._save(fitted, table.rows("train"))
         with _stage("registration"):
-            registered = self._register(info.model_uri, run_id, input_lineage.tags)
+            registered = self._register(info.model_uri, run_id, split.inputs_from.tags)
         return TrainingResult(
             run_id, info.model_id, info.model_uri, fitted.cut_off, metrics, outputs, fitted, registered
         )
-
-    def _targets(self) -> tuple[pl.Series, Lineage]:
-        with local_copy(self.targets, [self.target]) as (rows, lineage):
-            known = rows.collect_schema().names()
-            if self.target not in known:
-                raise DataValidationError(f"targets: no column {self.target!r}; columns: {', '.join(known)}")
-            targets = rows.select(self.target).collect().to_series()
-        if missing := targets.null_count():
-            raise DataValidationError(f"target {self.target!r} is missing in {missing} of {len(targets)} rows")
-        return targets, lineage
-
-    def _parts(self, inputs: pl.LazyFrame, targets: pl.Series) -> pl.Series:
-        import polars as pl
-
-        height = inputs.select(pl.len()).collect().item()
-        if height != len(targets):
-            raise DataValidationError(f"inputs have {height} rows and targets {len(targets)}; they must match")
-        logger.info("inputs %s, targets %s", (height, len(inputs.collect_schema())), targets.shape)
-        return parts_of(self.splitter, inputs, problem_of(self.problem).labels(targets), self.id)
 
     def _raw(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
         """What the model takes: its inputs, and what its expressions read."""
@@ -270,12 +233,3 @@ def _flat(metrics: dict[str, dict[str, float]]) -> dict[str, float]:
 
 def _readable(figures: dict[str, float]) -> str:
     return ", ".join(f"{name} {number_text(value)}" for name, value in figures.items())
-
-
-def load_job(document: dict[str, Any], name: str) -> TrainingJob:
-    """A job from its YAML document; raises ConfigurationError with one line per mistake."""
-    from trainer.pipeline import validate
-
-    if document.get("KIND", "training") != "training":
-        raise ConfigurationError(f"{name}: KIND: only 'training' is a kind of job, not {document['KIND']!r}")
-    return validate(TrainingJob, document, name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,25 +12,24 @@ from trainer.run.records import FeaturesResult, IngestResult, RefitResult, Start
 from trainer.tables.handover import FEATURES, PART, PREDICTIONS, keyed
 
 if TYPE_CHECKING:
-    from trainer.pipeline import Pipeline
+    from collections.abc import Iterator
+
+    from trainer.pipeline import Pipeline, TabularPipeline
     from trainer.run import RunFolder
     from trainer.run.records import TrainResult
     from trainer.tables.training_table import SplitPart
-    from trainer.training.job import TrainingJob
+    from trainer.training.job import Job, SplitRows
 
 
-def training_job(pipeline: Pipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> TrainingJob:
+def training_job(pipeline: TabularPipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> Job:
     """The job that trains an algorithm on the training rows; it registers nothing."""
-    from trainer.pipeline import ParquetSource
-    from trainer.tables.column_splitter import ColumnSplitter
     from trainer.training.estimators import model_for
-    from trainer.training.job import TrainingJob
+    from trainer.training.job import Job
     from trainer.training.services import RunConfig
 
     features = run.at("engineer_features").result(FeaturesResult)
     ingest = run.at("ingest").result(IngestResult)
-    table = run.at("engineer_features").uri_of(FEATURES)
-    return TrainingJob(
+    return Job(
         run_config=RunConfig(
             experiment=pipeline.registry.experiment,
             name=f"{pipeline.name}_{algorithm}",
@@ -40,22 +41,38 @@ def training_job(pipeline: Pipeline, run: RunFolder, algorithm: str, params: dic
             },
         ),
         problem=pipeline.problem,
-        inputs=ParquetSource(uri=table, columns=[PART, *features.inputs, *features.for_features]),
-        targets=ParquetSource(uri=table, columns=[pipeline.columns.target]),
         target=pipeline.columns.target,
         positive=pipeline.columns.positive,
-        exclude=[PART, *features.for_features],
+        exclude=features.for_features,
         features=pipeline.features,
         preprocess=pipeline.preprocess,
         model=model_for(pipeline.algorithms[algorithm], params),
-        splitter=ColumnSplitter(column=PART),
         score_parts=("train", "validation"),
         seed=pipeline.tuning.seed,
     )
 
 
+@contextlib.contextmanager
+def rows_of_run(pipeline: Pipeline, run: RunFolder, learned: tuple[SplitPart, ...] = ()) -> Iterator[SplitRows]:
+    """Yield the rows that the run has split, to be read in the block; those of the parts `learned` as training rows."""
+    from trainer.sources.reading import Lineage
+    from trainer.tables.column_splitter import ColumnSplitter, parts_of
+    from trainer.tables.row_subset import open_table
+    from trainer.tables.training_table import TrainingTable, targets_in
+    from trainer.training.job import SplitRows
+
+    engineered = run.at("engineer_features")
+    features = engineered.result(FeaturesResult)
+    lineage = Lineage(engineered.uri_of(FEATURES), "parquet", datetime.now(UTC))
+    with engineered.local(FEATURES) as file:
+        rows = open_table(file)
+        parts = parts_of(ColumnSplitter(column=PART, learned=learned), rows, None, None)
+        inputs = rows.select(*features.inputs, *features.for_features)
+        yield SplitRows(TrainingTable(inputs, targets_in(rows, pipeline.columns.target), parts), lineage, lineage)
+
+
 def fit_again(
-    pipeline: Pipeline, run: RunFolder, algorithm: str, trained: TrainResult, learned: tuple[SplitPart, ...]
+    pipeline: Pipeline, run: RunFolder, job: Job, trained: TrainResult, learned: tuple[SplitPart, ...]
 ) -> RefitResult:
     """Fit a candidate's constants, imputers, encoders and estimator anew on the rows of some parts, and log the model.
 
@@ -67,12 +84,12 @@ def fit_again(
     start = run.at("start").result(StartResult)
     features = run.at("engineer_features").result(FeaturesResult)
     client = connect()
-    job = _anew(training_job(pipeline, run, algorithm, trained.params), run.step, learned, trained.cut_off)
+    job = _anew(job, run.step, trained.cut_off)
     with child_run(client, client.get_run(start.run_id), run, job.run_config.name, job.run_config.tags):
-        result = job.run()
+        result = job.run_on(rows_of_run(pipeline, run, learned))
     write_table(run, PREDICTIONS, keyed(run, result.outputs))
     return RefitResult(
-        winner=algorithm,
+        winner=trained.algorithm,
         learned_from=list(learned),
         rows=sum(features.rows[part] for part in learned),
         run_id=result.run_id,
@@ -87,11 +104,9 @@ def fit_again(
     )
 
 
-def _anew(job: TrainingJob, step: str, learned: tuple[SplitPart, ...], cut_off: float | None) -> TrainingJob:
+def _anew(job: Job, step: str, cut_off: float | None) -> Job:
     config = job.run_config.model_copy(update={"name": f"{job.run_config.name}_{step}"})
-    splitter = job.splitter.model_copy(update={"learned": learned})
-    changes = {"run_config": config, "splitter": splitter, "score_parts": ("train",), "cut_off": cut_off}
-    return job.model_copy(update=changes)
+    return job.model_copy(update={"run_config": config, "score_parts": ("train",), "cut_off": cut_off})
 
 
 def digest_of_model(model_uri: str) -> str:
