@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -23,7 +23,7 @@ from xgboost import XGBClassifier, XGBRegressor
 from trainer.errors import ModelRefusedError
 from trainer.evaluation import tree_shap as module
 from trainer.evaluation.tree_shap import affordable_rows, leaves_and_depth, tree_shap, why_no_trees
-from trainer.inference.fitted import FittedPipeline, fit_preparation
+from trainer.inference.fitted import FittedPipeline, TabularPreparation, fit_preparation
 from trainer.pipeline import Features, Preprocess
 from trainer.problems import problem_of
 
@@ -132,7 +132,7 @@ def test_of_many_classes_each_has_its_values_and_the_predicted_one_is_shown(esti
 def test_the_columns_of_one_input_are_summed() -> None:
     model = fitted(XGBClassifier(**BOOSTED), TWO, "yes")
     values, _ = module._shap_values(model.estimator, model.preparation.transform(table()))
-    names = model.preparation.preprocessor.names
+    names = cast("TabularPreparation", model.preparation).preprocessor.names
     colours = [place for place, name in enumerate(names) if name.startswith("colour=")]
     assert len(colours) == 3
     np.testing.assert_allclose(tree_shap(model, table()).values["colour"], values[:, colours].sum(axis=1))

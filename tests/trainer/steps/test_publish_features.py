@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from tests.redis_server import PASSWORD, RedisServer
 from trainer.errors import ConfigurationError, OutageError
 from trainer.feature_store.store import FeatureStore, NothingPublishedError
+from trainer.inference.fitted import TabularPreparation
 from trainer.pipeline import pipeline_of
 from trainer.registry.own_models import load_fitted
 from trainer.registry.versions import PRODUCTION, STAGING, aliases_of
@@ -44,7 +45,9 @@ def test_all_rows_are_found_by_their_id(promoted: Any, redis_server: RedisServer
     found = store.get_many(snapshot[promoted.frozen.columns.id])
     assert found.unknown == []
     fitted = load_fitted(promoted.folder.at("refit").result(RefitResult).model_id)
-    assert found.rows.drop("__id__").equals(fitted.preparation.inputs_of(snapshot).select(result.columns))
+    assert found.rows.drop("__id__").equals(
+        cast("TabularPreparation", fitted.preparation).inputs_of(snapshot).select(result.columns)
+    )
     assert not {promoted.frozen.columns.target, promoted.frozen.columns.id, "__part__"} & {*result.columns}
     assert {*promoted.frozen.features.derive} < {*result.columns}
     assert (result.rows, result.version, result.store) == (snapshot.height, store.version, redis_server.address)

@@ -40,7 +40,7 @@ def test_constants_and_imputers_are_fitted_on_training_and_validation_rows(train
     }
     result, model = fitted(trained), load_fitted(fitted(trained).model_id)
     assert len({*middles.values()}) == 3
-    assert result.constants == model.preparation.features.constants == {"median_charges": middles["refit"]}
+    assert result.constants == model.preparation.constants == {"median_charges": middles["refit"]}
     before = trained.folder.at("engineer_features").result(FeaturesResult)
     assert before.constants == {"median_charges": middles["train"]}
     assert result.rows == before.rows["train"] + before.rows["validation"]

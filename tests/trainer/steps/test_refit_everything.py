@@ -107,7 +107,7 @@ def test_what_is_promoted_has_learned_from_every_row(monthly: Monthly, first: Ru
         last.keys,
     )
     assert version.tags["trainer.model_digest"] == last.model_digest != judged.model_digest
-    assert load_fitted(last.model_id).preparation.features.constants == {"usual": pytest.approx(rows["x"].mean())}
+    assert load_fitted(last.model_id).preparation.constants == {"usual": pytest.approx(rows["x"].mean())}
     assert first.at("accept").result(AcceptResult).largest_difference < 1e-9
 
 

@@ -55,8 +55,8 @@ def fit(
 
 def test_constants_and_weights_come_from_the_training_rows_alone() -> None:
     one, other = fit(VALIDATION), fit(rows(3, -2.0))
-    assert one.preparation.features.constants["middle"] == TRAINING[0]["n"].median()
-    assert one.preparation.features.constants == other.preparation.features.constants
+    assert one.preparation.constants["middle"] == TRAINING[0]["n"].median()
+    assert one.preparation.constants == other.preparation.constants
     assert np.array_equal(one.estimator.coef_, other.estimator.coef_)
 
 

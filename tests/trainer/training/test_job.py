@@ -212,7 +212,7 @@ def test_constants_come_from_the_training_rows_alone(done: Done) -> None:
 
     frame = read_source(done.job.inputs)[0]
     parts = parts_of(done.job.splitter, frame, frame["Churn"], "customerID")
-    middle = done.result.fitted.preparation.features.constants["middle"]
+    middle = done.result.fitted.preparation.constants["middle"]
     assert middle == frame.filter(parts == "train")["MonthlyCharges"].median()
     assert middle != frame["MonthlyCharges"].median()
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from trainer.inference.fitted import Preparation, fit_preparation
+from trainer.inference.fitted import TabularPreparation, fit_preparation
 from trainer.pipeline import Features, Preprocess
 from trainer.tables import row_subset
 from trainer.tables.row_subset import ChosenRows
@@ -27,12 +27,12 @@ TARGETS = RANDOM.normal(size=400)
 
 
 @pytest.fixture(scope="module")
-def preparation() -> Preparation:
+def preparation() -> TabularPreparation:
     features = Features(fit={"usual": "median(number)"}, derive={"beyond": "number - usual"})
     return fit_preparation(features, Preprocess(), ROWS.lazy())
 
 
-def test_lazy_rows_are_prepared_as_those_in_memory(preparation: Preparation) -> None:
+def test_lazy_rows_are_prepared_as_those_in_memory(preparation: TabularPreparation) -> None:
     features = Features(fit={"usual": "median(number)"}, derive={"beyond": "number - usual"})
     eager = fit_preparation(features, Preprocess(), TABLE.filter(IS_TRAINING))
     assert eager.inputs == preparation.inputs
@@ -42,7 +42,7 @@ def test_lazy_rows_are_prepared_as_those_in_memory(preparation: Preparation) -> 
 
 @pytest.mark.parametrize(("batch", "kind"), [(400, HeldRows), (399, StreamedRows)])
 def test_rows_are_streamed_where_they_are_more_than_a_batch(
-    preparation: Preparation, batch: int, kind: Any, monkeypatch: pytest.MonkeyPatch
+    preparation: TabularPreparation, batch: int, kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_subset, "BATCH_ROWS", batch)
     rows = training_rows(preparation, ROWS, TARGETS)
@@ -50,7 +50,7 @@ def test_rows_are_streamed_where_they_are_more_than_a_batch(
     assert rows.is_streamed == (kind is StreamedRows)
 
 
-def test_streamed_rows_are_those_in_memory(preparation: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streamed_rows_are_those_in_memory(preparation: TabularPreparation, monkeypatch: pytest.MonkeyPatch) -> None:
     held = training_rows(preparation, ROWS, TARGETS)
     monkeypatch.setattr(row_subset, "BATCH_ROWS", 64)
     streamed = training_rows(preparation, ROWS, TARGETS)
@@ -67,7 +67,7 @@ def test_streamed_rows_are_those_in_memory(preparation: Preparation, monkeypatch
 
 @pytest.mark.parametrize("count", [300, 30])
 def test_some_of_them_are_the_same_rows_with_their_targets(
-    preparation: Preparation, count: int, monkeypatch: pytest.MonkeyPatch
+    preparation: TabularPreparation, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = RANDOM.permutation(400)[:count]
     held = training_rows(preparation, ROWS, TARGETS).some(places)
@@ -79,16 +79,16 @@ def test_some_of_them_are_the_same_rows_with_their_targets(
     assert np.array_equal(streamed.targets, held.targets[order])
 
 
-def test_no_more_than_a_batch_is_transformed(preparation: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_than_a_batch_is_transformed(preparation: TabularPreparation, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    real = Preparation.transform
+    real = TabularPreparation.transform
 
-    def transform(self: Preparation, frame: pl.DataFrame) -> Any:
+    def transform(self: TabularPreparation, frame: pl.DataFrame) -> Any:
         seen.append(frame.height)
         return real(self, frame)
 
     monkeypatch.setattr(row_subset, "BATCH_ROWS", 64)
-    monkeypatch.setattr(Preparation, "transform", transform)
+    monkeypatch.setattr(TabularPreparation, "transform", transform)
     rows = training_rows(replace(preparation), ROWS, TARGETS)
     assert seen == []
     assert sum(len(targets) for _, targets in rows.batches()) == sum(seen) == 400

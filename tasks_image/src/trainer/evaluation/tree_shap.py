@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trainer.errors import ModelRefusedError
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from trainer.inference.fitted import FittedPipeline
+    from trainer.inference.fitted import FittedPipeline, TabularPreparation
     from trainer.inference.preprocess import Preprocessor
 
     Array = NDArray[Any]
@@ -103,7 +103,7 @@ def tree_shap(fitted: FittedPipeline, rows: pl.DataFrame) -> Contributions:
     _check_sums(type(fitted.estimator).__name__, values.sum(axis=1) + base, answers)
     if fitted.positive is not None:
         values, base = _of_positive(values, base, fitted.classes.index(fitted.positive))
-    return Contributions(_by_input(fitted.preparation.preprocessor, values), base, unit)
+    return Contributions(_by_input(cast("TabularPreparation", fitted.preparation).preprocessor, values), base, unit)
 
 
 def _shap_values(estimator: Any, matrix: Array) -> tuple[Array, Array]:

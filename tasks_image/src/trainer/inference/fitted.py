@@ -6,7 +6,7 @@ It travels inside the served model, so it imports nothing but what serving needs
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trainer.errors import DataValidationError
 from trainer.inference.features import check_expressions, columns_used, fit_features, names_used
@@ -14,7 +14,7 @@ from trainer.inference.labels import as_label
 from trainer.inference.preprocess import fit_preprocessor
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     import numpy as np
     import polars as pl
@@ -27,14 +27,34 @@ if TYPE_CHECKING:
 DEFAULT_CUT_OFF = 0.5
 
 
+class Preparation(Protocol):
+    """How raw columns become what an estimator takes; fitted on training rows alone."""
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Raw columns that the model takes, and their Polars types."""
+
+    @property
+    def constants(self) -> Mapping[str, float | str | bool | None]:
+        """What feature expressions were fitted to; empty where there are none."""
+
+    def transform(self, frame: pl.DataFrame) -> Any:
+        """Raw columns (n rows) as the estimator takes them. Raises DataValidationError where they are unusable."""
+
+
 @dataclass(frozen=True)
-class Preparation:
-    """How raw columns become the numbers that an estimator takes; fitted on training rows alone."""
+class TabularPreparation:
+    """How raw columns become the numbers that an estimator takes."""
 
     inputs: dict[str, str]
     """Raw columns and their Polars types, those that only expressions read among them."""
     features: FittedFeatures
     preprocessor: Preprocessor
+
+    @property
+    def constants(self) -> Mapping[str, float | str | bool | None]:
+        """What the feature expressions were fitted to."""
+        return self.features.constants
 
     def transform(self, frame: pl.DataFrame) -> np.ndarray:
         """Raw columns (n rows) as floats (n, m). Raises DataValidationError where a column is missing or unusable."""
@@ -50,7 +70,7 @@ def fit_preparation(
     preprocess: Preprocess,
     training: pl.DataFrame | pl.LazyFrame,
     not_inputs: Collection[str] = (),
-) -> Preparation:
+) -> TabularPreparation:
     """Fit feature constants, imputers and encoders on training rows that hold raw inputs and what expressions read.
 
     Of lazy rows a column at a time is held in memory, beside those that expressions use.
@@ -70,7 +90,7 @@ def fit_preparation(
     whole = pl.concat([rows, derived.lazy()], how="horizontal") if features.derive else rows
     preprocessor = fit_preprocessor(preprocess, whole, names)
     types = {name: str(kind) for name, kind in schema.items() if name in names or name in fitted.columns}
-    return Preparation(types, fitted, preprocessor)
+    return TabularPreparation(types, fitted, preprocessor)
 
 
 @dataclass(frozen=True)

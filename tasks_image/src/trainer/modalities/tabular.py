@@ -93,9 +93,18 @@ class Tabular(Modality[TabularPipeline]):
         return cross_validation_of(pipeline, run)
 
     def job(self, pipeline: TabularPipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> Job:
-        from trainer.training.run_jobs import training_job
+        from trainer.run.records import FeaturesResult
+        from trainer.training.estimators import model_for
+        from trainer.training.run_jobs import common_fields
+        from trainer.training.tabular_job import TabularJob
 
-        return training_job(pipeline, run, algorithm, params)
+        return TabularJob(
+            **common_fields(pipeline, run, algorithm),
+            exclude=run.at("engineer_features").result(FeaturesResult).for_features,
+            features=pipeline.features,
+            preprocess=pipeline.preprocess,
+            model=model_for(pipeline.algorithms[algorithm], params),
+        )
 
     def check_behaviours(self, pipeline: TabularPipeline, schema: pl.Schema | None = None) -> None:
         from trainer.evaluation.behaviour import check_behaviours

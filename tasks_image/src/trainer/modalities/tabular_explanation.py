@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trainer.modalities.modality import Explained
 from trainer.problems import problem_of
@@ -13,7 +13,7 @@ from trainer.tables.handover import rows_of
 if TYPE_CHECKING:
     import polars as pl
 
-    from trainer.inference.fitted import FittedPipeline
+    from trainer.inference.fitted import FittedPipeline, TabularPreparation
     from trainer.pipeline import TabularPipeline
     from trainer.run import RunFolder
     from trainer.run.records import EvaluateResult
@@ -47,7 +47,7 @@ def _by_shap(pipeline: TabularPipeline, run: RunFolder, fitted: FittedPipeline) 
     rows, _ = _sample(pipeline, run, most)
     found = tree_shap(fitted, rows)
     importance = ranked({name: float(np.abs(values).mean()) for name, values in found.values.items()})
-    inputs = fitted.preparation.inputs_of(rows)
+    inputs = cast("TabularPreparation", fitted.preparation).inputs_of(rows)
     drawing = shap_drawing(found.of_predicted_class(), inputs, importance, _answer(fitted, found.unit))
     return Explained("shap", "", f"mean |SHAP value| ({found.unit})", rows.height, importance, [drawing])
 

@@ -42,8 +42,12 @@ def log_dataset(
 
 
 def _schema(rows: pl.LazyFrame) -> object:
+    import polars as pl
+
     from trainer.registry.signers import SchemaSigner
     from trainer.sources.plain_types import why_unusable
 
-    known = rows.select(name for name, kind in rows.collect_schema().items() if not why_unusable(kind))
+    schema = rows.collect_schema()
+    # No table's model takes bytes, but those of other rows do, and MLflow has a type for them.
+    known = rows.select(name for name, kind in schema.items() if kind == pl.Binary or not why_unusable(kind))
     return SchemaSigner().sign(known, known.head(0).collect()).inputs

@@ -49,8 +49,13 @@ def _column(name: str, kind: pl.DataType, rows: pl.LazyFrame) -> ColSpec:
     elif kind.is_temporal():
         known = DataType.datetime
     else:
-        texts = {"Boolean": DataType.boolean, "String": DataType.string, "Categorical": DataType.string}
-        if str(kind.base_type()) not in texts:
+        others = {
+            "Boolean": DataType.boolean,
+            "String": DataType.string,
+            "Categorical": DataType.string,
+            "Binary": DataType.binary,
+        }
+        if str(kind.base_type()) not in others:
             raise DataValidationError(f"column {name!r}: MLflow's signatures have no type for {kind}")
-        known = texts[str(kind.base_type())]
+        known = others[str(kind.base_type())]
     return ColSpec(known, name, required=not has_missing)

@@ -89,6 +89,6 @@ def _same(fitted: Mapping[str, object], written: Mapping[str, object]) -> bool:
 def _check_constants(run: RunFolder, result: TrainingResult) -> None:
     """The constants fitted here must be those of the written features: both come from the same training rows."""
     written = run.at("engineer_features").result(FeaturesResult).constants
-    fitted = dict(result.fitted.preparation.features.constants)
+    fitted = dict(result.fitted.preparation.constants)
     if not _same(fitted, written):
         raise ModelTrainingError(f"feature constants differ between features ({written}) and training ({fitted})")

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from trainer.environment import cores
 from trainer.evaluation.metric import Metric
 from trainer.number_format import number_text
-from trainer.pipeline import Columns, Features, Preprocess, ProblemName, Spec
+from trainer.pipeline import ProblemName, Spec
 from trainer.problems import problem_of
 from trainer.registry.registers import MlflowRegister, Registered
 from trainer.registry.savers import EXAMPLE_ROWS, PyFuncSaver
 from trainer.registry.signers import SchemaSigner
 from trainer.tables.training_table import SplitPart, TrainingTable
-from trainer.training.estimators import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.training.services import AlertsService, LoggerService, MlflowService, RunConfig, Services
 
 if TYPE_CHECKING:
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     from trainer.tables.row_subset import ChosenRows
 
 logger = logging.getLogger(__name__)
-
-AnyModel = Annotated[XGBoostModel | LightGBMModel | SklearnModel, Field(discriminator="KIND")]
 
 
 @dataclass(frozen=True)
@@ -63,19 +59,17 @@ class SplitRows:
     targets_from: Lineage
 
 
-class Job(Spec):
-    """Fits, scores, signs and saves a model on rows that are split already; registers where a register is given."""
+class Job(Spec, ABC):
+    """Fits, scores, signs and saves a model on rows that are split already; registers where a register is given.
+
+    What is fitted, and how, is for the job of each modality to say.
+    """
 
     run_config: RunConfig
     problem: ProblemName
     target: str
     positive: str | int | float | bool | None = None
     id: str | None = None
-    exclude: list[str] = []
-    """Columns that must not be inputs; expressions of features may use them."""
-    features: Features = Features()
-    preprocess: Preprocess = Preprocess()
-    model: AnyModel
     metrics: list[Metric] = []
     """By default all that fit the problem."""
     score_parts: tuple[SplitPart, ...] = ("train", "validation", "test")
@@ -120,13 +114,15 @@ class Job(Spec):
         with contextlib.ExitStack() as until_read:
             with _stage("reading"):
                 split = until_read.enter_context(rows)
-                table = replace(split.table, inputs=self._raw(split.table.inputs))
+                table = replace(split.table, inputs=self.taken(split.table.inputs))
                 log_dataset(split.targets_from, "targets")
                 log_dataset(split.inputs_from, "inputs", split.table.inputs)
             with _stage("training"):
-                fixed = {"algorithm": self.model.KIND, "seed": self.seed, "device": self.model.device}
-                log_params(client, run_id, {**fixed, **self.model.params})
-                fitted = self._fit(table)
+                fixed = {"algorithm": self.algorithm, "seed": self.seed, "device": self.device}
+                log_params(client, run_id, {**fixed, **self.params})
+                training = table.rows("train").height
+                logger.info("fitting %s on %d rows, on %s", self.algorithm, training, self.device)
+                fitted = self.fit(table)
             with _stage("evaluation"):
                 outputs, metrics = self._score(fitted, table)
                 log_metrics(client, run_id, _flat(metrics))
@@ -138,38 +134,28 @@ class Job(Spec):
             run_id, info.model_id, info.model_uri, fitted.cut_off, metrics, outputs, fitted, registered
         )
 
-    def _raw(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
-        """What the model takes: its inputs, and what its expressions read."""
-        from trainer.inference.features import check_expressions, columns_used
-
-        check_expressions(self.features, forbidden=Columns(target=self.target, id=self.id).never_used)
-        used = columns_used(self.features)
-        return inputs.select(n for n in inputs.collect_schema() if n in used or n not in self._not_inputs)
+    @property
+    @abstractmethod
+    def algorithm(self) -> str:
+        """What is fitted, such as `xgboost`."""
 
     @property
-    def _not_inputs(self) -> set[str]:
-        return {*self.exclude, *([self.id] if self.id else [])}
+    @abstractmethod
+    def params(self) -> dict[str, Any]:
+        """What it is fitted with."""
 
-    def _fit(self, table: TrainingTable) -> FittedPipeline:
-        from trainer.registry.tracking import log_training_metrics
-        from trainer.training.fitting import fit_pipeline
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """What it is fitted on: `cpu` or `cuda`."""
 
-        training, aside = (table.rows(part) for part in ("train", "validation"))
-        logger.info("fitting %s on %d rows, on %s", self.model.KIND, training.height, self.model.device)
-        return fit_pipeline(
-            problem_of(self.problem),
-            self.model,
-            self.features,
-            self.preprocess,
-            self.positive,
-            not_inputs=self._not_inputs,
-            training=(training, table.targets_of("train")),
-            validation=(aside, table.targets_of("validation")) if aside.height else None,
-            cut_off=self.cut_off,
-            seed=self.seed,
-            threads=cores(),
-            log_point=functools.partial(log_training_metrics, self.run_config.name),
-        )
+    @abstractmethod
+    def taken(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
+        """Of raw columns (n rows) those that the model takes."""
+
+    @abstractmethod
+    def fit(self, table: TrainingTable) -> FittedPipeline:
+        """Everything fitted on the training rows; what is chosen on validation rows is chosen on those."""
 
     def _score(self, fitted: FittedPipeline, table: TrainingTable) -> tuple[pl.DataFrame, dict[str, dict[str, float]]]:
         import polars as pl
@@ -193,8 +179,8 @@ class Job(Spec):
         taken = list(fitted.preparation.inputs)
         example = next(training.batches()).head(EXAMPLE_ROWS).select(taken)
         signature = self.signer.sign(training.lazy().select(taken), fitted.predict(example))
-        metadata = {"problem": self.problem, "algorithm": self.model.KIND, "cut_off": fitted.cut_off}
-        info = self.saver.save(fitted, signature, example, {**metadata, "params": self.model.params})
+        metadata = {"problem": self.problem, "algorithm": self.algorithm, "cut_off": fitted.cut_off}
+        info = self.saver.save(fitted, signature, example, {**metadata, "params": self.params})
         mlflow.set_tag("model_uri", info.model_uri)
         return info
 

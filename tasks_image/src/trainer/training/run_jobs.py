@@ -14,42 +14,31 @@ from trainer.tables.handover import FEATURES, PART, PREDICTIONS, keyed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trainer.pipeline import Pipeline, TabularPipeline
+    from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
     from trainer.run.records import TrainResult
     from trainer.tables.training_table import SplitPart
     from trainer.training.job import Job, SplitRows
 
 
-def training_job(pipeline: TabularPipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> Job:
-    """The job that trains an algorithm on the training rows; it registers nothing."""
-    from trainer.training.estimators import model_for
-    from trainer.training.job import Job
+def common_fields(pipeline: Pipeline, run: RunFolder, algorithm: str) -> dict[str, Any]:
+    """What a job that trains an algorithm in a run says, whatever its rows are; it registers nothing."""
     from trainer.training.services import RunConfig
 
-    features = run.at("engineer_features").result(FeaturesResult)
     ingest = run.at("ingest").result(IngestResult)
-    return Job(
-        run_config=RunConfig(
+    tags = {"algorithm": algorithm, "data.source": ingest.source, "data.digest": ingest.digest}
+    return {
+        "run_config": RunConfig(
             experiment=pipeline.registry.experiment,
             name=f"{pipeline.name}_{algorithm}",
-            tags={
-                **ingest.tags,
-                "algorithm": algorithm,
-                "data.source": ingest.source,
-                "data.digest": ingest.digest,
-            },
+            tags={**ingest.tags, **tags},
         ),
-        problem=pipeline.problem,
-        target=pipeline.columns.target,
-        positive=pipeline.columns.positive,
-        exclude=features.for_features,
-        features=pipeline.features,
-        preprocess=pipeline.preprocess,
-        model=model_for(pipeline.algorithms[algorithm], params),
-        score_parts=("train", "validation"),
-        seed=pipeline.tuning.seed,
-    )
+        "problem": pipeline.problem,
+        "target": pipeline.columns.target,
+        "positive": pipeline.columns.positive,
+        "score_parts": ("train", "validation"),
+        "seed": pipeline.tuning.seed,
+    }
 
 
 @contextlib.contextmanager
@@ -97,7 +86,7 @@ def fit_again(
         model_uri=result.model_uri,
         model_digest=digest_of_model(result.model_uri),
         cut_off=result.cut_off,
-        constants=dict(result.fitted.preparation.features.constants),
+        constants=dict(result.fitted.preparation.constants),
         predictions=run.uri_of(PREDICTIONS),
         keys=features.keys,
         keys_digest=features.keys_digest,

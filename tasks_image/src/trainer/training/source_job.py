@@ -13,7 +13,8 @@ from trainer.sources.readers import local_copy
 from trainer.tables.column_splitter import AnySplitter, parts_of
 from trainer.tables.splitters import RandomSplitter
 from trainer.tables.training_table import TrainingTable, targets_in
-from trainer.training.job import Job, SplitRows, TrainingResult
+from trainer.training.job import SplitRows, TrainingResult
+from trainer.training.tabular_job import TabularJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class TrainingJob(Job):
+class TrainingJob(TabularJob):
     """Reads and splits rows, and does a job on them.
 
     >>> job = TrainingJob(

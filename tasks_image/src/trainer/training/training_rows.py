@@ -69,7 +69,8 @@ class StreamedRows:
 
     @property
     def matrix(self) -> Matrix:
-        return self.preparation.transform(self.rows.collect())
+        matrix: Matrix = self.preparation.transform(self.rows.collect())
+        return matrix
 
     def batches(self) -> Iterator[tuple[Matrix, Targets]]:
         end = 0

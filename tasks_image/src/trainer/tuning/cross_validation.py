@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from trainer.inference.fitted import Preparation
+    from trainer.inference.fitted import TabularPreparation
     from trainer.pipeline import EarlyStopping, TabularPipeline, Tuning
     from trainer.run import RunFolder
     from trainer.training.estimators import Model
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Fold:
     """One fold, prepared once for all trials: preparation does not depend on hyperparameters."""
 
-    preparation: Preparation
+    preparation: TabularPreparation
     train: TrainingRows
     held_out: ChosenRows
     held_out_targets: pl.Series
