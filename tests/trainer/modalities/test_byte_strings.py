@@ -60,7 +60,7 @@ def messages(rows: int, seed: int, longest: int = 20) -> pl.DataFrame:
 
 
 @pytest.fixture
-def registered(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+def registered(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The modality is known to this process, and what travels in its models is on the path."""
     monkeypatch.setitem(PIPELINES, "byte_strings", ByteStringPipeline)
     modality = f"{ByteStringModality.__module__}.{ByteStringModality.__name__}"
