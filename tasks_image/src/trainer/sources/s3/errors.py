@@ -30,7 +30,15 @@ MEANINGS: dict[str, tuple[type[TrainerError], str]] = {
 @contextlib.contextmanager
 def s3_explained(uri: str) -> Iterator[None]:
     """Raises what an error of the store means for whoever asked for an address."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+    from boto3.exceptions import RetriesExceededError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        FlexibleChecksumError,
+        NoCredentialsError,
+        PartialCredentialsError,
+    )
+    from s3transfer.exceptions import S3DownloadFailedError, S3ValidationError
 
     try:
         yield
@@ -47,5 +55,18 @@ def s3_explained(uri: str) -> Iterator[None]:
         ) from None
     except ValueError as error:
         raise ConfigurationError(f"{uri}: {error}") from error
+    except S3DownloadFailedError:  # s3transfer raises it only if the ETag is another than the one asked for
+        raise CHANGED[0](f"{uri}: {CHANGED[1]}") from None
+    except FlexibleChecksumError as error:
+        raise TrainerError(
+            f"{uri}: the bytes received are not those that the store holds: {error}; the object is fetched again when "
+            "the step is retried"
+        ) from error
+    except (RetriesExceededError, S3ValidationError) as error:
+        reason = getattr(error, "last_exception", error)
+        raise TrainerError(
+            f"{uri}: the download broke off each time ({type(reason).__name__}: {reason}); the object is fetched again "
+            "when the step is retried"
+        ) from error
     except (BotoCoreError, OSError) as error:
         raise TrainerError(f"{uri}: the store does not answer: {type(error).__name__}") from error

@@ -1,36 +1,29 @@
-"""Objects of S3 on this machine: fetched in parts, of one version, and checked against what the store knows of them."""
+"""Find objects of S3 and download them in the state in which they were found."""
 
 from __future__ import annotations
 
-import logging
-import os
+import contextlib
 import re
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import ConfigurationError, DataValidationError, TrainerError
+from trainer.errors import ConfigurationError, DataValidationError
 from trainer.sources.files.source_files import is_hidden
-from trainer.sources.s3.checks import check_object
+from trainer.sources.s3.checks import check_etag
 from trainer.sources.s3.errors import s3_explained
 from trainer.sources.s3.login import login_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
 
     from trainer.connections import Connection
 
-logger = logging.getLogger(__name__)
-
-PART_BYTES = 16 << 20
+RANGED_BYTES = 64 << 20
+"""From this size on an object is fetched in ranges, for which a store sends no checksum."""
+RANGE_BYTES = 16 << 20
 AT_ONCE = 4
-TRIES = 3
-"""For each part whose answer breaks off; until an answer begins the client tries again by itself."""
-PAUSE_SECONDS = 1.0
-"""After the first failure; twice as long after each further one."""
 WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -102,45 +95,33 @@ def find_objects(client: Any, uri: str, endings: tuple[str, ...]) -> list[Stored
 
 
 def fetch_object(client: Any, found: StoredObject, target: Path) -> None:
-    """Write an object to a file, a few parts at once, all of the state in which it was found.
+    """Write an object to a file, in the state in which it was found; large ones in ranges, a few at once.
 
-    Raises TrainerError, for a retry can help, where it has changed since, or what came is not what the store holds.
+    Raises TrainerError, because a retry can help, if it has changed since, or its bytes do not match the store's
+    checksum.
     """
-    with s3_explained(found.uri), target.open("wb") as file:
-        file.truncate(found.size)
-        fetch = partial(_fetch_part, client, found, file.fileno())
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="s3-part") as pool:
-            for _ in pool.map(fetch, range(0, found.size, PART_BYTES)):
-                pass
-    check_object(client, found, target)
+    from boto3.s3.transfer import TransferConfig
+
+    config = TransferConfig(multipart_threshold=RANGED_BYTES, multipart_chunksize=RANGE_BYTES, max_concurrency=AT_ONCE)
+    with s3_explained(found.uri), _pinned(client, found):
+        client.download_file(found.bucket, found.key, str(target), {"ChecksumMode": "ENABLED"}, Config=config)
+    check_etag(client, found, target)
 
 
-def _fetch_part(client: Any, found: StoredObject, descriptor: int, start: int) -> None:
-    end = min(start + PART_BYTES, found.size)
-    for tries in range(1, TRIES + 1):
-        content, broken = _ask_for(client, found, start, end)
-        if len(content) == end - start:
-            os.pwrite(descriptor, content, start)
-            return
-        what = f"{found.uri}: {len(content):,} of {end - start:,} bytes of a part came ({broken})"
-        if tries < TRIES:
-            logger.warning("%s; asking for it again", what)
-            time.sleep(PAUSE_SECONDS * 2 ** (tries - 1))
-    raise TrainerError(f"{what}, {TRIES} times; it is fetched anew when the step is tried again")
+@contextlib.contextmanager
+def _pinned(client: Any, found: StoredObject) -> Iterator[None]:
+    """Request the found state only: `download_file` takes no IfMatch, and pins ranges to the state it finds itself."""
+    events, name = client.meta.events, "provide-client-params.s3.GetObject"
 
+    def pin(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        is_found = (params["Bucket"], params["Key"]) == (found.bucket, found.key)
+        return {**params, "IfMatch": f'"{found.etag}"'} if is_found else params
 
-def _ask_for(client: Any, found: StoredObject, start: int, end: int) -> tuple[bytes, str]:
-    """The bytes of a part, or none and what broke off the answer: its client tries again only until one begins."""
-    from botocore.exceptions import HTTPClientError, IncompleteReadError
-    from urllib3.exceptions import HTTPError
-
-    answer = client.get_object(
-        Bucket=found.bucket, Key=found.key, Range=f"bytes={start}-{end - 1}", IfMatch=f'"{found.etag}"'
-    )
+    events.register(name, pin)
     try:
-        return answer["Body"].read(), "no error"
-    except (HTTPClientError, IncompleteReadError, HTTPError) as error:
-        return b"", type(error).__name__
+        yield
+    finally:
+        events.unregister(name, pin)
 
 
 def _head(client: Any, bucket: str, key: str) -> StoredObject:
