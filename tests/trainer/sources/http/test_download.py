@@ -47,17 +47,17 @@ def test_a_redirection_is_followed(web_file: WebFile, target: Path) -> None:
     assert target.read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("etag", ['"1"', ""], ids=["etag", "last-modified"])
-def test_what_breaks_off_is_resumed(web_file: WebFile, target: Path, etag: str) -> None:
-    web_file.etag = etag
+def test_a_broken_download_is_resumed(web_file: WebFile, target: Path) -> None:
     web_file.cut_after = [100_000, 50_000]
     fetch(web_file, target)
     assert target.read_bytes() == CONTENT
     assert [asked.get("Range") for asked in web_file.asked] == [None, "bytes=100000-", "bytes=150000-"]
 
 
-@pytest.mark.parametrize("how", [{"ranges": False}, {"etag": 'W/"1"', "changed": ""}], ids=["no-ranges", "no-version"])
-def test_what_cannot_be_resumed_is_fetched_anew(web_file: WebFile, target: Path, how: dict[str, object]) -> None:
+@pytest.mark.parametrize("how", [{"ranges": False}, {"etag": 'W/"1"'}, {"etag": ""}], ids=["no-ranges", "weak", "none"])
+def test_a_download_that_cannot_be_resumed_starts_again(
+    web_file: WebFile, target: Path, how: dict[str, object]
+) -> None:
     for name, value in how.items():
         setattr(web_file, name, value)
     web_file.cut_after = [100_000, 200_000]
@@ -73,16 +73,6 @@ def test_a_file_that_changes_on_the_way_is_not_mixed_of_two(web_file: WebFile, t
     assert target.read_bytes() == new
 
 
-def test_a_server_that_mixes_two_files_is_asked_once_more(web_file: WebFile, target: Path) -> None:
-    web_file.content = CONTENT[::-1]
-    web_file.cut_after = [100_000]
-    web_file.then = {2: CONTENT}
-    web_file.etag = ""  # it goes by the time, and both were written in one second
-    fetch(web_file, target)
-    assert target.read_bytes() == CONTENT
-    assert [asked.get("Range") for asked in web_file.asked] == [None, "bytes=100000-", None]
-
-
 def test_another_file_is_refused(web_file: WebFile, target: Path) -> None:
     web_file.content = b"a,b\n1,2\n"
     found = hashlib.sha256(b"a,b\n1,2\n").hexdigest()
@@ -91,14 +81,14 @@ def test_another_file_is_refused(web_file: WebFile, target: Path) -> None:
 
 
 def test_a_server_that_is_busy_is_asked_again(web_file: WebFile, target: Path) -> None:
-    web_file.statuses = [503, 429, 500]
+    web_file.statuses = [503, 429, 416, 500]
     fetch(web_file, target)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_server_that_stays_busy_may_answer_later(web_file: WebFile, target: Path) -> None:
     web_file.statuses = [503] * 9
-    with pytest.raises(TrainerError, match=r"0 of unknown bytes came, then: the server answers 503; tried 5") as raised:
+    with pytest.raises(TrainerError, match="rows.csv: the server answers 503") as raised:
         fetch(web_file, target)
     assert raised.value.retry_can_help
 
@@ -106,7 +96,7 @@ def test_a_server_that_stays_busy_may_answer_later(web_file: WebFile, target: Pa
 def test_a_line_that_always_breaks_at_one_place(web_file: WebFile, target: Path) -> None:
     web_file.ranges = False
     web_file.cut_after = [100_000] * 9
-    with pytest.raises(TrainerError, match=r"rows.csv: 100,000 of 300000 bytes came, then: .*; tried 5") as raised:
+    with pytest.raises(TrainerError, match=r"rows.csv: the download broke off after 100,000 bytes: \w+") as raised:
         fetch(web_file, target)
     assert raised.value.retry_can_help
     assert len(web_file.asked) == 6
@@ -141,7 +131,7 @@ def test_a_login_comes_from_where_people_keep_it(
 
 
 def test_nobody_listens(target: Path) -> None:
-    with pytest.raises(TrainerError, match=r"0 of unknown bytes came, then: Connection refused") as raised:
+    with pytest.raises(TrainerError, match="broke off after 0 bytes: Connection refused") as raised:
         download(f"http://127.0.0.1:{free_port()}/rows.csv", target, "0" * 64)
     assert raised.value.retry_can_help
 

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
 import logging
-import urllib.request
 import uuid
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import fsspec
 
 from trainer.errors import ConfigurationError, DataValidationError
+from trainer.sources.http.download import fetch, sha256_of
 from trainer.sources.published.catalog import DATASETS, DatasetFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-    from typing import BinaryIO
 
 logger = logging.getLogger(__name__)
-
-CHUNK_BYTES = 1 << 20
-TIMEOUT_SECONDS = 60
-"""For connecting and for each read, not for a whole file."""
 
 
 def fetch_datasets(
@@ -70,7 +63,7 @@ def _refuse_secrets(mirror: str) -> None:
 
 
 def _fetch(file: DatasetFile, path: Path, mirror: str | None) -> Path:
-    if path.is_file() and _digest(path) == file.sha256:
+    if path.is_file() and sha256_of(path) == file.sha256:
         logger.info("%s is there already", path)
         return path
     address = file.url if mirror is None else f"{mirror.rstrip('/')}/{file.path}"
@@ -78,11 +71,6 @@ def _fetch(file: DatasetFile, path: Path, mirror: str | None) -> Path:
     with _new_folders(path.parent):
         _download(file, address, path, mirrored=mirror is not None)
     return path
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -100,49 +88,36 @@ def _new_folders(folder: Path) -> Iterator[None]:
 
 
 def _download(file: DatasetFile, address: str, path: Path, *, mirrored: bool) -> None:
-    """Stream into a neighbour of the file and move it into place if its checksum is right."""
+    """Write a neighbour of the file and move it into place if its checksum is right."""
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    digest, size = hashlib.sha256(), 0
     try:
-        with scratch.open("xb") as handle:
-            for chunk in _read(file, address, mirrored=mirrored):
-                handle.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-        if digest.hexdigest() != file.sha256:
-            raise DataValidationError(_wrong_checksum(file, address, digest.hexdigest(), size, mirrored=mirrored))
+        _copy(file, address, scratch, mirrored=mirrored)
+        digest = sha256_of(scratch)
+        if digest != file.sha256:
+            size = scratch.stat().st_size
+            raise DataValidationError(_wrong_checksum(file, address, digest, size, mirrored=mirrored))
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def _read(file: DatasetFile, address: str, *, mirrored: bool) -> Iterator[bytes]:
+def _copy(file: DatasetFile, address: str, target: Path, *, mirrored: bool) -> None:
     try:
-        with _open(address) as source:
-            while chunk := source.read(CHUNK_BYTES):
-                yield chunk
+        if urlsplit(address).scheme in ("http", "https"):
+            fetch(address, target)
+        else:
+            filesystem, path = fsspec.core.url_to_fs(address, use_listings_cache=False)
+            filesystem.get_file(path, str(target))
     except Exception as error:
         # Each filesystem has errors of its own (botocore's are no OSError), and all mean the same here.
-        raise DataValidationError(_unreadable(file, address, error, mirrored=mirrored)) from error
-
-
-def _open(address: str) -> contextlib.AbstractContextManager[BinaryIO]:
-    if urlsplit(address).scheme in ("http", "https"):
-        opened: BinaryIO = urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS)  # noqa: S310  (http, as just seen)
-        return opened
-    filesystem, path = fsspec.core.url_to_fs(address, use_listings_cache=False)
-    reader: BinaryIO = filesystem.open(path, "rb")
-    return reader
-
-
-def _unreadable(file: DatasetFile, address: str, error: Exception, *, mirrored: bool) -> str:
-    missing = isinstance(error, FileNotFoundError) or getattr(error, "code", None) == HTTPStatus.NOT_FOUND
-    if mirrored and missing:
-        return f"{file.path} is missing in the mirror ({address}): put it there; it is published at {file.url}"
-    return (
-        f"{file.path} cannot be read from {address} ({type(error).__name__}: {error}): try again later, or set "
-        f"DATA_MIRROR to a folder or an address that holds the files as {file.path}"
-    )
+        advice = (
+            f"put the file published at {file.url} there"
+            if mirrored
+            else f"try again later, or set DATA_MIRROR to a folder or an address that holds the files as {file.path}"
+        )
+        raise DataValidationError(
+            f"{file.path} cannot be read from {address} ({type(error).__name__}: {error}): {advice}"
+        ) from error
 
 
 def _wrong_checksum(file: DatasetFile, address: str, found: str, size: int, *, mirrored: bool) -> str:
