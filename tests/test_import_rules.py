@@ -41,6 +41,7 @@ MAY_IMPORT = {
         "airflow.sdk",
         "airflow.providers",
         "airflow.serialization.serialized_objects",  # what the DAG processor stores, to refuse it one DAG at a time
+        "jinja2",
         "kubernetes",
         "urllib3",
         "include",

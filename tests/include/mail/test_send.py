@@ -178,7 +178,7 @@ def test_a_run_that_left_nothing_at_all_is_told(mailbox: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("<script>alert('x')</script> & more", "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; more"),
+        ("<script>alert('x')</script> & more", "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; more"),
         ("{{ 1 // 0 }} {% endfor %}", "{{ 1 // 0 }} {% endfor %}"),
         ("größer als 0 → neu", "größer als 0 → neu"),
     ],
