@@ -49,7 +49,7 @@ MAY_IMPORT = {
     ),
     "plugins": (*STANDARD, "airflow", "fastapi", "include.environment.settings", "plugins"),
 }
-LIGHT_MAY_IMPORT = (*STANDARD, "pydantic", "pydantic_core", "yaml", "fsspec", "trainer")
+LIGHT_MAY_IMPORT = (*STANDARD, "psutil", "pydantic", "pydantic_core", "yaml", "fsspec", "trainer")
 
 
 def python_files(folder: Path) -> list[Path]:

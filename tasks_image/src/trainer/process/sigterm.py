@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ SECONDS_TO_COME_BACK = 1.5
 """After so long the main thread counts as caught in native code, where no Python runs, and others speak for it."""
 SECONDS_TO_END = 3.0
 """After so long the process ends wherever it is; who has sent the signal waits longer."""
-RESOURCE_TRACKER = b"resource_tracker"
+RESOURCE_TRACKER = "resource_tracker"
 """joblib's helper that removes shared memory once all others are gone; it ends by itself."""
 
 _last_words: list[Callable[[], None]] = []
@@ -44,6 +43,8 @@ def ends_on_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    import psutil  # noqa: F401  (at the end the import lock may be held)
+
     _reset_in_forks()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -161,21 +162,10 @@ def _forget() -> None:
 
 
 def _end_children() -> None:
-    """Kill whatever this process has started and what those have started, as far as `/proc` tells."""
-    parents = _parents()
-    family = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
-    for pid in family - {os.getpid()}:
-        with contextlib.suppress(OSError):
-            if RESOURCE_TRACKER not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+    """Kill all descendants; loky's workers would finish their task first, and some are in a session of their own."""
+    import psutil
 
-
-def _parents() -> dict[int, int]:
-    """The parent of each process."""
-    found = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended since
-            found[int(status.parent.name)] = int(status.read_text(errors="replace").rpartition(")")[2].split()[1])
-    return found
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if not any(RESOURCE_TRACKER in part for part in child.cmdline()):
+                child.kill()
