@@ -15,7 +15,7 @@ from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run import RunFolder
 from trainer.run.records import IngestResult
-from trainer.tables.parquet import file_digest, read_table
+from trainer.tables.parquet import file_digest, read_table, sink_rows
 
 PIPELINE = """
 name: leavers
@@ -83,6 +83,29 @@ def test_a_share_of_the_rows_keeps_the_classes(folder: RunFolder, rows: Path) ->
     assert (result.rows, result.rows_in_source) == (20, 100)
     counts = read_table(folder.at("ingest"), "snapshot.parquet")["y"].value_counts()
     assert dict(counts.iter_rows()) == {"no": 15, "yes": 5}
+
+
+def test_with_a_condition_a_built_date_and_a_sample_the_table_is_written_once(
+    folder: RunFolder, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    def watched(found: pl.LazyFrame, file: Path) -> None:
+        written.append(file.name)
+        sink_rows(found, file)
+
+    frame = pl.read_csv(rows).with_columns(year=2000 + pl.col("n"), month=1)
+    frame.write_csv(rows)
+    source = "where: n > 19, dates: {day: {year: year, month: month}}, types: {y: string}"
+    pipeline = parse_pipeline(PIPELINE.replace("types: {seen: datetime}", source).replace(", time: seen", ""), "l.yaml")
+    run_step("start", folder, pipeline.for_run({"sample_ratio": 0.5}))
+    monkeypatch.setattr("trainer.tables.parquet.sink_rows", watched)
+    run_step("ingest", folder, folder.pipeline())
+    result = folder.at("ingest").result(IngestResult)
+    assert written == ["snapshot.parquet"]
+    assert (result.rows, result.rows_in_source) == (40, 80)
+    snapshot = read_table(folder.at("ingest"), "snapshot.parquet")
+    assert (snapshot["day"].dt.year() - 2000).to_list() == snapshot["n"].to_list()
 
 
 def test_a_table_without_rows_is_refused(folder: RunFolder, rows: Path) -> None:
