@@ -57,7 +57,6 @@ def _error(pipeline: TabularPipeline, rows: pl.DataFrame, seed: int, algorithm: 
     from trainer.tables.column_splitter import parts_of
     from trainer.tables.splitters import splitter_for
     from trainer.tables.training_table import TrainingTable
-    from trainer.training.estimators import model_for
     from trainer.training.fitting import fit_pipeline
 
     target = rows[pipeline.columns.target]
@@ -66,7 +65,7 @@ def _error(pipeline: TabularPipeline, rows: pl.DataFrame, seed: int, algorithm: 
     table = TrainingTable(inputs.lazy(), target, parts.replace("validation", "train"))
     fitted = fit_pipeline(
         problem_of(pipeline.problem),
-        model_for(algorithm),
+        algorithm,
         pipeline.features if with_features else Features(),
         pipeline.preprocess,
         None,

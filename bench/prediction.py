@@ -93,7 +93,6 @@ def _fitted(pipeline: TabularPipeline) -> tuple[FittedPipeline, pl.DataFrame]:
     from trainer.tables.column_splitter import parts_of
     from trainer.tables.splitters import splitter_for
     from trainer.tables.training_table import TrainingTable
-    from trainer.training.estimators import model_for
     from trainer.training.fitting import fit_pipeline
 
     table = _rows(pipeline, None, seed=42)
@@ -103,7 +102,7 @@ def _fitted(pipeline: TabularPipeline) -> tuple[FittedPipeline, pl.DataFrame]:
     whole = TrainingTable(inputs.lazy(), target, parts)
     fitted = fit_pipeline(
         problem_of(pipeline.problem),
-        model_for(pipeline.algorithms[ALGORITHM]),
+        pipeline.algorithms[ALGORITHM],
         pipeline.features,
         pipeline.preprocess,
         pipeline.columns.positive,

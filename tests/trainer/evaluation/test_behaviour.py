@@ -12,11 +12,10 @@ from trainer.decision.behaviour import behaviour_result
 from trainer.errors import ConfigurationError, DataValidationError, ModelRefusedError
 from trainer.evaluation.behaviour import MOST_ROWS, change_rows, check_behaviours, judge_behaviour
 from trainer.inference.fitted import FittedPipeline
-from trainer.pipeline import Behaviour, Features, Preprocess
+from trainer.pipeline import Behaviour, Features, Preprocess, Sklearn
 from trainer.problems import problem_of
 from trainer.run.records import Behaved
 from trainer.tables.row_subset import all_of
-from trainer.training.estimators import SklearnModel
 from trainer.training.fitting import fit_pipeline
 
 BINARY = "binary_classification"
@@ -44,7 +43,7 @@ OTHER_ID = expectation(name="id", set={"id": "399 - id"}, expect="unchanged")
 
 def fitted(targets: pl.Series, *inputs: str) -> FittedPipeline:
     both = (all_of(ROWS.select(inputs)), targets)
-    model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression", params={"solver": "newton-cholesky"})
+    model = Sklearn(estimator="sklearn.linear_model.LogisticRegression", params={"solver": "newton-cholesky"})
     return fit_pipeline(
         problem_of(BINARY), model, Features(), Preprocess(), "Yes", training=both, validation=both, seed=1, threads=1
     )

@@ -13,10 +13,9 @@ import pytest
 
 from trainer.errors import DataValidationError
 from trainer.inference.fitted import FittedPipeline, as_declared, dtype_named, fit_preparation
-from trainer.pipeline import Features, Preprocess
+from trainer.pipeline import AnyAlgorithm, Features, Preprocess, Sklearn
 from trainer.problems import problem_of
 from trainer.tables.row_subset import all_of
-from trainer.training.estimators import Model, SklearnModel
 from trainer.training.fitting import fit_pipeline
 
 RANDOM = np.random.default_rng(4)
@@ -28,22 +27,32 @@ ROWS = pl.DataFrame({
 NUMBERS = ROWS["n"] * 2 + ROWS["k"]
 TWO = pl.Series("y", np.where(NUMBERS > 4, "yes", "no").tolist())
 THREE = pl.Series("y", np.digitize(NUMBERS, [2, 6]).tolist())
-LOGISTIC = SklearnModel(estimator="sklearn.linear_model.LogisticRegression", params={"solver": "newton-cholesky"})
-RIDGE = SklearnModel(estimator="sklearn.linear_model.Ridge")
+LOGISTIC = Sklearn(estimator="sklearn.linear_model.LogisticRegression", params={"solver": "newton-cholesky"})
+RIDGE = Sklearn(estimator="sklearn.linear_model.Ridge")
 MIDDLE = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
 
 
-def fitted(problem: str, targets: pl.Series, positive: Any = None, model: Model = LOGISTIC) -> FittedPipeline:
+def fitted(
+    problem: str, targets: pl.Series, positive: Any = None, algorithm: AnyAlgorithm = LOGISTIC
+) -> FittedPipeline:
     both = (all_of(ROWS), targets)
     return fit_pipeline(
-        problem_of(problem), model, MIDDLE, Preprocess(), positive, training=both, validation=both, seed=1, threads=1
+        problem_of(problem),
+        algorithm,
+        MIDDLE,
+        Preprocess(),
+        positive,
+        training=both,
+        validation=both,
+        seed=1,
+        threads=1,
     )
 
 
 PIPELINES = {
     "two-classes": fitted("binary_classification", TWO, "yes"),
     "three-classes": fitted("multiclass_classification", THREE),
-    "regression": fitted("regression", NUMBERS.alias("y"), model=RIDGE),
+    "regression": fitted("regression", NUMBERS.alias("y"), algorithm=RIDGE),
 }
 
 

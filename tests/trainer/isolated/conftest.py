@@ -12,12 +12,11 @@ import pytest
 from tests.trainer.isolated.models import ROWS, TARGETS, Logged
 from tests.warm import WarmServers
 from trainer.isolated import scoring
-from trainer.pipeline import Features, Preprocess
+from trainer.pipeline import Features, Preprocess, Sklearn
 from trainer.problems import problem_of
 from trainer.registry.savers import PyFuncSaver
 from trainer.registry.signers import SchemaSigner
 from trainer.tables.row_subset import all_of
-from trainer.training.estimators import SklearnModel
 from trainer.training.fitting import fit_pipeline
 from trainer.training.services import MlflowService, RunConfig
 
@@ -32,7 +31,7 @@ def way(request: pytest.FixtureRequest, warm: WarmServers, monkeypatch: pytest.M
 
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterator[Logged]:
-    model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
+    model = Sklearn(estimator="sklearn.linear_model.LogisticRegression")
     features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
     both = (all_of(ROWS), TARGETS)
     fitted = fit_pipeline(

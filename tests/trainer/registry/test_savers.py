@@ -22,13 +22,13 @@ import trainer
 from tests.world import PROJECT
 from trainer.errors import ConfigurationError
 from trainer.inference.fitted import FittedPipeline
-from trainer.pipeline import Features, Preprocess
+from trainer.pipeline import Features, LightGBM, Preprocess, Sklearn, XGBoost
 from trainer.problems import problem_of
 from trainer.registry.savers import EXAMPLE_ROWS, PyFuncSaver, requirements_of
 from trainer.registry.signers import SchemaSigner
 from trainer.tables.row_subset import all_of
-from trainer.training.estimators import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.training.fitting import fit_pipeline
+from trainer.training.libraries import library_of
 from trainer.training.services import MlflowService, RunConfig
 
 ROWS = pl.DataFrame({"n": [1.0, 2.0, None, 4.0] * 10, "whole": [1, 2, 3, None] * 10, "t": ["a", "b", "a", "c"] * 10})
@@ -50,7 +50,7 @@ class Saved:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterator[Saved]:
     """A small model, saved to a store of its own and fetched again."""
-    model = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
+    model = Sklearn(estimator="sklearn.linear_model.LogisticRegression")
     both = (all_of(ROWS), TARGETS)
     fitted = fit_pipeline(
         problem_of("binary_classification"), model, Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"}),
@@ -105,16 +105,17 @@ def test_requirements_are_pinned_to_what_is_installed(saved: Saved) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "package"),
+    ("algorithm", "package"),
     [
-        (XGBoostModel(), "xgboost-cpu"),
-        (LightGBMModel(), "lightgbm"),
-        (SklearnModel(estimator="sklearn.linear_model.Ridge"), None),
+        (XGBoost(), "xgboost-cpu"),
+        (LightGBM(), "lightgbm"),
+        (Sklearn(estimator="sklearn.linear_model.Ridge"), None),
     ],
     ids=["xgboost", "lightgbm", "sklearn"],
 )
-def test_only_the_estimators_own_package_is_required(model: Any, package: str | None) -> None:
-    names = {line.split("==")[0] for line in requirements_of(model.build(problem_of("regression"), 1, 1))}
+def test_only_the_estimators_own_package_is_required(algorithm: Any, package: str | None) -> None:
+    estimator = library_of(algorithm).build(algorithm, problem_of("regression"), 1, 1)
+    names = {line.split("==")[0] for line in requirements_of(estimator)}
     assert names & {"xgboost-cpu", "lightgbm"} == ({package} if package else set())
 
 

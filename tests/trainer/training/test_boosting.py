@@ -11,12 +11,13 @@ import pytest
 import xgboost
 
 from trainer.errors import ModelTrainingError
-from trainer.pipeline import EarlyStopping
+from trainer.pipeline import EarlyStopping, XGBoost
 from trainer.problems import problem_of
 from trainer.training import boosting
 from trainer.training.boosting import can_be_fed, fit_from_batches
-from trainer.training.estimators import XGBoostModel, boosting_rounds
+from trainer.training.estimators import boosting_rounds, fit_estimator, fit_with_curve
 from trainer.training.learning_curve import TrainingCurve
+from trainer.training.libraries import library_of
 from trainer.training.training_rows import HeldRows
 
 COUNT = 600
@@ -50,8 +51,8 @@ def rows_of(problem: str, kind: type[HeldRows] = ManyRows) -> HeldRows:
 
 
 def fit(problem: str, kind: type[HeldRows], params: dict[str, Any] | None = None, **options: Any) -> Any:
-    model = XGBoostModel(params={**TREES, **(params or {})})
-    return model.fit(rows_of(problem, kind), problem_of(problem), seed=3, threads=1, **options)
+    trees = XGBoost(params={**TREES, **(params or {})})
+    return fit_estimator(trees, rows_of(problem, kind), problem_of(problem), seed=3, threads=1, **options)
 
 
 def answers(estimator: Any) -> Any:
@@ -111,8 +112,8 @@ def followed(kind: type[HeldRows]) -> list[Any]:
     """The points of the curve."""
     rows, points = rows_of("binary_classification", kind), list[Any]()
     curve = TrainingCurve(rows, rows, classes=True, log=lambda *point: points.append(point))
-    estimator = XGBoostModel(params=TREES).fit_followed(
-        rows, problem_of("binary_classification"), curve, seed=3, threads=1
+    estimator = fit_with_curve(
+        XGBoost(params=TREES), rows, problem_of("binary_classification"), curve, seed=3, threads=1
     )
     assert estimator.get_params()["callbacks"] is None
     return points
@@ -139,12 +140,12 @@ def test_rows_that_cannot_be_made_end_the_fit() -> None:
             raise ValueError("the file is gone")
 
     with pytest.raises(ModelTrainingError, match="XGBRegressor could not be fitted: the file is gone"):
-        XGBoostModel(params=TREES).fit(rows_of("regression", Broken), problem_of("regression"), seed=3, threads=1)
+        fit_estimator(XGBoost(params=TREES), rows_of("regression", Broken), problem_of("regression"), seed=3, threads=1)
 
 
 def test_the_bins_of_rows_that_are_held_out_are_those_of_the_training_rows() -> None:
-    estimator = XGBoostModel(params={**TREES, "early_stopping_rounds": 3, "eval_metric": "mae"})
-    built = estimator.build(problem_of("regression"), 3, 1)
+    trees = XGBoost(params={**TREES, "early_stopping_rounds": 3, "eval_metric": "mae"})
+    built = library_of(trees).build(trees, problem_of("regression"), 3, 1)
     kept, held = rows_of("regression"), ManyRows(FEATURES[:50] * 1.5, NUMBERS[:50])
     fitted = fit_from_batches(built, kept, held)
     assert isinstance(fitted, xgboost.XGBRegressor)

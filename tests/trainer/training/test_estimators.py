@@ -1,28 +1,19 @@
-"""Models: built by KIND, refused by name where a parameter is unknown, and repeatable."""
+"""Estimators: repeatable, stopped early, followed while they are fitted, and prepared for serving."""
 
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 from trainer.errors import ConfigurationError, ModelTrainingError
-from trainer.pipeline import EarlyStopping, LightGBM, Sklearn, XGBoost
+from trainer.pipeline import AnyAlgorithm, EarlyStopping, LightGBM, Sklearn, XGBoost
 from trainer.problems import problem_of
-from trainer.training.estimators import (
-    LightGBMModel,
-    Model,
-    SklearnModel,
-    XGBoostModel,
-    boosting_device,
-    boosting_rounds,
-    model_for,
-)
+from trainer.training.estimators import boosting_rounds, fit_estimator, fit_with_curve
 from trainer.training.learning_curve import TrainingCurve
+from trainer.training.libraries import library_of
 from trainer.training.training_rows import HeldRows
 
 ROWS = 400
@@ -33,120 +24,73 @@ CODES = (np.quantile(NUMBERS, 0.7) < NUMBERS).astype(int)
 LEAVERS = HeldRows(FEATURES, CODES)
 
 TREES = {"n_estimators": 15, "max_depth": 3}
-MODELS: dict[str, Model] = {
-    "xgboost": XGBoostModel(params={**TREES, "subsample": 0.7}),
-    "lightgbm": LightGBMModel(params={**TREES, "bagging_fraction": 0.7, "bagging_freq": 1}),
-    "forest": SklearnModel(estimator="sklearn.ensemble.RandomForestClassifier", params=TREES),
-    "logistic": SklearnModel(estimator="sklearn.linear_model.LogisticRegression"),
+ALGORITHMS: dict[str, AnyAlgorithm] = {
+    "xgboost": XGBoost(params={**TREES, "subsample": 0.7}),
+    "lightgbm": LightGBM(params={**TREES, "bagging_fraction": 0.7, "bagging_freq": 1}),
+    "forest": Sklearn(estimator="sklearn.ensemble.RandomForestClassifier", params=TREES),
+    "logistic": Sklearn(estimator="sklearn.linear_model.LogisticRegression"),
 }
-BOOSTED = {name: MODELS[name].model_copy(update={"params": {"n_estimators": 400}}) for name in ("xgboost", "lightgbm")}
+BOOSTED: dict[str, AnyAlgorithm] = {
+    name: ALGORITHMS[name].model_copy(update={"params": {"n_estimators": 400}}) for name in ("xgboost", "lightgbm")
+}
 
 
-def fit(model: Model, problem: str = "binary_classification", **options: Any) -> Any:
+def fit(algorithm: AnyAlgorithm, problem: str = "binary_classification", **options: Any) -> Any:
     targets = NUMBERS if problem == "regression" else CODES
-    return model.fit(HeldRows(FEATURES, targets), problem_of(problem), **{"seed": 7, "threads": 1, **options})
+    options = {"seed": 7, "threads": 1, **options}
+    return fit_estimator(algorithm, HeldRows(FEATURES, targets), problem_of(problem), **options)
 
 
-def follow(model: Model, curve: TrainingCurve) -> Any:
-    return model.fit_followed(LEAVERS, problem_of("binary_classification"), curve, seed=7, threads=1)
+def follow(algorithm: AnyAlgorithm, curve: TrainingCurve) -> Any:
+    return fit_with_curve(algorithm, LEAVERS, problem_of("binary_classification"), curve, seed=7, threads=1)
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_equal_seeds_give_equal_predictions(model: Model) -> None:
-    first, second = (fit(model).predict_proba(FEATURES) for _ in range(2))
+@pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
+def test_equal_seeds_give_equal_predictions(algorithm: AnyAlgorithm) -> None:
+    first, second = (fit(algorithm).predict_proba(FEATURES) for _ in range(2))
     assert np.array_equal(first, second)
     assert (first.argmax(axis=1) == CODES).mean() > 0.8
 
 
 @pytest.mark.parametrize("name", ["xgboost", "lightgbm", "forest"])
 def test_another_seed_gives_another_model(name: str) -> None:
-    first, second = (fit(MODELS[name], seed=seed).predict_proba(FEATURES) for seed in (1, 2))
+    first, second = (fit(ALGORITHMS[name], seed=seed).predict_proba(FEATURES) for seed in (1, 2))
     assert not np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "forest"])
 def test_the_number_of_threads_does_not_change_the_model(name: str) -> None:
-    first, second = (fit(MODELS[name], threads=threads).predict_proba(FEATURES) for threads in (1, 2))
+    first, second = (fit(ALGORITHMS[name], threads=threads).predict_proba(FEATURES) for threads in (1, 2))
     np.testing.assert_allclose(first, second, atol=1e-12)  # a forest sums its trees in the order that they end in
-
-
-@pytest.mark.parametrize(
-    ("model", "kind"),
-    [
-        (XGBoostModel(params=TREES), "XGBRegressor"),
-        (LightGBMModel(params=TREES), "LGBMRegressor"),
-        (SklearnModel(estimator="sklearn.linear_model.Ridge"), "Ridge"),
-    ],
-    ids=["xgboost", "lightgbm", "sklearn"],
-)
-def test_numbers_are_predicted_by_regressors(model: Model, kind: str) -> None:
-    estimator = fit(model, "regression")
-    assert type(estimator).__name__ == kind
-    assert np.corrcoef(estimator.predict(FEATURES), NUMBERS)[0, 1] > 0.7
 
 
 @pytest.mark.parametrize(
     ("algorithm", "kind"),
     [
-        (XGBoost(params={"max_depth": 2}), XGBoostModel),
-        (LightGBM(params={"max_depth": 2}), LightGBMModel),
-        (Sklearn(estimator="sklearn.ensemble.RandomForestClassifier", params={"max_depth": 2}), SklearnModel),
+        (XGBoost(params=TREES), "XGBRegressor"),
+        (LightGBM(params=TREES), "LGBMRegressor"),
+        (Sklearn(estimator="sklearn.linear_model.Ridge"), "Ridge"),
     ],
     ids=["xgboost", "lightgbm", "sklearn"],
 )
-def test_an_algorithms_kind_names_its_model(algorithm: Any, kind: type[Model]) -> None:
-    assert type(model_for(algorithm)) is kind
-    assert model_for(algorithm).build(problem_of("binary_classification"), 1, 1).get_params()["max_depth"] == 2
-    assert (
-        model_for(algorithm, {"max_depth": 5})
-        .build(problem_of("binary_classification"), 1, 1)
-        .get_params()["max_depth"]
-        == 5
-    )
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (XGBoostModel(params={"max_dept": 3}), r"xgboost has no parameter 'max_dept'; did you mean 'max_depth'\?"),
-        (LightGBMModel(params={"max_dept": 3}), r"lightgbm has no parameter 'max_dept'; did you mean 'max_depth'\?"),
-        (
-            SklearnModel(estimator="sklearn.linear_model.Ridge", params={"alfa": 1.0}),
-            "Ridge: .*unexpected keyword argument 'alfa'",
-        ),
-    ],
-    ids=["xgboost", "lightgbm", "sklearn"],
-)
-def test_an_unknown_parameter_is_refused(model: Model, message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        model.build(problem_of("regression"), seed=1, threads=1)
-
-
-def test_lightgbms_own_names_are_known() -> None:
-    model = LightGBMModel(params={"feature_fraction": 0.5, "bagging_freq": 1, "reg_lambda": 1.0})
-    assert model.build(problem_of("regression"), seed=1, threads=1).get_params()["feature_fraction"] == 0.5
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["sklearn.linear_model.Rigde", "no_such_package.Thing"],
-    ids=["no-such-class", "no-such-package"],
-)
-def test_an_estimator_that_cannot_be_imported(path: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"estimator '{path}' cannot be imported"):
-        SklearnModel(estimator=path).build(problem_of("regression"), seed=1, threads=1)
+def test_numbers_are_predicted_by_regressors(algorithm: AnyAlgorithm, kind: str) -> None:
+    estimator = fit(algorithm, "regression")
+    assert type(estimator).__name__ == kind
+    assert np.corrcoef(estimator.predict(FEATURES), NUMBERS)[0, 1] > 0.7
 
 
 def test_data_that_an_estimator_does_not_take() -> None:
     holes = np.where(FEATURES > 2, np.nan, FEATURES)
     with pytest.raises(ModelTrainingError, match="LogisticRegression could not be fitted: Input X contains NaN"):
-        MODELS["logistic"].fit(HeldRows(holes, CODES), problem_of("binary_classification"), seed=1, threads=1)
+        fit_estimator(
+            ALGORITHMS["logistic"], HeldRows(holes, CODES), problem_of("binary_classification"), seed=1, threads=1
+        )
 
 
-@pytest.mark.parametrize("model", BOOSTED.values(), ids=BOOSTED)
+@pytest.mark.parametrize("algorithm", BOOSTED.values(), ids=BOOSTED)
 @pytest.mark.parametrize("problem", ["binary_classification", "regression"])
-def test_boosting_stops_when_held_out_rows_stop_improving(model: Model, problem: str) -> None:
-    estimator = fit(model, problem, early_stopping=EarlyStopping(rounds=5, holdout=0.2))
+def test_boosting_stops_when_held_out_rows_stop_improving(algorithm: AnyAlgorithm, problem: str) -> None:
+    estimator = fit(algorithm, problem, early_stopping=EarlyStopping(rounds=5, holdout=0.2))
     rounds = boosting_rounds(estimator)
     assert rounds is not None
     assert 1 <= rounds < 400
@@ -154,26 +98,27 @@ def test_boosting_stops_when_held_out_rows_stop_improving(model: Model, problem:
 
 @pytest.mark.parametrize("name", ["xgboost", "lightgbm", "logistic"])
 def test_without_early_stopping_there_are_no_rounds_to_tell(name: str) -> None:
-    assert boosting_rounds(fit(MODELS[name])) is None
+    assert boosting_rounds(fit(ALGORITHMS[name])) is None
 
 
 @pytest.mark.parametrize("name", ["forest", "logistic"])
 def test_only_boosting_can_stop_early(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"tuning.early_stopping: .* is not boosted round by round"):
-        fit(MODELS[name], early_stopping=EarlyStopping())
+        fit(ALGORITHMS[name], early_stopping=EarlyStopping())
 
 
-@pytest.mark.parametrize("kind", [XGBoostModel, LightGBMModel], ids=["xgboost", "lightgbm"])
-def test_early_stopping_looks_at_the_given_rows_alone(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("algorithm", [XGBoost(params=TREES), LightGBM(params=TREES)], ids=["xgboost", "lightgbm"])
+def test_early_stopping_looks_at_the_given_rows_alone(algorithm: AnyAlgorithm, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    real = kind._fit_until_flat
+    library = library_of(algorithm)
+    real = library.fit_until_flat
 
-    def spy(self: Any, estimator: Any, kept: Any, held_out: Any, rounds: int) -> Any:
+    def spy(estimator: Any, kept: Any, held_out: Any, rounds: int) -> Any:
         seen.append((kept, held_out))
-        return real(self, estimator, kept, held_out, rounds)
+        return real(estimator, kept, held_out, rounds)
 
-    monkeypatch.setattr(kind, "_fit_until_flat", spy)
-    fit(kind(params=TREES), early_stopping=EarlyStopping(rounds=5, holdout=0.25))
+    monkeypatch.setattr(library, "fit_until_flat", spy)
+    fit(algorithm, early_stopping=EarlyStopping(rounds=5, holdout=0.25))
     [(kept, held)] = seen
     assert len(held.matrix) == 100
     together = np.concatenate([kept.matrix, held.matrix])
@@ -191,9 +136,8 @@ def test_boosting_is_followed_round_by_round_and_stays_the_same(name: str, probl
     curve = TrainingCurve(
         training, validation, classes=problem != "regression", log=lambda *point: points.append(point)
     )
-    model = MODELS[name]
-    followed = model.fit_followed(training, problem_of(problem), curve, seed=7, threads=1)
-    alone = model.fit(training, problem_of(problem), seed=7, threads=1)
+    followed = fit_with_curve(ALGORITHMS[name], training, problem_of(problem), curve, seed=7, threads=1)
+    alone = fit_estimator(ALGORITHMS[name], training, problem_of(problem), seed=7, threads=1)
     assert np.array_equal(followed.predict(FEATURES), alone.predict(FEATURES))
     assert [point[0] for point in points] == list(range(1, 16))
     train_losses, validation_losses = [point[1] for point in points], [point[2] for point in points]
@@ -221,58 +165,32 @@ def test_each_point_is_told_while_the_fit_goes_on(name: str) -> None:
 
     curve = TrainingCurve(LEAVERS, LEAVERS, classes=True, log=log)
     with pytest.raises(StopError):
-        follow(MODELS[name], curve)
+        follow(ALGORITHMS[name], curve)
 
 
 @pytest.mark.parametrize("name", ["forest", "logistic"])
 def test_what_has_no_rounds_has_one_point(name: str) -> None:
     points: list[Any] = []
     curve = TrainingCurve(LEAVERS, LEAVERS, classes=True, log=lambda *point: points.append(point))
-    answers = follow(MODELS[name], curve).predict_proba(FEATURES)
+    answers = follow(ALGORITHMS[name], curve).predict_proba(FEATURES)
     [(epoch, train_loss, val_loss, accuracy)] = points
     assert (epoch, train_loss) == (1, pytest.approx(val_loss))
     assert accuracy == np.mean(answers.argmax(axis=1) == CODES)
 
 
-def test_memory_that_runs_out_while_fitting() -> None:
+def test_memory_that_runs_out_while_fitting(monkeypatch: pytest.MonkeyPatch) -> None:
     class Greedy:
         def fit(self, *_: Any) -> None:
             raise MemoryError
 
-    class GreedyModel(SklearnModel):
-        def build(self, *_: Any) -> Any:
-            return Greedy()
-
+    algorithm = Sklearn(estimator="any.Greedy")
+    monkeypatch.setattr(library_of(algorithm), "build", lambda *_: Greedy())
     with pytest.raises(ModelTrainingError, match="Greedy: memory ran out; lower the run parameters `sample_ratio`"):
-        fit(GreedyModel(estimator="any.Greedy"))
+        fit(algorithm)
 
 
 @pytest.mark.parametrize("name", ["xgboost", "lightgbm", "forest"])
 def test_a_model_serves_with_one_thread_unless_it_was_given_more(name: str) -> None:
-    assert fit(MODELS[name], threads=2).get_params()["n_jobs"] == 1
-    own = MODELS[name].model_copy(update={"params": {**TREES, "n_jobs": 2}})
+    assert fit(ALGORITHMS[name], threads=2).get_params()["n_jobs"] == 1
+    own = ALGORITHMS[name].model_copy(update={"params": {**TREES, "n_jobs": 2}})
     assert fit(own, threads=1).get_params()["n_jobs"] == 2
-
-
-def test_a_device_can_be_named() -> None:
-    assert XGBoostModel(params={"device": "cuda:1"}).device == "cuda:1"
-    assert LightGBMModel(params={"device_type": "gpu"}).device == "gpu"
-    assert LightGBMModel().device == "cpu"
-
-
-@pytest.mark.skipif(boosting_device() == "cpu", reason="XGBoost is not built for GPUs here, or none is visible")
-def test_a_gpu_is_used_for_training_and_not_asked_for_when_serving() -> None:
-    estimator = fit(XGBoostModel(params=TREES))
-    assert estimator.get_params()["device"] == "cpu"
-    assert XGBoostModel().device == "cuda"
-
-
-def test_without_a_visible_gpu_boosting_is_on_the_cpu() -> None:
-    build = (
-        "from trainer.problems import problem_of; from trainer.training.estimators import XGBoostModel as M; "
-        "print(M().build(problem_of('regression'), 1, 1).get_params()['device'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", build], env={"CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "cpu\n"

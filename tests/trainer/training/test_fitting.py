@@ -10,14 +10,13 @@ import pytest
 
 from trainer.errors import DataValidationError
 from trainer.inference.fitted import FittedPipeline
-from trainer.pipeline import Features, Preprocess
+from trainer.pipeline import Features, LightGBM, Preprocess, Sklearn, XGBoost
 from trainer.problems import problem_of
 from trainer.problems.class_figures import best_f1_cut_off
 from trainer.tables.row_subset import ChosenRows, all_of
-from trainer.training.estimators import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.training.fitting import fit_pipeline
 
-LOGISTIC = SklearnModel(estimator="sklearn.linear_model.LogisticRegression")
+LOGISTIC = Sklearn(estimator="sklearn.linear_model.LogisticRegression")
 LEAVERS = "binary_classification"
 
 
@@ -85,7 +84,7 @@ def test_a_positive_class_that_is_none() -> None:
 AWKWARD = ["a[b]", "x<y", "{z}", '"quoted"', "comma, and: colon", "ümlaut\t", "a b", "a_b", "__proto__"]
 
 
-@pytest.mark.parametrize("kind", [XGBoostModel, LightGBMModel], ids=["xgboost", "lightgbm"])
+@pytest.mark.parametrize("kind", [XGBoost, LightGBM], ids=["xgboost", "lightgbm"])
 @pytest.mark.parametrize("names", [AWKWARD, [f"column {number}" for number in range(2000)]], ids=["awkward", "2,000"])
 def test_boosters_take_whatever_columns_are_called(kind: Any, names: list[str]) -> None:
     random = np.random.default_rng(1)

@@ -20,8 +20,8 @@ from trainer.pipeline import parse_yaml
 from trainer.problems import Problem, problem_of
 from trainer.registry.tracking import connect
 from trainer.sources.readers import read_source
-from trainer.training import estimators
 from trainer.training.job import TrainingResult
+from trainer.training.libraries import LIBRARIES
 from trainer.training.source_job import TrainingJob, load_job
 
 YAML = """
@@ -133,15 +133,15 @@ def test_a_model_is_fitted_by_as_many_threads_as_the_pod_has_cores(
     name: str, rows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[int] = []
-    kind = estimators.MODELS[MODELS[name]["KIND"]]  # type: ignore[index]
-    build = kind.build
+    library = LIBRARIES[MODELS[name]["KIND"]]  # type: ignore[index]
+    build = library.build
 
-    def watched(self: Any, problem: Problem, seed: int, threads: int) -> Any:
-        estimator = build(self, problem, seed, threads)
+    def watched(algorithm: Any, problem: Problem, seed: int, threads: int) -> Any:
+        estimator = build(algorithm, problem, seed, threads)
         built.append(estimator.get_params()["n_jobs"])
         return estimator
 
-    monkeypatch.setattr(kind, "build", watched)
+    monkeypatch.setattr(library, "build", watched)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)  # of a large node
     monkeypatch.setenv("TRAINER_CORES", "3.5")
     load_job(document(rows, model=MODELS[name], registry=None), "job.yaml").run()

@@ -11,10 +11,12 @@ import polars as pl
 import pytest
 
 from trainer.errors import DataValidationError
-from trainer.pipeline import EarlyStopping, TabularPipeline, parse_pipeline
+from trainer.pipeline import AnyAlgorithm, EarlyStopping, Sklearn, TabularPipeline, XGBoost, parse_pipeline
 from trainer.problems import problem_of
 from trainer.tables.row_subset import all_of
-from trainer.training.estimators import Model, SklearnModel, XGBoostModel
+from trainer.training.estimators import fit_estimator
+from trainer.training.libraries.sklearn import SklearnLibrary
+from trainer.training.libraries.xgboost import XGBoostLibrary
 from trainer.tuning.cross_validation import Fold, fold_scores, make_folds
 
 PIPELINE = """
@@ -32,7 +34,7 @@ registry: {model: leavers, experiment: leavers}
 REGRESSION = (
     PIPELINE.replace("binary_classification", "regression").replace(', positive: "yes"', "").replace("auc_roc", "rmse")
 )
-LOGISTIC = SklearnModel(estimator="sklearn.linear_model.LogisticRegression", params={"solver": "newton-cholesky"})
+LOGISTIC = Sklearn(estimator="sklearn.linear_model.LogisticRegression", params={"solver": "newton-cholesky"})
 COUNT = 200
 RANDOM = np.random.default_rng(8)
 NUMBERS = RANDOM.permutation(np.arange(1, COUNT + 1)).astype(float)
@@ -60,10 +62,10 @@ def folds(pipeline: TabularPipeline) -> list[Fold]:
 
 
 def scores(
-    folds: list[Fold], pipeline: TabularPipeline, model: Model = LOGISTIC, workers: int = 1, **options: Any
+    folds: list[Fold], pipeline: TabularPipeline, algorithm: AnyAlgorithm = LOGISTIC, workers: int = 1, **options: Any
 ) -> list[float]:
     options = {"early_stopping": None, **options}
-    return [score.value for score in fold_scores(folds, model, pipeline, workers=workers, **options)]
+    return [score.value for score in fold_scores(folds, algorithm, pipeline, workers=workers, **options)]
 
 
 def test_each_row_is_held_out_once(folds: list[Fold]) -> None:
@@ -106,7 +108,7 @@ def test_encoders_are_fitted_inside_each_fold(folds: list[Fold]) -> None:
 def test_folds_side_by_side_give_the_scores_of_one_after_the_other(
     folds: list[Fold], pipeline: TabularPipeline
 ) -> None:
-    model = XGBoostModel(params={"n_estimators": 10, "subsample": 0.7})
+    model = XGBoost(params={"n_estimators": 10, "subsample": 0.7})
     alone = scores(folds, pipeline, model)
     assert [scores(folds, pipeline, model, workers) for workers in (2, 3, 9)] == [alone] * 3
     assert len(set(alone)) > 1
@@ -116,7 +118,7 @@ def test_a_fold_has_the_score_of_its_held_out_rows(folds: list[Fold], pipeline: 
     from sklearn.metrics import roc_auc_score
 
     fold = folds[0]
-    estimator = LOGISTIC.fit(fold.train, problem_of(pipeline.problem), seed=42, threads=1)
+    estimator = fit_estimator(LOGISTIC, fold.train, problem_of(pipeline.problem), seed=42, threads=1)
     shares = estimator.predict_proba(fold.preparation.transform(fold.held_out.collect()))[:, 1]
     assert scores(folds, pipeline)[0] == pytest.approx(roc_auc_score(fold.held_out_targets == "yes", shares))
 
@@ -124,14 +126,14 @@ def test_a_fold_has_the_score_of_its_held_out_rows(folds: list[Fold], pipeline: 
 def test_who_stops_asking_stops_the_work(
     folds: list[Fold], pipeline: TabularPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fitted: list[Model] = []
-    real = SklearnModel.fit
+    fitted: list[Any] = []
+    real = SklearnLibrary.fit
 
-    def fit(self: SklearnModel, *rows: Any, **options: Any) -> Any:
-        fitted.append(self)
-        return real(self, *rows, **options)
+    def fit(self: SklearnLibrary, estimator: Any, rows: Any) -> Any:
+        fitted.append(estimator)
+        return real(self, estimator, rows)
 
-    monkeypatch.setattr(SklearnModel, "fit", fit)
+    monkeypatch.setattr(SklearnLibrary, "fit", fit)
     asked = fold_scores(folds, LOGISTIC, pipeline, workers=1, early_stopping=None)
     next(asked)
     asked.close()
@@ -142,14 +144,14 @@ def test_early_stopping_never_sees_the_held_out_rows(
     folds: list[Fold], pipeline: TabularPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    real = XGBoostModel._fit_until_flat
+    real = XGBoostLibrary.fit_until_flat
 
-    def fit(self: XGBoostModel, estimator: Any, kept: Any, held_out: Any, rounds: int) -> Any:
+    def fit(self: XGBoostLibrary, estimator: Any, kept: Any, held_out: Any, rounds: int) -> Any:
         seen.append(np.concatenate([kept.matrix, held_out.matrix]))
         return real(self, estimator, kept, held_out, rounds)
 
-    monkeypatch.setattr(XGBoostModel, "_fit_until_flat", fit)
-    model, rule = XGBoostModel(params={"n_estimators": 200}), EarlyStopping(rounds=5)
+    monkeypatch.setattr(XGBoostLibrary, "fit_until_flat", fit)
+    model, rule = XGBoost(params={"n_estimators": 200}), EarlyStopping(rounds=5)
     found = list(fold_scores(folds, model, pipeline, workers=1, early_stopping=rule))
     for fold, rows in zip(folds, seen, strict=True):
         assert np.array_equal(np.sort(rows, axis=0), np.sort(fold.train.matrix, axis=0))
@@ -160,9 +162,7 @@ def test_numbers_are_split_without_classes() -> None:
     pipeline = tabular(REGRESSION)
     folds = make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS))
     assert [fold.classes for fold in folds] == [()] * 4
-    assert all(
-        0 < value < 60 for value in scores(folds, pipeline, SklearnModel(estimator="sklearn.linear_model.Ridge"))
-    )
+    assert all(0 < value < 60 for value in scores(folds, pipeline, Sklearn(estimator="sklearn.linear_model.Ridge")))
 
 
 def test_a_class_needs_a_row_in_each_fold(pipeline: TabularPipeline) -> None:

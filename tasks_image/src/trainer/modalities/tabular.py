@@ -30,14 +30,12 @@ class Tabular(Modality[TabularPipeline]):
     def check(self, pipeline: TabularPipeline, algorithms: Sequence[str]) -> None:
         from trainer.inference.features import check_expressions
         from trainer.problems import problem_of
-        from trainer.training.estimators import model_for
-        from trainer.training.parameter_checks import check_model
+        from trainer.training.parameter_checks import check_algorithm
 
         check_expressions(pipeline.features, forbidden=pipeline.columns.never_used)
         self.check_behaviours(pipeline)
         for name in algorithms:
-            model = model_for(pipeline.algorithms[name])
-            check_model(model, problem_of(pipeline.problem), f"algorithms.{name}")
+            check_algorithm(pipeline.algorithms[name], problem_of(pipeline.problem), f"algorithms.{name}")
 
     def unusable(self, pipeline: TabularPipeline, rows: pl.LazyFrame) -> list[str]:
         from trainer.checks.inputs import unusable_inputs
@@ -94,7 +92,6 @@ class Tabular(Modality[TabularPipeline]):
 
     def job(self, pipeline: TabularPipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> Job:
         from trainer.run.records import FeaturesResult
-        from trainer.training.estimators import model_for
         from trainer.training.run_jobs import common_fields
         from trainer.training.tabular_job import TabularJob
 
@@ -103,7 +100,7 @@ class Tabular(Modality[TabularPipeline]):
             exclude=run.at("engineer_features").result(FeaturesResult).for_features,
             features=pipeline.features,
             preprocess=pipeline.preprocess,
-            model=model_for(pipeline.algorithms[algorithm], params),
+            model=pipeline.algorithms[algorithm].model_copy(update={"params": params}),
         )
 
     def check_behaviours(self, pipeline: TabularPipeline, schema: pl.Schema | None = None) -> None:

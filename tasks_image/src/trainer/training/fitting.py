@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer.inference.fitted import FittedPipeline, fit_preparation
+from trainer.training.estimators import fit_estimator, fit_with_curve
 from trainer.training.learning_curve import TrainingCurve
 from trainer.training.training_rows import training_rows
 
@@ -13,16 +14,15 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from trainer.pipeline import Features, Preprocess
+    from trainer.pipeline import AnyAlgorithm, Features, Preprocess
     from trainer.problems import Problem
     from trainer.tables.row_subset import ChosenRows
-    from trainer.training.estimators import Model
     from trainer.training.learning_curve import LogPoint
 
 
 def fit_pipeline(  # noqa: PLR0913
     problem: Problem,
-    model: Model,
+    algorithm: AnyAlgorithm,
     features: Features,
     preprocess: Preprocess,
     positive: Any,
@@ -37,7 +37,7 @@ def fit_pipeline(  # noqa: PLR0913
 ) -> FittedPipeline:
     """Everything fitted on the training rows; for two classes, the cut-off with the best F1 on the validation rows.
 
-    Columns of the rows that are `not_inputs` are only for expressions. `log_point` gets the losses while the model
+    Columns of the rows that are `not_inputs` are only for expressions. `log_point` gets the losses while the estimator
     is fitted. Without validation rows there are none, and the cut-off has to be given.
     Raises DataValidationError where it is not, or where a class does not occur in the training rows.
     """
@@ -46,10 +46,10 @@ def fit_pipeline(  # noqa: PLR0913
     classes = problem.classes_of(targets)
     prepared = training_rows(preparation, rows, problem.encode(targets, classes))
     if log_point is None or validation is None:
-        estimator = model.fit(prepared, problem, seed=seed, threads=threads)
+        estimator = fit_estimator(algorithm, prepared, problem, seed=seed, threads=threads)
     else:
         aside = training_rows(preparation, validation[0], problem.encode(validation[1], classes))
         curve = TrainingCurve(prepared, aside, classes=bool(classes), log=log_point)
-        estimator = model.fit_followed(prepared, problem, curve, seed=seed, threads=threads)
+        estimator = fit_with_curve(algorithm, prepared, problem, curve, seed=seed, threads=threads)
     fitted = FittedPipeline(preparation, estimator, classes, problem.positive_of(classes, positive))
     return problem.settle(fitted, validation, cut_off)

@@ -5,40 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Choice
-from trainer.training.estimators import SklearnModel, import_estimator
+from trainer.pipeline import Choice, Sklearn
+from trainer.training.libraries import library_of
+from trainer.training.libraries.sklearn import import_estimator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trainer.pipeline import Range
+    from trainer.pipeline import AnyAlgorithm, Range
     from trainer.problems import Problem
-    from trainer.training.estimators import LightGBMModel, XGBoostModel
-
-    AnyModel = XGBoostModel | LightGBMModel | SklearnModel
 
 ROWS = 60
 ROUNDS = 2
 """Of boosting, however many are asked for: a wrong parameter is refused in the first."""
 
 
-def check_model(model: AnyModel, problem: Problem, where: str) -> None:
+def check_algorithm(algorithm: AnyAlgorithm, problem: Problem, where: str) -> None:
     """Raise ConfigurationError, with the place below `where`, for a parameter or its search that the library refuses.
 
     Estimators of scikit-learn know which values they take; the boosting libraries say so when they fit, which they do
     on a handful of made-up rows.
     """
-    if isinstance(model, SklearnModel):
+    if isinstance(algorithm, Sklearn):
         try:
-            import_estimator(model.estimator)
+            import_estimator(algorithm.estimator)
         except ConfigurationError as error:
             raise ConfigurationError(f"{where}: {error}") from error
-    if wrong := _why_refused(model, problem, model.params):
-        alone = [name for name, value in model.params.items() if _why_refused(model, problem, {name: value})]
+    if wrong := _why_refused(algorithm, problem, algorithm.params):
+        alone = [name for name, value in algorithm.params.items() if _why_refused(algorithm, problem, {name: value})]
         raise ConfigurationError(f"{where}.params{''.join(f'.{name}' for name in alone[:1])}: {wrong}")
-    for name, space in model.search.items():
+    for name, space in algorithm.search.items():
         for value in _ends(space):
-            if wrong := _why_refused(model, problem, {**model.params, name: value}):
+            if wrong := _why_refused(algorithm, problem, {**algorithm.params, name: value}):
                 raise ConfigurationError(f"{where}.search.{name} ({value!r}): {wrong}")
 
 
@@ -50,15 +48,16 @@ def _ends(space: Range | Choice) -> Iterator[Any]:
     yield from (space.low, space.high) if whole else (float(space.low), float(space.high))
 
 
-def _why_refused(model: AnyModel, problem: Problem, params: dict[str, Any]) -> str:
+def _why_refused(algorithm: AnyAlgorithm, problem: Problem, params: dict[str, Any]) -> str:
     """The library's own words, in one line; empty where it takes the parameters."""
     rounds = params.get("n_estimators")
     if isinstance(rounds, int) and rounds < 1:
         return f"n_estimators has to be at least 1, not {rounds}"
     few = {"n_estimators": min(rounds, ROUNDS)} if isinstance(rounds, int) else {}
     try:
-        estimator = model.model_copy(update={"params": {**params, **few}}).build(problem, seed=0, threads=1)
-        if isinstance(model, SklearnModel):
+        tried = algorithm.model_copy(update={"params": {**params, **few}})
+        estimator = library_of(tried).build(tried, problem, seed=0, threads=1)
+        if isinstance(algorithm, Sklearn):
             if hasattr(estimator, "_parameter_constraints"):  # estimators of others have none
                 estimator._validate_params()  # noqa: SLF001  (what scikit-learn's `fit` begins with)
         else:

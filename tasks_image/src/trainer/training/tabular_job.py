@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from trainer.environment import cores
-from trainer.pipeline import Columns, Features, Preprocess
+from trainer.pipeline import AnyAlgorithm, Columns, Features, Preprocess
 from trainer.problems import problem_of
-from trainer.training.estimators import LightGBMModel, SklearnModel, XGBoostModel
 from trainer.training.job import Job
+from trainer.training.libraries import library_of
 
 if TYPE_CHECKING:
     import polars as pl
 
     from trainer.inference.fitted import FittedPipeline
     from trainer.tables.training_table import TrainingTable
-
-AnyModel = Annotated[XGBoostModel | LightGBMModel | SklearnModel, Field(discriminator="KIND")]
 
 
 class TabularJob(Job):
@@ -29,7 +25,7 @@ class TabularJob(Job):
     """Columns that must not be inputs; expressions of features may use them."""
     features: Features = Features()
     preprocess: Preprocess = Preprocess()
-    model: AnyModel
+    model: AnyAlgorithm
 
     @property
     def algorithm(self) -> str:
@@ -41,7 +37,7 @@ class TabularJob(Job):
 
     @property
     def device(self) -> str:
-        return self.model.device
+        return library_of(self.model).device(self.model)
 
     def taken(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
         """Its inputs, and what its expressions read."""

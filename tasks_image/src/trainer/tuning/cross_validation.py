@@ -14,6 +14,8 @@ from trainer.problems import problem_of
 from trainer.run.records import FeaturesResult
 from trainer.tables.handover import FEATURES, PART, TIME
 from trainer.tables.row_subset import ChosenRows, open_table
+from trainer.training.estimators import boosting_rounds, fit_estimator
+from trainer.training.libraries import library_of
 from trainer.training.training_rows import training_rows
 from trainer.tuning.objective import Score
 
@@ -25,9 +27,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trainer.inference.fitted import TabularPreparation
-    from trainer.pipeline import EarlyStopping, TabularPipeline, Tuning
+    from trainer.pipeline import AnyAlgorithm, EarlyStopping, TabularPipeline, Tuning
     from trainer.run import RunFolder
-    from trainer.training.estimators import Model
     from trainer.training.training_rows import TrainingRows
 
 
@@ -59,17 +60,15 @@ class CrossValidation:
     @property
     def can_stop_early(self) -> bool:
         """Whether the algorithm is boosted round by round."""
-        return self.pipeline.algorithms[self.algorithm].KIND != "sklearn"
+        return library_of(self.pipeline.algorithms[self.algorithm]).stops_early
 
     def scores(self, params: dict[str, Any], *, stop_early: bool) -> Generator[Score]:
         """The folds' scores for these parameters."""
-        from trainer.training.estimators import model_for
-
         tuning = self.pipeline.tuning
-        model = model_for(self.pipeline.algorithms[self.algorithm], params)
+        algorithm = self.pipeline.algorithms[self.algorithm].model_copy(update={"params": params})
         stopping = tuning.early_stopping if stop_early else None
         workers = tuning.parallel_folds or min(cores(), tuning.folds)
-        return fold_scores(self.folds, model, self.pipeline, workers=workers, early_stopping=stopping)
+        return fold_scores(self.folds, algorithm, self.pipeline, workers=workers, early_stopping=stopping)
 
 
 @contextlib.contextmanager
@@ -167,12 +166,17 @@ def _fold(  # noqa: PLR0913, PLR0917
 
 
 def fold_scores(
-    folds: list[Fold], model: Model, pipeline: TabularPipeline, *, workers: int, early_stopping: EarlyStopping | None
+    folds: list[Fold],
+    algorithm: AnyAlgorithm,
+    pipeline: TabularPipeline,
+    *,
+    workers: int,
+    early_stopping: EarlyStopping | None,
 ) -> Generator[Score]:
     """The folds' figures in their order, `workers` folds at a time; stop iterating and the rest is not fitted."""
 
     def fit_and_score(fold: Fold) -> Score:
-        return _fit_and_score(fold, model, pipeline, early_stopping)
+        return _fit_and_score(fold, algorithm, pipeline, early_stopping)
 
     pool = ThreadPoolExecutor(workers)
     try:
@@ -182,11 +186,12 @@ def fold_scores(
         pool.shutdown(cancel_futures=True)
 
 
-def _fit_and_score(fold: Fold, model: Model, pipeline: TabularPipeline, early_stopping: EarlyStopping | None) -> Score:
-    from trainer.training.estimators import boosting_rounds
-
+def _fit_and_score(
+    fold: Fold, algorithm: AnyAlgorithm, pipeline: TabularPipeline, early_stopping: EarlyStopping | None
+) -> Score:
     problem = problem_of(pipeline.problem)
-    estimator = model.fit(
+    estimator = fit_estimator(
+        algorithm,
         fold.train,
         problem,
         seed=pipeline.tuning.seed,
