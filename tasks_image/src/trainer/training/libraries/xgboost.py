@@ -41,14 +41,14 @@ class XGBoostLibrary(Library[XGBoost]):
         return str(algorithm.params.get("device", boosting_device()))
 
     def fit(self, estimator: Any, rows: TrainingRows) -> Any:
-        from trainer.training.boosting import can_be_fed, fit_from_batches
+        from trainer.training.libraries.xgboost_batches import can_be_fed, fit_from_batches
 
         if rows.is_streamed and can_be_fed(estimator):
             return fit_from_batches(estimator, rows)
         return super().fit(estimator, rows)
 
     def fit_until_flat(self, estimator: Any, kept: TrainingRows, held_out: TrainingRows, rounds: int) -> Any:
-        from trainer.training.boosting import can_be_fed, fit_from_batches
+        from trainer.training.libraries.xgboost_batches import can_be_fed, fit_from_batches
 
         estimator.set_params(early_stopping_rounds=rounds)
         if kept.is_streamed and can_be_fed(estimator):

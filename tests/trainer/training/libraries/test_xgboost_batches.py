@@ -13,11 +13,10 @@ import xgboost
 from trainer.errors import ModelTrainingError
 from trainer.pipeline import EarlyStopping, XGBoost
 from trainer.problems import problem_of
-from trainer.training import boosting
-from trainer.training.boosting import can_be_fed, fit_from_batches
 from trainer.training.estimators import boosting_rounds, fit_estimator, fit_with_curve
 from trainer.training.learning_curve import TrainingCurve
-from trainer.training.libraries import library_of
+from trainer.training.libraries import library_of, xgboost_batches
+from trainer.training.libraries.xgboost_batches import can_be_fed, fit_from_batches
 from trainer.training.training_rows import HeldRows
 
 COUNT = 600
@@ -69,7 +68,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append(estimator)
         return real(estimator, *rows)
 
-    monkeypatch.setattr(boosting, "fit_from_batches", spy)
+    monkeypatch.setattr(xgboost_batches, "fit_from_batches", spy)
     return seen
 
 
