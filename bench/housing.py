@@ -54,14 +54,14 @@ def _error(pipeline: TabularPipeline, rows: pl.DataFrame, seed: int, algorithm: 
     """The RMSE on the test rows of one split, in dollars, of a model fitted on all others, as `refit` fits it."""
     from trainer.environment import cores
     from trainer.pipeline import Features
-    from trainer.tables.column_splitter import parts_of
-    from trainer.tables.splitters import splitter_for
+    from trainer.tables.row_keys import row_keys
+    from trainer.tables.splits import split_rows
     from trainer.tables.training_table import TrainingTable
     from trainer.training.fitting import fit_pipeline
 
     target = rows[pipeline.columns.target]
     inputs = rows.drop(pipeline.columns.target)
-    parts = parts_of(splitter_for(pipeline.split.model_copy(update={"seed": seed})), inputs, None, None)
+    parts, _ = split_rows(pipeline.split.model_copy(update={"seed": seed}), row_keys(inputs, None))
     table = TrainingTable(inputs.lazy(), target, parts.replace("validation", "train"))
     fitted = fit_pipeline(
         problem_of(pipeline.problem),

@@ -90,13 +90,13 @@ def _sides(folder: Path) -> Sides:
 def _fitted(pipeline: TabularPipeline) -> tuple[FittedPipeline, pl.DataFrame]:
     """The pipeline's model with the parameters of its file, and the inputs that it was fitted on."""
     from trainer.environment import cores
-    from trainer.tables.column_splitter import parts_of
-    from trainer.tables.splitters import splitter_for
+    from trainer.tables.row_keys import row_keys
+    from trainer.tables.splits import split_rows
     from trainer.tables.training_table import TrainingTable
     from trainer.training.fitting import fit_pipeline
 
     table = _rows(pipeline, None, seed=42)
-    parts = parts_of(splitter_for(pipeline.split), table, None, None)
+    parts, _ = split_rows(pipeline.split, row_keys(table, None))
     target = table[pipeline.columns.target]
     inputs = table.drop(pipeline.columns.not_inputs)
     whole = TrainingTable(inputs.lazy(), target, parts)

@@ -116,12 +116,13 @@ def _compare_on_new_rows(
     import numpy as np
 
     from trainer.evaluation.comparison import compare
+    from trainer.pipeline import TimeSplit
     from trainer.problems import problem_of
-    from trainer.tables.splitters import TimeSplitter, rows_newer_than
+    from trainer.tables.split_by_time import rows_newer_than, split_after
 
     if rows_newer_than(learned_until, table["time"]) < rule.min_rows:
         return None
-    parts = TimeSplitter().split_after(learned_until, table["positive"], table["time"])
+    parts = split_after(TimeSplit(), learned_until, table["positive"], table["time"])
     test = table.filter(parts == "test")
     positive, production = test["positive"].to_numpy(), test["production"].to_numpy()
     challenger = as_predictions(positive, draw_rival(random, rival, positive, production))

@@ -208,7 +208,7 @@ def test_the_model_sees_neither_the_id_nor_what_is_excluded(done: Done) -> None:
 
 
 def test_constants_come_from_the_training_rows_alone(done: Done) -> None:
-    from trainer.tables.column_splitter import parts_of
+    from trainer.tables.job_splits import parts_of
 
     frame = read_source(done.job.inputs)[0]
     parts = parts_of(done.job.splitter, frame, frame["Churn"], "customerID")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.modalities import modality_of
-from trainer.pipeline import did_you_mean
+from trainer.pipeline import TimeSplit, did_you_mean
 from trainer.problems import problem_of
 from trainer.run.records import AnyResult, DriftResult, FeaturesResult, IngestResult
 from trainer.tables.handover import FEATURES, KEY, KEYS, PART, SNAPSHOT, TIME
@@ -62,8 +62,8 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     import polars as pl
 
     from trainer.tables.parquet import sink_table, write_table
+    from trainer.tables.parts import PARTS
     from trainer.tables.row_keys import fingerprint, row_keys
-    from trainer.tables.splitters import PARTS
 
     labels = _labels(pipeline, snapshot)
     keys = row_keys(snapshot, pipeline.columns.id)
@@ -103,7 +103,7 @@ def _test_rows_after(pipeline: Pipeline, run: RunFolder, times: pl.Series | None
 
     None where there is no production, or are too few newer rows to compare with it: then nothing is promoted.
     """
-    from trainer.tables.splitters import rows_newer_than
+    from trainer.tables.split_by_time import rows_newer_than
 
     if pipeline.refit != "everything" or times is None:
         return None
@@ -125,12 +125,12 @@ def _split(
     pipeline: Pipeline, keys: pl.Series, labels: pl.Series | None, times: pl.Series | None, after: datetime | None
 ) -> tuple[pl.Series, int]:
     """The part of each row, and how many were moved to the part of an equal row."""
-    from trainer.tables.splitters import TimeSplitter, splitter_for
+    from trainer.tables.split_by_time import split_after
+    from trainer.tables.splits import split_rows
 
-    splitter = splitter_for(pipeline.split)
-    if after is not None and times is not None and isinstance(splitter, TimeSplitter):
-        return splitter.split_after(after, labels, times), 0
-    return splitter.split_and_count_moved(keys, labels, times)
+    if after is not None and times is not None and isinstance(pipeline.split, TimeSplit):
+        return split_after(pipeline.split, after, labels, times), 0
+    return split_rows(pipeline.split, keys, labels, times)
 
 
 def _check_judging(pipeline: Pipeline, whole: pl.LazyFrame, snapshot: pl.LazyFrame, parts: pl.Series) -> None:

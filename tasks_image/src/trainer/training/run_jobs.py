@@ -45,7 +45,7 @@ def common_fields(pipeline: Pipeline, run: RunFolder, algorithm: str) -> dict[st
 def rows_of_run(pipeline: Pipeline, run: RunFolder, learned: tuple[SplitPart, ...] = ()) -> Iterator[SplitRows]:
     """Yield the rows that the run has split, to be read in the block; those of the parts `learned` as training rows."""
     from trainer.sources.reading import Lineage
-    from trainer.tables.column_splitter import ColumnSplitter, parts_of
+    from trainer.tables.job_splits import ColumnSplit, parts_of
     from trainer.tables.row_subset import open_table
     from trainer.tables.training_table import TrainingTable, targets_in
     from trainer.training.job import SplitRows
@@ -55,7 +55,7 @@ def rows_of_run(pipeline: Pipeline, run: RunFolder, learned: tuple[SplitPart, ..
     lineage = Lineage(engineered.uri_of(FEATURES), "parquet", datetime.now(UTC))
     with engineered.local(FEATURES) as file:
         rows = open_table(file)
-        parts = parts_of(ColumnSplitter(column=PART, learned=learned), rows, None, None)
+        parts = parts_of(ColumnSplit(column=PART, learned=learned), rows, None, None)
         inputs = rows.select(*features.inputs, *features.for_features)
         yield SplitRows(TrainingTable(inputs, targets_in(rows, pipeline.columns.target), parts), lineage, lineage)
 

@@ -7,11 +7,10 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from trainer.errors import ConfigurationError, DataValidationError
-from trainer.pipeline import AnySource, validate
+from trainer.pipeline import AnySource, RandomSplit, validate
 from trainer.problems import problem_of
 from trainer.sources.readers import local_copy
-from trainer.tables.column_splitter import AnySplitter, parts_of
-from trainer.tables.splitters import RandomSplitter
+from trainer.tables.job_splits import AnyJobSplit, parts_of
 from trainer.tables.training_table import TrainingTable, targets_in
 from trainer.training.job import SplitRows, TrainingResult
 from trainer.training.tabular_job import TabularJob
@@ -46,7 +45,7 @@ class TrainingJob(TabularJob):
     """The raw inputs; declared `types` are the schema they must have."""
     targets: AnySource
     """The same rows in the same order, with the target."""
-    splitter: AnySplitter = RandomSplitter()
+    splitter: AnyJobSplit = RandomSplit()
 
     def run(self) -> TrainingResult:
         """Read the sources and do the whole job in one MLflow run; raises as `run_on` does."""

@@ -1,0 +1,73 @@
+"""Splits that draw a part for each row: by a hash of its key, or at random."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from trainer.errors import DataValidationError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import polars as pl
+
+    from trainer.pipeline import HashSplit, RandomSplit
+
+    Rows = npt.NDArray[np.int64]
+
+HASH_BYTES = 8
+SALT_BYTES = 16
+
+
+def draw_by_hash(split: HashSplit, keys: pl.Series) -> pl.Series:
+    """Return the part of each row (n,): it follows from the key and the seed only, so later snapshots keep it.
+
+    >>> import polars as pl
+    >>> from trainer.pipeline import HashSplit
+    >>> draw_by_hash(HashSplit(), pl.Series(["a", "b", "c"])).to_list()
+    ['test', 'validation', 'validation']
+    """
+    import numpy as np
+    import polars as pl
+
+    salt = split.seed.to_bytes(SALT_BYTES, "little", signed=True)
+    digests = (hashlib.blake2b(key.encode(), digest_size=HASH_BYTES, salt=salt).digest() for key in keys)
+    uniform = np.frombuffer(b"".join(digests), dtype=">u8") / 2.0 ** (8 * HASH_BYTES)
+    place = np.digitize(uniform, [split.test, split.test + split.validation])
+    return pl.Series("__part__", np.array(["test", "validation", "train"])[place])
+
+
+def draw_at_random(split: RandomSplit, keys: pl.Series, labels: pl.Series | None) -> pl.Series:
+    """Return the part of each row (n,) by scikit-learn's `train_test_split`, twice.
+
+    First the test rows are drawn, then the validation rows from the rest.
+    Raises DataValidationError if there are too few rows, or too few of a class.
+
+    >>> import polars as pl
+    >>> from trainer.pipeline import RandomSplit
+    >>> draw_at_random(RandomSplit(test=0.25, validation=0.25), pl.Series(["a", "b", "c", "d"]), None).to_list()
+    ['train', 'test', 'train', 'validation']
+    """
+    import numpy as np
+    import polars as pl
+
+    parts = np.full(len(keys), "train", dtype=object)
+    rest, test = _split_off(split, np.arange(len(keys), dtype=np.int64), split.test, labels)
+    _, validation = _split_off(split, rest, split.validation / (1 - split.test), labels)
+    parts[test] = "test"
+    parts[validation] = "validation"
+    return pl.Series("__part__", parts.tolist(), dtype=pl.String)
+
+
+def _split_off(split: RandomSplit, rows: Rows, share: float, labels: pl.Series | None) -> list[Rows]:
+    from sklearn.model_selection import train_test_split
+
+    classes = labels[rows].to_list() if split.stratify and labels is not None else None
+    try:
+        both: list[Rows] = train_test_split(rows, test_size=share, random_state=split.seed, stratify=classes)
+    except ValueError as error:
+        raise DataValidationError(
+            f"split: {share:.0%} of {len(rows)} rows cannot be set aside: {error}; use more rows or larger shares"
+        ) from error
+    return both

@@ -1,0 +1,39 @@
+"""Splitting rows into parts, as the KIND of a split says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainer.pipeline import HashSplit, TimeSplit
+from trainer.tables.parts import check_parts
+from trainer.tables.split_by_key import draw_at_random, draw_by_hash
+from trainer.tables.split_by_time import split_by_time
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trainer.pipeline import AnySplit
+
+
+def split_rows(
+    split: AnySplit, keys: pl.Series, labels: pl.Series | None = None, times: pl.Series | None = None
+) -> tuple[pl.Series, int]:
+    """Return the part of each row (n,), and how many rows were moved to the part of the first row with the same key.
+
+    A part is "train", "validation" or "test". `labels` (n,) are the classes of a classification, None for a
+    regression; `times` (n,), dates or datetimes, are only for a split by time, which moves no rows.
+    Raises DataValidationError if a part is empty, or a class is absent from one.
+    """
+    if isinstance(split, TimeSplit):
+        return split_by_time(split, labels, times), 0
+    drawn = draw_by_hash(split, keys) if isinstance(split, HashSplit) else draw_at_random(split, keys, labels)
+    parts = _part_of_first(keys, drawn)
+    check_parts(parts, labels)
+    return parts, int((parts != drawn).sum())
+
+
+def _part_of_first(keys: pl.Series, parts: pl.Series) -> pl.Series:
+    import polars as pl
+
+    drawn = pl.DataFrame({"key": keys, "part": parts})
+    return drawn.select(pl.col("part").first().over("key").alias("__part__"))["__part__"]
