@@ -14,9 +14,10 @@ from typing import Any
 import mlflow
 import polars as pl
 import pytest
+from pydantic import TypeAdapter
 
 from trainer.errors import ConfigurationError, DataValidationError, ModelTrainingError
-from trainer.pipeline import parse_yaml
+from trainer.pipeline import AnyAlgorithm, parse_yaml
 from trainer.problems import Problem, problem_of
 from trainer.registry.tracking import connect
 from trainer.sources.readers import read_source
@@ -272,6 +273,14 @@ def test_the_sample_can_be_trained_on_and_its_generator_is_the_source(home: Path
 def test_a_wrong_document_is_refused_with_its_place(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=message):
         load_job(document(tmp_path, **changes), "job.yaml")
+
+
+def test_a_pipelines_algorithm_is_a_model_as_it_stands(tmp_path: Path) -> None:
+    search, resources = {"max_depth": {"low": 2, "high": 4}}, {"train": {"cpu": 2}}
+    model = {"KIND": "lightgbm", "params": {"max_depth": 3}, "search": search, "resources": resources}
+    job = load_job(document(tmp_path, model=model), "job.yaml")
+    assert job.model == TypeAdapter(AnyAlgorithm).validate_python(model)
+    assert (job.algorithm, job.params, job.device) == ("lightgbm", {"max_depth": 3}, "cpu")
 
 
 def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
