@@ -220,7 +220,7 @@ def awkward_targets() -> dict[str, list[object]]:
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_draft_of_any_target_gets_through_tuning(kind: str, suffix: str, tmp_path: Path, surroundings) -> None:
     _, run = tuned(table(leaves=awkward_targets()[kind]).select("signal", "leaves"), tmp_path, suffix)
-    assert run.at("tune", "random_forest").result(TuneResult).cv_mean > 0.6
+    assert (run.at("tune", "random_forest").result(TuneResult).cv_mean or 0) > 0.6
     assert run.at("validate").result(ValidateResult).failed == []
 
 

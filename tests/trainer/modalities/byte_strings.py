@@ -102,6 +102,10 @@ class Epochs:
     reports: int = EPOCHS
     can_stop_early: bool = False
     rounds_name: str = "epochs"
+    scores_as_given: bool = True
+
+    def summary(self, scores: Sequence[Score]) -> tuple[float, float]:
+        return scores[-1].value, 0.0
 
     def scores(self, params: dict[str, Any], *, stop_early: bool) -> Generator[Score]:
         problem, histogram = problem_of(self.pipeline.problem), Histogram(self.pipeline.byte_strings.column)

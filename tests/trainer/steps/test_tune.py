@@ -148,6 +148,7 @@ def test_more_trials_go_on_where_the_search_ended(trained: Any, caplog: pytest.L
     assert lines[0].startswith("logistic: trial 4/5: ")
     result = tuned(trained.folder, "logistic")
     assert result.trials == 5
+    assert result.cv_std is not None
     assert f"logistic: CV AUC: {result.cv_mean:.4f} (+/- {2 * result.cv_std:.4f})" in caplog.messages
 
 

@@ -1,4 +1,4 @@
-"""What a row is: numbers and texts in columns, and later images and texts. One object for each modality."""
+"""What a row is: numbers and texts in columns, or an image. One object for each modality."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     P = TypeVar("P", bound=Pipeline)
 
-MODALITIES = {"tabular": "trainer.modalities.tabular.Tabular"}
+MODALITIES = {
+    "tabular": "trainer.modalities.tabular.Tabular",
+    "images": "trainer.modalities.images.ImageModality",
+}
 """The class of each modality, imported when a pipeline needs it: each has libraries of its own."""
 
 

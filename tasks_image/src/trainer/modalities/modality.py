@@ -60,7 +60,7 @@ class Prepared:
 class Explained:
     """What a model's answers rest on."""
 
-    method: Literal["shap", "permutation"]
+    method: Literal["shap", "permutation", "saliency"]
     why: str
     """Why not by SHAP values; empty where they were used."""
     unit: str
@@ -75,6 +75,9 @@ class Modality(ABC, Generic[P]):
     @abstractmethod
     def check(self, pipeline: P, algorithms: Sequence[str]) -> None:
         """Raise ConfigurationError for what only the libraries know to be wrong; of these algorithms."""
+
+    def require(self) -> None:
+        """Raise ConfigurationError where a library that its steps need is not installed, with how to install it."""
 
     @abstractmethod
     def unusable(self, pipeline: P, rows: pl.LazyFrame) -> list[str]:

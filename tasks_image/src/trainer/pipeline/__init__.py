@@ -1,7 +1,8 @@
 """What a pipeline's YAML may say: light, so that a scheduler can read it."""
 
-from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit, RandomSplit, TimeSplit
+from trainer.pipeline.data import AnySplit, Check, Columns, Drift, GivenSplit, HashSplit, RandomSplit, TimeSplit
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
+from trainer.pipeline.images import ImagePipeline
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
 from trainer.pipeline.load import PIPELINES, load_pipeline, parse_pipeline, pipeline_of, refuse_same_name
 from trainer.pipeline.metrics import METRICS, MetricInfo, ProblemName, metrics_for
@@ -28,6 +29,8 @@ from trainer.pipeline.sources import (
     DvcSource,
     FileSource,
     HttpSource,
+    IdxSource,
+    ImageFolderSource,
     ParquetSource,
     PostgresSource,
     S3Source,
@@ -61,8 +64,12 @@ __all__ = [
     "Features",
     "FileSource",
     "Gates",
+    "GivenSplit",
     "HashSplit",
     "HttpSource",
+    "IdxSource",
+    "ImageFolderSource",
+    "ImagePipeline",
     "LightGBM",
     "Limit",
     "Memory",

@@ -108,4 +108,16 @@ class TimeSplit(Split):
     """The last hours up to the newest row, in place of a share of the rows."""
 
 
-AnySplit = Annotated[HashSplit | RandomSplit | TimeSplit, Field(discriminator="KIND")]
+class GivenSplit(Split):
+    """The test rows are those that a column names, as published data sets have them.
+
+    Of the other rows the validation rows are drawn by a hash of the id, as `hash` draws them. `test` does not count.
+    """
+
+    KIND: Literal["column"] = "column"
+    column: str
+    test_values: Annotated[list[str], Field(min_length=1)]
+    """What the column holds in test rows."""
+
+
+AnySplit = Annotated[HashSplit | RandomSplit | TimeSplit | GivenSplit, Field(discriminator="KIND")]

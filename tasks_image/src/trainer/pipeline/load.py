@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
 from trainer.pipeline.document import parse_yaml, read_text, validate
+from trainer.pipeline.images import ImagePipeline
 from trainer.pipeline.tabular import TabularPipeline
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from trainer.pipeline.pipeline import Pipeline
 
 TABULAR = "tabular"
-PIPELINES: dict[str, type[Pipeline]] = {TABULAR: TabularPipeline}
+PIPELINES: dict[str, type[Pipeline]] = {TABULAR: TabularPipeline, "images": ImagePipeline}
 """The class of pipelines of each modality, by the section that only their YAML has; a table's has none."""
 
 

@@ -21,11 +21,12 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 """An Airflow connection; a step finds it in the variable `TRAINER_CONNECTION_` and the name in capitals."""
 FileFormat = Literal["csv", "parquet"]
-SampleName = Literal["telco", "housing", "bikes"]
+SampleName = Literal["telco", "housing", "bikes", "digits"]
 FORMATS: dict[str, FileFormat] = {
     ".csv": "csv", ".csv.gz": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 """What files hold, by how their names end."""
+ENDINGS_OF_IMAGES = {"idx": ("-ubyte", "-ubyte.gz"), "image_folder": (".png", ".jpg", ".jpeg")}
 
 
 def endings_of(kind: str) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ def endings_of(kind: str) -> tuple[str, ...]:
     >>> endings_of("parquet")
     ('.parquet', '.pq')
     """
-    return tuple(ending for ending, held in FORMATS.items() if held == kind)
+    return ENDINGS_OF_IMAGES.get(kind) or tuple(ending for ending, held in FORMATS.items() if held == kind)
 
 
 def _without_secret(uri: str) -> str:
@@ -135,12 +136,17 @@ class FileSource(Source):
 class StoredSource(Source):
     """Rows in files: one file, a folder or a glob, by path or address."""
 
-    KIND: FileFormat
+    KIND: FileFormat | Literal["idx", "image_folder"]
     uri: Uri
     sha256: Sha256 | None = None
     """The checksum that the file must have, for data that must not change unnoticed; of one file only."""
     sample: SampleName | None = None
     """The built-in sample that stands in for the data where the environment allows one."""
+
+    @property
+    def pattern(self) -> str:
+        """The address that its files are found by."""
+        return self.uri
 
 
 class CsvSource(StoredSource):
@@ -252,7 +258,37 @@ class SampleSource(Source):
     """How far numeric columns are shifted, in standard deviations."""
 
 
+class IdxSource(StoredSource):
+    """Images and labels in IDX files, as MNIST is published: `train-images-idx3-ubyte.gz` and so on in one folder.
+
+    The columns are `id`, `set` (`train`, `t10k`), `image` (its pixels) and `label`.
+    """
+
+    KIND: Literal["idx"] = "idx"
+
+
+class ImageFolderSource(StoredSource):
+    """PNG and JPEG files in one folder for each class: `uri/CLASS/NAME.png`.
+
+    The columns are `id` (class and name), `image` (the file) and `label` (the class).
+    """
+
+    KIND: Literal["image_folder"] = "image_folder"
+
+    @property
+    def pattern(self) -> str:
+        return self.uri if "*" in self.uri else f"{self.uri.rstrip('/')}/*/*"
+
+
 AnySource = Annotated[
-    CsvSource | ParquetSource | PostgresSource | S3Source | HttpSource | DvcSource | SampleSource,
+    CsvSource
+    | ParquetSource
+    | IdxSource
+    | ImageFolderSource
+    | PostgresSource
+    | S3Source
+    | HttpSource
+    | DvcSource
+    | SampleSource,
     Field(discriminator="KIND"),
 ]

@@ -56,15 +56,17 @@ def style() -> Iterator[None]:
         yield
 
 
-def figure(title: str, width: float = WIDTH, height: float = HEIGHT, panels: int = 1) -> tuple[Any, Any]:
-    """An empty figure with one panel, or an array of panels side by side; drawn without a display."""
+def figure(
+    title: str, width: float = WIDTH, height: float = HEIGHT, panels: int = 1, lines: int = 1
+) -> tuple[Any, Any]:
+    """An empty figure with one panel, or an array of panels side by side, in lines; drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(width, height))
     FigureCanvasAgg(made)
     made.suptitle(wrapped(title, width), x=0.01, ha="left", fontsize=11, fontweight="bold")
-    return made, made.subplots(1, panels)
+    return made, made.subplots(lines, panels)
 
 
 def wrapped(title: str, width: float) -> str:

@@ -95,11 +95,13 @@ def requirements_of(estimator: Any, bundled: Bundle = NOTHING) -> list[str]:
     """
     module = type(estimator).__module__.split(".")[0]
     known = packages_distributions()
-    if module not in known and module not in bundled.names:
+    if module not in {*known, *bundled.names, OWN}:
         raise ConfigurationError(
             f"the estimator's module {module!r} belongs to no installed package; install it as one, or name its "
             "repository under `code`"
         )
     # The module `xgboost` is in `xgboost` or in `xgboost-cpu`.
     own = [package for name in (module, *sorted(bundled.imports)) for package in known.get(name, [])[:1]]
-    return [f"{name}=={version(name)}" for name in dict.fromkeys((*SERVING_PACKAGES, *own)) if name != OWN]
+    needed = dict.fromkeys((*SERVING_PACKAGES, *own, *getattr(estimator, "requirements", ())))
+    # `+cpu` and the like name a build, which the package index of another machine need not have.
+    return [f"{name}=={version(name).partition('+')[0]}" for name in needed if name != OWN]

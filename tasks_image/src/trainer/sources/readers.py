@@ -11,6 +11,8 @@ from trainer.sources.built_dates import build_dates
 from trainer.sources.dvc.reader import dvc_location, open_dvc
 from trainer.sources.files.reader import open_csv, open_parquet, stored_location
 from trainer.sources.http.reader import http_location, open_http
+from trainer.sources.images.folder import open_image_folder
+from trainer.sources.images.idx import open_idx
 from trainer.sources.notes import collected_notes
 from trainer.sources.postgres.reader import open_postgres, postgres_location
 from trainer.sources.reading import Lineage, Reading, Table
@@ -40,6 +42,8 @@ class Reader(NamedTuple):
 READERS = {
     "csv": Reader(stored_location, open_csv),
     "parquet": Reader(stored_location, open_parquet),
+    "idx": Reader(stored_location, open_idx),
+    "image_folder": Reader(stored_location, open_image_folder),
     "postgres": Reader(postgres_location, open_postgres),
     "s3": Reader(s3_location, open_s3),
     "http": Reader(http_location, open_http),

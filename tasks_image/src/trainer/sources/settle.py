@@ -35,8 +35,9 @@ def settle_source(pipeline: Pipeline, environment: Environment) -> Pipeline:
     if not isinstance(source, StoredSource):
         return pipeline
     uri = absolute_uri(source.uri, environment.data_store)
-    if find_files(uri, endings_of(source.KIND)):
-        return pipeline.model_copy(update={"source": source.model_copy(update={"uri": uri})})
+    found = source.model_copy(update={"uri": uri})
+    if find_files(found.pattern, endings_of(source.KIND)):
+        return pipeline.model_copy(update={"source": found})
     if source.sample is None:
         raise DataValidationError(
             f"{uri}: there is no such file; put it there (`make data` fetches the published data sets), or change "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.modalities import modality_of
-from trainer.pipeline import TimeSplit, did_you_mean
+from trainer.pipeline import GivenSplit, TimeSplit, did_you_mean
 from trainer.problems import problem_of
 from trainer.run.records import AnyResult, DriftResult, FeaturesResult, IngestResult
 from trainer.tables.handover import FEATURES, KEY, KEYS, PART, SNAPSHOT, TIME
@@ -69,7 +69,7 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     keys = row_keys(snapshot, pipeline.columns.id)
     times = _times(pipeline, snapshot)
     after = _test_rows_after(pipeline, run, times)
-    parts, moved = _split(pipeline, keys, labels, times, after)
+    parts, moved = _split(pipeline, snapshot, keys, labels, times, after)
     prepared = modality_of(pipeline).prepare(pipeline, snapshot, parts)
     derived = prepared.table.select(prepared.derived)
     _check_judging(pipeline, pl.concat([snapshot, derived], how="horizontal"), snapshot, parts)
@@ -122,7 +122,12 @@ def _test_rows_after(pipeline: Pipeline, run: RunFolder, times: pl.Series | None
 
 
 def _split(
-    pipeline: Pipeline, keys: pl.Series, labels: pl.Series | None, times: pl.Series | None, after: datetime | None
+    pipeline: Pipeline,
+    snapshot: pl.LazyFrame,
+    keys: pl.Series,
+    labels: pl.Series | None,
+    times: pl.Series | None,
+    after: datetime | None,
 ) -> tuple[pl.Series, int]:
     """The part of each row, and how many were moved to the part of an equal row."""
     from trainer.tables.split_by_time import split_after
@@ -130,7 +135,10 @@ def _split(
 
     if after is not None and times is not None and isinstance(pipeline.split, TimeSplit):
         return split_after(pipeline.split, after, labels, times), 0
-    return split_rows(pipeline.split, keys, labels, times)
+    given = None
+    if isinstance(pipeline.split, GivenSplit) and pipeline.split.column in snapshot.collect_schema():
+        given = snapshot.select(pipeline.split.column).collect().to_series()
+    return split_rows(pipeline.split, keys, labels, times, given)
 
 
 def _check_judging(pipeline: Pipeline, whole: pl.LazyFrame, snapshot: pl.LazyFrame, parts: pl.Series) -> None:

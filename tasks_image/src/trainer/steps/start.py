@@ -64,7 +64,9 @@ def _refuse_mistakes(pipeline: Pipeline) -> None:
     from trainer.sources.row_filter import check_condition
 
     check_condition(pipeline.source.where)
-    modality_of(pipeline).check(pipeline, pipeline.selected_algorithms)
+    modality = modality_of(pipeline)
+    modality.require()
+    modality.check(pipeline, pipeline.selected_algorithms)
 
 
 def _parent_run(

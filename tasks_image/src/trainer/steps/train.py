@@ -60,7 +60,8 @@ def _log_tuning(tuned: TuneResult) -> None:
     import mlflow
 
     cost = {} if tuned.cost_usd is None else {"cost_tuning_usd": tuned.cost_usd}
-    mlflow.log_metrics({f"cv_{tuned.metric}": tuned.cv_mean, f"cv_{tuned.metric}_std": tuned.cv_std, **cost})
+    figures = {f"cv_{tuned.metric}": tuned.cv_mean, f"cv_{tuned.metric}_std": tuned.cv_std, **cost}
+    mlflow.log_metrics({name: value for name, value in figures.items() if value is not None})
     if tuned.study:
         mlflow.set_tags({"study": tuned.study, "study_trials": str(tuned.trials)})
 

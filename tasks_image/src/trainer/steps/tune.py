@@ -30,7 +30,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> TuneResult:
         search = Search(pipeline, run.algorithm, objective)
         result = _searched(search, run) if search.is_searched else _as_given(search)
     name = READABLE.get(result.metric, result.metric)
-    logger.info("%s: CV %s: %.4f (+/- %.4f)", run.algorithm, name, result.cv_mean, 2 * result.cv_std)
+    if result.cv_mean is not None and result.cv_std is not None:
+        logger.info("%s: CV %s: %.4f (+/- %.4f)", run.algorithm, name, result.cv_mean, 2 * result.cv_std)
     return result
 
 
@@ -72,15 +73,16 @@ def _best(search: Search, study: optuna.Study) -> TuneResult:
 def _as_given(search: Search) -> TuneResult:
     from trainer.tuning.search import mean_rounds
 
-    scores = list(search.scores(search.params({})))
+    scores = list(search.scores(search.params({}))) if search.objective.scores_as_given else []
     return _result(search, [score.value for score in scores], search.params({}, mean_rounds(scores)), "", 0, 0)
 
 
 def _result(
     search: Search, scores: list[float], params: dict[str, Any], study: str, trials: int, pruned: int
 ) -> TuneResult:
-    import numpy as np
+    from trainer.tuning.objective import Score
 
+    summary = search.objective.summary([Score(value, None) for value in scores]) if scores else (None, None)
     return TuneResult(
         algorithm=search.algorithm,
         enabled=bool(study),
@@ -88,8 +90,8 @@ def _result(
         metric=search.pipeline.tuning.metric,
         trials=trials,
         pruned=pruned,
-        cv_mean=float(np.mean(scores)),
-        cv_std=float(np.std(scores)),
+        cv_mean=summary[0],
+        cv_std=summary[1],
         fold_scores=scores,
         params=params,
     )

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from trainer.pipeline import HashSplit, RandomSplit
+    from trainer.pipeline import GivenSplit, HashSplit, RandomSplit
 
     Rows = npt.NDArray[np.int64]
 
 HASH_BYTES = 8
 SALT_BYTES = 16
+EXAMPLES = 5
 
 
 def draw_by_hash(split: HashSplit, keys: pl.Series) -> pl.Series:
@@ -31,11 +32,45 @@ def draw_by_hash(split: HashSplit, keys: pl.Series) -> pl.Series:
     import numpy as np
     import polars as pl
 
-    salt = split.seed.to_bytes(SALT_BYTES, "little", signed=True)
-    digests = (hashlib.blake2b(key.encode(), digest_size=HASH_BYTES, salt=salt).digest() for key in keys)
-    uniform = np.frombuffer(b"".join(digests), dtype=">u8") / 2.0 ** (8 * HASH_BYTES)
-    place = np.digitize(uniform, [split.test, split.test + split.validation])
+    place = np.digitize(_uniform(keys, split.seed), [split.test, split.test + split.validation])
     return pl.Series("__part__", np.array(["test", "validation", "train"])[place])
+
+
+def draw_as_given(split: GivenSplit, keys: pl.Series, given: pl.Series | None) -> pl.Series:
+    """Return the part of each row (n,): the test rows by the column `given` (n,), of the others some by a hash.
+
+    Raises DataValidationError without the column, or if none of its values is that of a test row.
+
+    >>> import polars as pl
+    >>> from trainer.pipeline import GivenSplit
+    >>> split = GivenSplit(column="set", test_values=["t10k"])
+    >>> draw_as_given(split, pl.Series(["a", "b", "c"]), pl.Series(["train", "train", "t10k"])).to_list()
+    ['validation', 'train', 'test']
+    """
+    import numpy as np
+    import polars as pl
+
+    if given is None:
+        raise DataValidationError(f"split.column: there is no column {split.column!r}")
+    is_test = given.cast(pl.String).is_in(split.test_values).fill_null(value=False).to_numpy()
+    if not is_test.any():
+        found = ", ".join(map(repr, given.unique().head(EXAMPLES).to_list()))
+        raise DataValidationError(
+            f"split.test_values: no row has {' or '.join(map(repr, split.test_values))} in {split.column!r}, so there "
+            f"is none to judge by; found: {found}"
+        )
+    others = np.where(_uniform(keys, split.seed) < split.validation, "validation", "train")
+    return pl.Series("__part__", np.where(is_test, "test", others))
+
+
+def _uniform(keys: pl.Series, seed: int) -> npt.NDArray[np.float64]:
+    """A number from 0 to 1 for each key (n,), which follows from the key and the seed alone."""
+    import numpy as np
+
+    salt = seed.to_bytes(SALT_BYTES, "little", signed=True)
+    digests = (hashlib.blake2b(key.encode(), digest_size=HASH_BYTES, salt=salt).digest() for key in keys)
+    drawn: npt.NDArray[np.float64] = np.frombuffer(b"".join(digests), dtype=">u8") / 2.0 ** (8 * HASH_BYTES)
+    return drawn
 
 
 def draw_at_random(split: RandomSplit, keys: pl.Series, labels: pl.Series | None) -> pl.Series:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.pipeline import HashSplit, TimeSplit
+from trainer.pipeline import GivenSplit, HashSplit, TimeSplit
 from trainer.tables.parts import check_parts
-from trainer.tables.split_by_key import draw_at_random, draw_by_hash
+from trainer.tables.split_by_key import draw_as_given, draw_at_random, draw_by_hash
 from trainer.tables.split_by_time import split_by_time
 
 if TYPE_CHECKING:
@@ -16,17 +16,25 @@ if TYPE_CHECKING:
 
 
 def split_rows(
-    split: AnySplit, keys: pl.Series, labels: pl.Series | None = None, times: pl.Series | None = None
+    split: AnySplit,
+    keys: pl.Series,
+    labels: pl.Series | None = None,
+    times: pl.Series | None = None,
+    given: pl.Series | None = None,
 ) -> tuple[pl.Series, int]:
     """Return the part of each row (n,), and how many rows were moved to the part of the first row with the same key.
 
     A part is "train", "validation" or "test". `labels` (n,) are the classes of a classification, None for a
-    regression; `times` (n,), dates or datetimes, are only for a split by time, which moves no rows.
+    regression; `times` (n,), dates or datetimes, are only for a split by time, which moves no rows; `given` (n,)
+    is the column that names the test rows of a split that has them.
     Raises DataValidationError if a part is empty, or a class is absent from one.
     """
     if isinstance(split, TimeSplit):
         return split_by_time(split, labels, times), 0
-    drawn = draw_by_hash(split, keys) if isinstance(split, HashSplit) else draw_at_random(split, keys, labels)
+    if isinstance(split, GivenSplit):
+        drawn = draw_as_given(split, keys, given)
+    else:
+        drawn = draw_by_hash(split, keys) if isinstance(split, HashSplit) else draw_at_random(split, keys, labels)
     parts = _part_of_first(keys, drawn)
     check_parts(parts, labels)
     return parts, int((parts != drawn).sum())

@@ -20,7 +20,7 @@ from trainer.training.training_rows import training_rows
 from trainer.tuning.objective import Score
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -61,6 +61,18 @@ class CrossValidation:
     def can_stop_early(self) -> bool:
         """Whether the algorithm is boosted round by round."""
         return library_of(self.pipeline.algorithms[self.algorithm]).stops_early
+
+    @property
+    def scores_as_given(self) -> bool:
+        """Always."""
+        return True
+
+    def summary(self, scores: Sequence[Score]) -> tuple[float, float]:
+        """Mean and standard deviation over the folds."""
+        import numpy as np
+
+        values = [score.value for score in scores]
+        return float(np.mean(values)), float(np.std(values))
 
     def scores(self, params: dict[str, Any], *, stop_early: bool) -> Generator[Score]:
         """The folds' scores for these parameters."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,13 @@ class Objective(Protocol):
     @property
     def rounds_name(self) -> str:
         """The parameter that says for how many rounds a model is fitted."""
+
+    @property
+    def scores_as_given(self) -> bool:
+        """Whether parameters are scored that are not searched: what is cheap tells a person how good they are."""
+
+    def summary(self, scores: Sequence[Score]) -> tuple[float, float]:
+        """What a trial with these scores is worth, and by how much it may be off (0: nobody can say)."""
 
     def scores(self, params: dict[str, Any], *, stop_early: bool) -> Generator[Score]:
         """The scores of these parameters in their order; once closed, what is left is not fitted."""

@@ -139,18 +139,19 @@ def _run_trial(search: Search, study: optuna.Study, trial: optuna.Trial) -> floa
     for score in given:
         scores.append(score)
         may_stop = len(scores) < search.objective.reports
-        if _patiently(lambda: _reported(trial, scores)) and may_stop:
+        if _patiently(lambda: _reported(search, trial, scores)) and may_stop:
             given.close()
             _tell(study, trial, None)
             return None
     _patiently(lambda: _keep(trial, scores))
-    _tell(study, trial, _mean(scores))
-    return _mean(scores)
+    value, _ = search.objective.summary(scores)
+    _tell(study, trial, value)
+    return value
 
 
-def _reported(trial: optuna.Trial, scores: list[Score]) -> bool:
+def _reported(search: Search, trial: optuna.Trial, scores: list[Score]) -> bool:
     """Report the scores so far; whether the trial should be pruned."""
-    trial.report(_mean(scores), step=len(scores))
+    trial.report(search.objective.summary(scores)[0], step=len(scores))
     return bool(trial.should_prune())
 
 
@@ -192,10 +193,6 @@ def _patiently(ask: Callable[[], T]) -> T:
             left = end - time.monotonic()
             logger.warning("the database of the study does not answer; it is asked again, for %.0f s at most", left)
         time.sleep(PAUSE_SECONDS)
-
-
-def _mean(scores: list[Score]) -> float:
-    return sum(score.value for score in scores) / len(scores)
 
 
 def mean_rounds(scores: list[Score]) -> int | None:

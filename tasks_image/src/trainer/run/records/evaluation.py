@@ -34,8 +34,8 @@ class Candidate(BaseModel):
     algorithm: str
     validation: float
     """Figure of the tuning metric on the validation rows."""
-    cv_mean: float
-    cv_std: float
+    cv_mean: float | None
+    cv_std: float | None
     seconds: float
 
 
@@ -142,7 +142,7 @@ class Plot(BaseModel):
 class ExplainResult(Result):
     """What the challenger's answers rest on, and what they look like."""
 
-    method: Literal["shap", "permutation"]
+    method: Literal["shap", "permutation", "saliency"]
     why: str = ""
     """Why it is permutation and not SHAP."""
     unit: str

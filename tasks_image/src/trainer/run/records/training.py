@@ -31,8 +31,9 @@ class TuneResult(Result):
     trials: int
     """Finished trials, pruned ones included."""
     pruned: int
-    cv_mean: float
-    cv_std: float
+    cv_mean: float | None
+    """None where parameters that are not searched are not scored."""
+    cv_std: float | None
     fold_scores: list[float]
     params: dict[str, Any]
     """All parameters to train with."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from trainer.sources.samples import bikes, housing, telco
+from trainer.sources.samples import bikes, digits, housing, telco
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,13 +16,16 @@ class Sample(NamedTuple):
     """A generator, and as many rows as the published file has."""
 
     published_rows: int
-    generate: Callable[[int, int, float], telco.TelcoSample | housing.HousingSample | bikes.BikesSample]
+    generate: Callable[
+        [int, int, float], telco.TelcoSample | housing.HousingSample | bikes.BikesSample | digits.DigitsSample
+    ]
 
 
 SAMPLES = {
     "telco": Sample(telco.PUBLISHED_ROWS, telco.generate_telco),
     "housing": Sample(housing.PUBLISHED_ROWS, housing.generate_housing),
     "bikes": Sample(bikes.PUBLISHED_ROWS, bikes.generate_bikes),
+    "digits": Sample(digits.PUBLISHED_ROWS, digits.generate_digits),
 }
 
 

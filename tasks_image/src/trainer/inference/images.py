@@ -1,0 +1,100 @@
+"""Images as a model takes them: the bytes of each in a column, and its pixels as an array."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from trainer.errors import DataValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    import polars as pl
+
+ENCODED = (b"\x89PNG", b"\xff\xd8\xff")
+"""How files of PNG and JPEG begin; all other bytes are pixels."""
+MODES = {1: "L", 3: "RGB"}
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class ImagePreparation:
+    """How the bytes of images become pixels."""
+
+    column: str
+    height: int
+    width: int
+    channels: int
+    constants: ClassVar[Mapping[str, Any]] = {}
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The one column that the model takes."""
+        return {self.column: "Binary"}
+
+    def transform(self, frame: pl.DataFrame) -> np.ndarray:
+        """Images (n rows) as pixels (n, channels, height, width) from 0 to 255. Raises DataValidationError."""
+        if self.column not in frame.columns:
+            raise DataValidationError(f"columns missing from the rows to predict: {self.column}")
+        return self.pixels(frame[self.column].to_list())
+
+    def pixels(self, images: Iterable[bytes | None]) -> np.ndarray:
+        """Pixels (n, channels, height, width), a byte each. Raises DataValidationError that names wrong images."""
+        import numpy as np
+
+        found, wrong = [], []
+        for place, content in enumerate(images):
+            pixels = why = None
+            try:
+                pixels = self._decoded(content)
+            except ValueError as error:
+                why = str(error)
+            found.append(pixels)
+            if why:
+                wrong.append(f"row {place + 1} {why}")
+        if wrong:
+            shown = "; ".join(wrong[:EXAMPLES])
+            raise DataValidationError(f"{self.column}: {len(wrong)} of {len(found)} images cannot be used: {shown}")
+        shape = (len(found), self.height, self.width, self.channels)
+        return np.ascontiguousarray(np.array(found, dtype=np.uint8).reshape(shape).transpose(0, 3, 1, 2))
+
+    def why_wrong(self, content: bytes | None) -> str:
+        """What is wrong with an image, as a person would say it; empty where nothing is."""
+        try:
+            self._decoded(content)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def _decoded(self, content: bytes | None) -> np.ndarray:
+        """An image as pixels (height, width, channels). Raises ValueError."""
+        import numpy as np
+
+        if content is None:
+            raise ValueError("has no image")
+        if content.startswith(ENCODED):
+            return self._from_file(content)
+        needed = self.height * self.width * self.channels
+        if len(content) != needed:
+            raise ValueError(
+                f"has {len(content):,} bytes, neither a PNG or JPEG file nor {self.height} x {self.width} pixels of "
+                f"{self.channels} byte{'s' * (self.channels > 1)} ({needed:,})"
+            )
+        return np.frombuffer(content, dtype=np.uint8)
+
+    def _from_file(self, content: bytes) -> np.ndarray:
+        import numpy as np
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(content)) as image:
+                image.load()
+                if image.size != (self.width, self.height):
+                    found, needed = f"{image.height} x {image.width}", f"{self.height} x {self.width}"
+                    raise ValueError(f"is {found} pixels, and {needed} are needed")
+                return np.asarray(image.convert(MODES[self.channels]))
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(f"is corrupt: {error}") from error

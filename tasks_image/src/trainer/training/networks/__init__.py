@@ -1,0 +1,1 @@
+"""Training networks: the loop, its checkpoints and the job."""

@@ -1,0 +1,114 @@
+"""The job of images: a network, trained epoch by epoch."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from trainer.environment import cores
+from trainer.inference.fitted import FittedPipeline
+from trainer.inference.images import ImagePreparation
+from trainer.pipeline.images import Images, NetworkParams
+from trainer.problems import problem_of
+from trainer.training.job import Job
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trainer.tables.training_table import SplitPart, TrainingTable
+    from trainer.training.networks.checkpoints import Checkpoints
+    from trainer.training.networks.loop import EpochEnd, Labelled
+
+logger = logging.getLogger(__name__)
+
+
+class ImageJob(Job):
+    """Trains a network on images; killed and started again, it goes on from its last checkpoint."""
+
+    images: Images
+    network: NetworkParams
+    kind: str
+    state: str = ""
+    """The address of the run folder, which keeps the checkpoints; empty: there are none."""
+    part: tuple[str, str] = ("", "")
+    """The step and the algorithm whose folder in there it is."""
+
+    @property
+    def algorithm(self) -> str:
+        return self.kind
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.network.model_dump(mode="json")
+
+    @property
+    def device(self) -> str:
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def taken(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
+        return inputs.select(self.images.column)
+
+    def fit(self, table: TrainingTable) -> FittedPipeline:
+        """Train on the training rows; each epoch is logged, with its figures on the validation rows."""
+        import torch
+
+        from trainer.training.networks.loop import ImageTraining, train
+
+        torch.set_num_threads(cores())
+        problem, preparation = problem_of(self.problem), preparation_of(self.images)
+        targets = table.targets_of("train")
+        classes = problem.classes_of(targets)
+        learned = self._labelled(table, "train", preparation, classes)
+        aside = self._labelled(table, "validation", preparation, classes)
+        checkpoints = self._checkpoints(learned)
+        training = ImageTraining(learned, len(classes), self.network, self.seed, checkpoints)
+        estimator = train(training, aside, self._log_epoch)
+        fitted = FittedPipeline(preparation, estimator, classes, problem.positive_of(classes, self.positive))
+        rows = table.rows("validation")
+        chosen_on = (rows, table.targets_of("validation")) if rows.height else None
+        return problem.settle(fitted, chosen_on, self.cut_off)
+
+    def _labelled(
+        self, table: TrainingTable, part: SplitPart, preparation: ImagePreparation, classes: tuple[Any, ...]
+    ) -> Labelled:
+        import numpy as np
+
+        from trainer.training.networks.loop import Labelled
+
+        codes = problem_of(self.problem).encode(table.targets_of(part), classes)
+        return Labelled(preparation.transform(table.rows(part).collect()), np.array(codes, dtype=np.int64))
+
+    def _checkpoints(self, learned: Labelled) -> Checkpoints | None:
+        import hashlib
+
+        from trainer.run import RunFolder
+        from trainer.training.networks.checkpoints import Checkpoints
+
+        if not self.state:
+            return None
+        rows = hashlib.sha256(learned.pixels.tobytes() + learned.codes.tobytes()).hexdigest()
+        configuration = {"network": self.params, "seed": self.seed, "images": self.images.model_dump(), "rows": rows}
+        return Checkpoints.of(RunFolder.open(self.state).at(*self.part), configuration)
+
+    def _log_epoch(self, end: EpochEnd) -> None:
+        import mlflow
+
+        from trainer.registry.tracking import log_training_metrics
+
+        name = f"{self.run_config.name}, {self.device}, epoch {end.epoch}/{self.network.epochs}"
+        aside = "" if end.validation_loss is None else f", validation accuracy {end.validation_accuracy:.2%}"
+        logger.info(
+            "%s: loss %.4f, accuracy %.2f%%%s, %.1f s",
+            name, end.train_loss, 100 * end.train_accuracy, aside, end.seconds,
+        )  # fmt: skip
+        mlflow.log_metrics({"train_accuracy": end.train_accuracy, "epoch_seconds": end.seconds}, step=end.epoch)
+        log_training_metrics(
+            self.run_config.name, end.epoch, end.train_loss, end.validation_loss, end.validation_accuracy
+        )
+
+
+def preparation_of(images: Images) -> ImagePreparation:
+    """How images of a pipeline become pixels."""
+    return ImagePreparation(images.column, images.height, images.width, images.channels)
