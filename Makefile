@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui data test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
+.PHONY: help run ui setup-deep data test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -44,6 +44,8 @@ run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PAR
 
 ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all) UI_PORT=8080 MLFLOW_PORT=5000
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.ui --port "$(UI_PORT)" --mlflow-port "$(MLFLOW_PORT)" --unpause "$$UNPAUSE"
+
+setup-deep: .venv/ready-deep  ## add PyTorch, which pipelines of images need: the build for processors
 
 data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
 	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"
@@ -114,6 +116,15 @@ clean:  ## remove what the above made
 
 .venv/ready-dev: .venv/ready requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt
+	@touch $@
+
+# Where pip's settings name a folder of wheels, the build for processors is taken from there, else from PyTorch's index.
+.venv/ready-deep: .venv/ready tasks_image/requirements-gpu.in
+	@echo "Installing PyTorch into .venv …"
+	@links="$${PIP_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)}"; \
+	  torch="$$(grep '^torch==' tasks_image/requirements-gpu.in)"; \
+	  if [ -n "$$links" ]; then UV_FIND_LINKS="$$links" $(BIN)/uv pip install --quiet --python $(BIN)/python "$$torch"; \
+	  else $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu "$$torch"; fi
 	@touch $@
 
 .airflow/env: .venv/ready Makefile

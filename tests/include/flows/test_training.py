@@ -76,7 +76,7 @@ def pipelines(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_shipped_pipelines_give_exactly_these_dags(dags: dict[str, Any]) -> None:
-    assert set(dags) == {"bikes_training", "california_housing_training", "churn_training"}
+    assert set(dags) == {"bikes_training", "california_housing_training", "churn_training", "mnist_training"}
 
 
 def test_schedule_and_limits(dag: Any) -> None:
