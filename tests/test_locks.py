@@ -100,4 +100,7 @@ def test_the_dags_parse_with_what_airflows_image_installs(tmp_path: Path) -> Non
     command: list[str | Path] = [python, "-c", PARSE, PROJECT / "dags"]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "['bikes_training', 'california_housing_training', 'churn_training', 'mnist_training'] {} []"
+    assert (
+        done.stdout.splitlines()[-1]
+        == "['bikes_training', 'california_housing_training', 'churn_training', 'mnist_training'] {} []"
+    )

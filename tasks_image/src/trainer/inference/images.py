@@ -83,7 +83,7 @@ class ImagePreparation:
                 f"has {len(content):,} bytes, neither a PNG or JPEG file nor {self.height} x {self.width} pixels of "
                 f"{self.channels} byte{'s' * (self.channels > 1)} ({needed:,})"
             )
-        return np.frombuffer(content, dtype=np.uint8)
+        return np.frombuffer(content, dtype=np.uint8).reshape(self.height, self.width, self.channels)
 
     def _from_file(self, content: bytes) -> np.ndarray:
         import numpy as np
@@ -95,6 +95,7 @@ class ImagePreparation:
                 if image.size != (self.width, self.height):
                     found, needed = f"{image.height} x {image.width}", f"{self.height} x {self.width}"
                     raise ValueError(f"is {found} pixels, and {needed} are needed")
-                return np.asarray(image.convert(MODES[self.channels]))
+                pixels = np.asarray(image.convert(MODES[self.channels]))
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f"is corrupt: {error}") from error
+        return pixels.reshape(self.height, self.width, self.channels)

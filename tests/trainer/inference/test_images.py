@@ -1,0 +1,60 @@
+"""Bytes of images to pixels, in every way in which they may come, and what is said of others."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from trainer.errors import DataValidationError
+from trainer.inference.images import ImagePreparation
+
+GREY = ImagePreparation("image", 8, 10, 1)
+COLOURS = ImagePreparation("image", 8, 10, 3)
+PIXELS = np.random.default_rng(1).integers(0, 256, (8, 10, 3), dtype=np.uint8)
+
+
+def file_of(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, format=kind)
+    return target.getvalue()
+
+
+def frame(*images: bytes | None) -> pl.DataFrame:
+    return pl.DataFrame({"image": pl.Series(images, dtype=pl.Binary)})
+
+
+def test_pixels_and_png_files_give_the_same(tmp_path: object) -> None:
+    made = COLOURS.transform(frame(PIXELS.tobytes(), file_of(PIXELS)))
+    assert made.shape == (2, 3, 8, 10)
+    assert np.array_equal(made[0], PIXELS.transpose(2, 0, 1))
+    assert np.array_equal(made[0], made[1])
+
+
+def test_a_jpeg_is_near_and_colours_become_grey() -> None:
+    smooth = np.full((8, 10, 3), 90, dtype=np.uint8)
+    made = GREY.transform(frame(file_of(smooth, "JPEG")))
+    assert made.shape == (1, 1, 8, 10)
+    assert abs(made.astype(int) - 90).max() <= 2
+
+
+BAD = {
+    "corrupt": (file_of(PIXELS)[:60], "row 2 is corrupt"),
+    "size": (file_of(PIXELS[:, :8]), "row 2 is 8 x 8 pixels, and 8 x 10 are needed"),
+    "bytes": (b"\0" * 81, "row 2 has 81 bytes, neither a PNG or JPEG file nor 8 x 10 pixels of 1 byte \\(80\\)"),
+    "missing": (None, "row 2 has no image"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
+def test_what_is_no_such_image_is_named(content: bytes | None, message: str) -> None:
+    with pytest.raises(DataValidationError, match=f"image: 1 of 2 images cannot be used: {message}"):
+        GREY.transform(frame(b"\0" * 80, content))
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises(DataValidationError, match="columns missing from the rows to predict: image"):
+        GREY.transform(pl.DataFrame({"picture": [b""]}))
