@@ -91,14 +91,15 @@ from trainer.process.sigterm import ends_on_sigterm
 from trainer.training.networks.loop import train
 
 running = training(checkpoints(Path(sys.argv[1])))
-owner, name = {"forward": (running, "_scores"), "optimiser": (running.schedule, "step"), "step": (running, "_learn")}[sys.argv[2]]
+owner, name = {"forward": (running, "_scores"), "optimiser": (running.optimiser, "step"), "step": (running, "_learn")}[sys.argv[2]]
 real = getattr(owner, name)
 
 
 def ended(*values):
+    result = real(*values) if name == "step" else None  # the optimiser's own is done when the signal comes
     if running.step == 9:
         os.kill(os.getpid(), signal.SIGTERM)
-    return real(*values)
+    return result if name == "step" else real(*values)
 
 
 setattr(owner, name, ended)

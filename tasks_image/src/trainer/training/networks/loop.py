@@ -84,6 +84,7 @@ class ImageTraining:
         total = max(2, params.epochs * self.steps_per_epoch)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, max_lr=params.lr, total_steps=total)
         self.step, self.hits, self.loss, self.seconds = 0, 0, 0.0, 0.0
+        self._random_before: torch.Tensor | None = None
         self._resume()
 
     def epochs(self, aside: Labelled | None) -> Iterator[EpochEnd]:
@@ -145,6 +146,7 @@ class ImageTraining:
         self.hits += int((scores.argmax(dim=1) == codes).sum())
         self.loss += value * len(codes)
         self.step += 1
+        self._random_before = None
 
     def _end_of(self, epoch: int, aside: Labelled | None) -> EpochEnd:
         rows = len(self.codes)
@@ -205,8 +207,8 @@ class ImageTraining:
         import torch
 
         applied = int(next((float(one["step"]) for one in self.optimiser.state.values()), 0.0))
-        if applied == self.step:
-            torch.set_rng_state(getattr(self, "_random_before", torch.get_rng_state()))
+        if applied == self.step and self._random_before is not None:
+            torch.set_rng_state(self._random_before)
         while self.schedule.last_epoch < applied:
             self.schedule.step()
         self.step = applied
