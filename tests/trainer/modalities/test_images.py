@@ -1,0 +1,206 @@
+"""Pipelines of images: the whole chain on the built-in digits and on a stranger's files, and what is refused."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from PIL import Image
+
+from tests.conftest import Surroundings
+from tests.world import PROJECT
+from trainer.commands.step import run_step
+from trainer.errors import ConfigurationError, DataValidationError
+from trainer.modalities import images as modality
+from trainer.pipeline import ImagePipeline, Pipeline, load_pipeline, pipeline_of
+from trainer.run import RunFolder
+from trainer.run.records import (
+    AcceptResult,
+    DriftResult,
+    EvaluateResult,
+    ExplainResult,
+    FeaturesResult,
+    PromoteResult,
+    TrainResult,
+    TuneResult,
+    ValidateResult,
+)
+
+pytest.importorskip("torch", reason="PyTorch is not installed: make setup-deep")
+
+MNIST = PROJECT / "include" / "pipelines" / "mnist.yaml"
+QUICK = {"epochs": 8, "lr": 0.01, "batch_size": 32, "channels": [8, 16], "hidden": 32}
+STEPS = (
+    "ingest", "validate", "detect_drift", "engineer_features", "tune", "train", "refit", "evaluate", "explain", "decide",
+    "register", "accept", "promote", "report",
+)  # fmt: skip
+
+
+def document(**sections: Any) -> dict[str, Any]:
+    """The MNIST pipeline on the built-in digits, with a small network."""
+    shipped: dict[str, Any] = yaml.safe_load(MNIST.read_text())
+    algorithms = {"cnn": {"KIND": "cnn", "params": QUICK, "search": {"lr": {"low": 0.005, "high": 0.02}}}}
+    source = {"KIND": "sample", "sample": "digits", "rows": 1200}
+    return {**shipped, "source": source, "algorithms": algorithms, "acceptance": {}, **sections}
+
+
+def run_all(folder: Path, key: str, steps: tuple[str, ...] = STEPS, **sections: Any) -> RunFolder:
+    run = RunFolder.open(f"file://{folder}/runs/mnist/{key}")
+    run_step("start", run, pipeline_of(document(**sections)))
+    for name in steps:
+        run_step(name, run, run.pipeline(), "cnn" if name in {"tune", "train"} else "")
+    return run
+
+
+def test_the_whole_chain_on_the_built_in_digits(surroundings: Surroundings) -> None:
+    run = run_all(surroundings.home, "one")
+    assert run.at("validate").result(ValidateResult).failed == []
+    made = run.at("engineer_features").result(FeaturesResult)
+    assert (made.rows["test"], made.inputs) == (198, ["image"]), "the test rows are those that the column `set` names"
+    assert run.at("tune", "cnn").result(TuneResult).cv_mean is None
+    assert run.at("train", "cnn").result(TrainResult).metrics["accuracy"] > 0.9
+    judged = run.at("evaluate").result(EvaluateResult)
+    assert judged.metrics["accuracy"] > 0.95
+    assert [one.name for one in judged.behaviour] == ["a little brighter", "a little noise"]
+    explained = run.at("explain").result(ExplainResult)
+    assert explained.method == "saliency"
+    assert {plot.name for plot in explained.plots} >= {"saliency", "confusion_matrix", "roc"}
+    assert run.at("accept").result(AcceptResult).largest_difference < 1e-6
+    assert run.at("promote").result(PromoteResult).aliases["production"] == "1"
+
+    darker = {"KIND": "sample", "sample": "digits", "rows": 1000, "seed": 7, "drift": 1.0}
+    second = run_all(surroundings.home, "two", STEPS[:3], source=darker)
+    drift = second.at("detect_drift").result(DriftResult)
+    assert {"brightness"} <= {column.column for column in drift.columns if column.drifted}
+    assert second.at("detect_drift").path("drift.html").endswith("drift.html")
+
+
+def test_tuning_scores_after_each_epoch(surroundings: Surroundings) -> None:
+    tuning = {"trials": 2, "startup_trials": 2, "metric": "accuracy"}
+    sections = {"tuning": tuning, "source": {"KIND": "sample", "sample": "digits", "rows": 700}, "validation": []}
+    run = run_all(
+        surroundings.home, "tuned", ("ingest", "validate", "detect_drift", "engineer_features", "tune"), **sections
+    )
+    found = run.at("tune", "cnn").result(TuneResult)
+    assert (found.trials, len(found.fold_scores)) == (2, QUICK["epochs"])
+    assert found.cv_mean == found.fold_scores[-1], "a network is worth what it is after its last epoch"
+    assert 0.005 <= found.params["lr"] <= 0.02
+
+
+def png(pixels: np.ndarray) -> bytes:
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, format="PNG")
+    return target.getvalue()
+
+
+def squares(folder: Path, per_class: int = 90) -> Path:
+    """Colour images of 16 by 16 with a bright square in the upper or the lower half, in a folder for each."""
+    random = np.random.default_rng(3)
+    for place, label in ((0, "upper"), (8, "lower")):
+        (folder / label).mkdir(parents=True)
+        for number in range(per_class):
+            pixels = random.integers(0, 90, (16, 16, 3), dtype=np.uint8)
+            left = random.integers(0, 9)
+            pixels[place + 1 : place + 7, left : left + 6] += 120
+            (folder / label / f"{number:03d}.png").write_bytes(png(pixels))
+    return folder
+
+
+STRANGER: dict[str, Any] = {
+    "name": "squares",
+    "description": "where the square is",
+    "problem": "binary_classification",
+    "columns": {"id": "id", "target": "label", "positive": "upper"},
+    "images": {"height": 16, "width": 16, "channels": 3},
+    "validation": [],
+    "split": {"KIND": "hash", "test": 0.25, "validation": 0.2},
+    "algorithms": {"cnn": {"KIND": "cnn", "params": {**QUICK, "epochs": 4}}},
+    "tuning": {"enabled": False, "metric": "auc_roc"},
+    "gates": {"auc_roc": 0.9, "against_production": {"metric": "auc_roc", "min_rows": 30}},
+    "behaviour": [],
+    "registry": {"model": "squares", "experiment": "squares"},
+}
+
+
+def test_a_strangers_folder_of_images_needs_yaml_alone(surroundings: Surroundings) -> None:
+    source = {"KIND": "image_folder", "uri": str(squares(surroundings.home / "pictures"))}
+    run = RunFolder.open(f"file://{surroundings.home}/runs/squares/one")
+    run_step("start", run, pipeline_of({**STRANGER, "source": source}))
+    for name in STEPS:
+        run_step(name, run, run.pipeline(), "cnn" if name in {"tune", "train"} else "")
+    assert run.at("evaluate").result(EvaluateResult).metrics["auc_roc"] > 0.95
+    assert run.at("promote").result(PromoteResult).aliases["production"] == "1"
+
+
+def test_images_that_cannot_be_used_are_named(surroundings: Surroundings) -> None:
+    folder = squares(surroundings.home / "pictures", 60)
+    (folder / "lower" / "007.png").write_bytes((folder / "lower" / "007.png").read_bytes()[:50])
+    (folder / "upper" / "003.png").write_bytes(png(np.zeros((8, 16, 3), dtype=np.uint8)))
+    (folder / "upper" / "004.png").write_bytes(png(np.zeros((16, 16, 3), dtype=np.uint8)))
+    run = RunFolder.open(f"file://{surroundings.home}/runs/squares/one")
+    run_step("start", run, pipeline_of({**STRANGER, "source": {"KIND": "image_folder", "uri": str(folder)}}))
+    run_step("ingest", run, run.pipeline())
+    with pytest.raises(
+        DataValidationError, match=r"image: 2 of 120 images cannot be used: lower/007.png is corrupt"
+    ) as told:
+        run_step("validate", run, run.pipeline())
+    assert "upper/003.png is 8 x 16 pixels, and 16 x 16 are needed" in str(told.value)
+
+
+def test_suspicious_images_are_warned_of() -> None:
+    pipeline = load_pipeline(MNIST)
+    assert isinstance(pipeline, ImagePipeline)
+    rows = pl.DataFrame({
+        "id": ["a", "b", "c", "d"], "label": [1, 2, 3, 3], "set": "train",
+        "image": pl.Series([b"ab", b"ab", b"xx", b"yz"], dtype=pl.Binary),
+    })  # fmt: skip
+    found = modality.ImageModality().validate(pipeline, rows.lazy())
+    assert [(one.check, one.severity) for one in found] == [
+        ("image_is_not_empty", "warning"), ("equal_images_have_equal_labels", "warning"),
+    ]  # fmt: skip
+    assert found[0].examples == ["c"]
+
+
+def test_without_torch_it_is_said_what_to_do(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match="need PyTorch, which is not installed: make setup-deep"):
+        run_all(surroundings.home, "bare", ())
+
+
+def checked(pipeline: Pipeline) -> None:
+    assert isinstance(pipeline, ImagePipeline)
+    modality.ImageModality().check(pipeline, ["cnn"])
+
+
+BAD = {
+    "parameter": (
+        {"algorithms": {"cnn": {"KIND": "cnn", "params": {"epoch": 3}}}},
+        r"algorithms\.cnn\.params\.epoch: ",
+    ),
+    "search": (
+        {"algorithms": {"cnn": {"KIND": "cnn", "search": {"lr": {"low": 0, "high": 2}}}}},
+        r"algorithms\.cnn\.search\.lr\.lr: .*greater than 0",
+    ),
+    "features": ({"features": {"derive": {"x": "1"}}}, "features: unknown key"),
+    "problem": ({"problem": "regression", "tuning": {"metric": "rmse"}}, "a regression of images is not supported"),
+    "table's algorithm": (
+        {"algorithms": {"t": {"KIND": "xgboost"}}},
+        "algorithms.t.KIND: 'xgboost' is not allowed; allowed: cnn",
+    ),
+    "early stopping": ({"tuning": {"metric": "accuracy", "early_stopping": {}}}, "a network is trained for `epochs`"),
+    "behaviour": (
+        {"behaviour": [{"name": "b", "set": {"image": "upside down"}, "expect": "unchanged"}]},
+        "there is no change 'upside down'; allowed: brighter, darker, noisy",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sections", "message"), BAD.values(), ids=BAD)
+def test_a_wrong_file_is_told_by_its_place(sections: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        checked(pipeline_of(document(**sections)))
