@@ -422,7 +422,7 @@ def test_an_algorithm_named_like_a_step_leaves_no_half_a_dag(pipelines: Path, pr
 def test_wrong_settings_break_every_pipeline_with_the_reason(enter: Callable[[str], None], project: Path) -> None:
     enter("prodution")
     dags = load(project)
-    assert set(dags) == {"bikes_broken", "california_housing_broken", "churn_broken"}
+    assert set(dags) == {"bikes_broken", "california_housing_broken", "churn_broken", "mnist_broken"}
     assert all("did you mean" in dag.doc_md for dag in dags.values())
 
 
