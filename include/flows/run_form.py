@@ -19,6 +19,11 @@ def run_form(pipeline: Pipeline) -> dict[str, Param]:
     """One typed field per run parameter, filled in with the pipeline's own values."""
     names = list(pipeline.algorithms)
     run = pipeline.run
+    batch = (
+        "Images that the network learns at once. Empty: as the pipeline says."
+        if pipeline.trains_in_epochs
+        else "Rows per batch when models are scored. Empty: all at once."
+    )
     return {
         "algorithms": Param(
             run.algorithms or names,
@@ -47,6 +52,7 @@ def run_form(pipeline: Pipeline) -> dict[str, Param]:
             description_md="Fewer are quicker and may miss the best. A killed run resumes where it was.",
             section=TRAINING,
         ),
+        **(_of_networks(pipeline) if pipeline.trains_in_epochs else {}),
         "sample_ratio": Param(
             run.sample_ratio,
             type="number",
@@ -61,7 +67,7 @@ def run_form(pipeline: Pipeline) -> dict[str, Param]:
             type=["null", "integer"],
             minimum=1,
             title="Batch size",
-            description_md="Rows per batch when models are scored. Empty: all at once.",
+            description_md=batch,
             section=LIMITS,
         ),
         "promote_to": Param(
@@ -84,6 +90,30 @@ def run_form(pipeline: Pipeline) -> dict[str, Param]:
             title="Note",
             description_md="Why this run was started; kept with the run in MLflow.",
             section=AFTERWARDS,
+        ),
+    }
+
+
+def _of_networks(pipeline: Pipeline) -> dict[str, Param]:
+    """Fields of pipelines that train networks."""
+    return {
+        "epochs": Param(
+            pipeline.run.epochs,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=1000,
+            title="Epochs",
+            description_md="How often the network sees all training rows. Empty: as the pipeline says.",
+            section=TRAINING,
+        ),
+        "lr": Param(
+            pipeline.run.lr,
+            type=["null", "number"],
+            exclusiveMinimum=0,
+            maximum=1,
+            title="Learning rate",
+            description_md="The highest one; it rises to it and falls again. Empty: as the pipeline says.",
+            section=TRAINING,
         ),
     }
 

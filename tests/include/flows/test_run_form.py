@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -11,7 +12,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import ParamValidationError
 
 from include.flows.run_form import PARAMETERS, chooses, run_form
-from trainer.pipeline import Pipeline, RunParameters
+from trainer.pipeline import Pipeline, RunParameters, load_pipeline
 
 
 @pytest.fixture
@@ -23,14 +24,24 @@ def filled_in(form: dict[str, Param]) -> dict[str, Any]:
     return {name: param.resolve() for name, param in form.items()}
 
 
-def test_there_is_one_field_per_run_parameter(form: dict[str, Param]) -> None:
-    assert list(form) == list(RunParameters.model_fields)
+OF_NETWORKS = ["epochs", "lr"]
+
+
+@pytest.fixture
+def mnist_form(project: Path) -> dict[str, Param]:
+    return run_form(load_pipeline(project / "include" / "pipelines" / "mnist.yaml"))
+
+
+def test_there_is_one_field_per_run_parameter(form: dict[str, Param], mnist_form: dict[str, Param]) -> None:
+    assert set(mnist_form) == set(RunParameters.model_fields)
+    assert list(form) == [name for name in mnist_form if name not in OF_NETWORKS], "a table has no epochs"
+    assert "learns at once" in mnist_form["batch_size"].schema["description_md"]
 
 
 @pytest.mark.parametrize("name", list(RunParameters.model_fields))
-def test_every_field_explains_itself(name: str, form: dict[str, Param]) -> None:
+def test_every_field_explains_itself(name: str, mnist_form: dict[str, Param]) -> None:
     for said in ("title", "description_md", "section"):
-        assert form[name].schema[said].strip()
+        assert mnist_form[name].schema[said].strip()
 
 
 def test_the_form_is_filled_in_with_the_pipelines_own_values(form: dict[str, Param], churn: Pipeline) -> None:

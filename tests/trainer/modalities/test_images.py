@@ -177,6 +177,16 @@ def checked(pipeline: Pipeline) -> None:
     modality.ImageModality().check(pipeline, ["cnn"])
 
 
+def test_a_run_may_set_epochs_learning_rate_and_batch() -> None:
+    given = pipeline_of(document()).for_run({"epochs": 1, "lr": 0.02, "batch_size": 16})
+    assert given.algorithms["cnn"].params == {**QUICK, "epochs": 1, "lr": 0.02, "batch_size": 16}
+    assert given.scoring_batch is None
+    again = pipeline_of(given.model_dump(mode="json"))
+    assert again.algorithms["cnn"].params == given.algorithms["cnn"].params
+    with pytest.raises(ConfigurationError, match="run.epochs: only a network has it"):
+        load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml").for_run({"epochs": 3})
+
+
 BAD = {
     "parameter": (
         {"algorithms": {"cnn": {"KIND": "cnn", "params": {"epoch": 3}}}},

@@ -72,8 +72,25 @@ class ImagePipeline(Pipeline):
     modality: ClassVar[str] = "images"
     rows_are_made_by: ClassVar[frozenset[str]] = frozenset({"images"})
 
+    trains_in_epochs: ClassVar[bool] = True
+
     images: Images
     algorithms: Annotated[Mapping[AlgorithmName, Cnn], Field(min_length=1)]
+
+    @property
+    def scoring_batch(self) -> int | None:
+        """Always all at once: the batch of the run parameters is the one that is learned from."""
+        return None
+
+    def with_run_parameters(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Epochs, learning rate and batch of the run go into the parameters of each network."""
+        given = {name: document["run"].get(name) for name in ("epochs", "lr", "batch_size")}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        algorithms = {
+            name: {**algorithm, "params": {**algorithm["params"], **chosen}}
+            for name, algorithm in document["algorithms"].items()
+        }
+        return {**document, "algorithms": algorithms}
 
     def modality_mistakes(self) -> list[str]:
         mistakes = [mistake for name, algorithm in self.algorithms.items() for mistake in algorithm.mistakes(name)]

@@ -26,7 +26,11 @@ class RunParameters(Spec):
     sample_ratio: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The share of rows to use, class proportions kept: for a quick look, or when memory is short."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
-    """Rows per batch when models are scored; all at once by default."""
+    """Rows per batch when models are scored, all at once by default; of images those that a network learns at once."""
+    epochs: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """How often a network sees all training rows."""
+    lr: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The highest learning rate of a network."""
     promote_to: PromoteTo = "production"
     """How far a model that passes may go; `none` only registers it."""
     note: Annotated[str, Field(max_length=1000)] = ""

@@ -35,6 +35,8 @@ class Pipeline(Spec):
     """What a row is, such as `tabular`."""
     rows_are_made_by: ClassVar[frozenset[str]] = frozenset()
     """Fields that say what a model is given of a row."""
+    trains_in_epochs: ClassVar[bool] = False
+    """Whether networks are trained, of which a run may set epochs, learning rate and batch."""
     has_features: ClassVar[bool] = False
     """Whether rows have features that a service can ask for by id."""
 
@@ -160,7 +162,18 @@ class Pipeline(Spec):
 
     def _run_mistakes(self) -> list[str]:
         unknown = [name for name in self.run.algorithms or [] if name not in self.algorithms]
-        return [f"run.algorithms: no algorithm {name!r}{did_you_mean(name, self.algorithms)}" for name in unknown]
+        mistakes = [f"run.algorithms: no algorithm {name!r}{did_you_mean(name, self.algorithms)}" for name in unknown]
+        given = [name for name in ("epochs", "lr") if getattr(self.run, name) is not None]
+        return mistakes + [f"run.{name}: only a network has it" for name in given if not self.trains_in_epochs]
+
+    @property
+    def scoring_batch(self) -> int | None:
+        """Rows that a model is asked at a time when it is judged; None: all at once."""
+        return self.run.batch_size
+
+    def with_run_parameters(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The document of the pipeline as a run uses it, with what its modality takes from the run parameters."""
+        return document
 
     @property
     def selected_algorithms(self) -> list[str]:
@@ -189,6 +202,7 @@ class Pipeline(Spec):
             document["tuning"]["trials"] = run.trials
         if run.tuning is not None:
             document["tuning"]["enabled"] = run.tuning
+        document = self.with_run_parameters(document)
         return validate(type(self), document, f"pipeline {self.name} with run parameters")
 
     def to_yaml(self) -> str:

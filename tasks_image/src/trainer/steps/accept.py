@@ -36,7 +36,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> AcceptResult:
     fit = run.at(last_fit(pipeline.refit))
     rows, truth, keys = rows_of(pipeline, run, "validation")
     uri = f"models:/{registered.model}/{registered.version}"
-    size, batch_rows = pipeline.run.batch_size, pipeline.acceptance.batch_rows
+    size, batch_rows = pipeline.scoring_batch, pipeline.acceptance.batch_rows
     trials = BehaviourTrials.of(pipeline, rows, modality_of(pipeline).change)
     with unchanged_records(run):
         asked, digest = pl.concat([rows, *trials.rows]), fit.result(RefitResult).model_digest

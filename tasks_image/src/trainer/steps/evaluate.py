@@ -123,7 +123,7 @@ def _score_both(
         if reference is None:
             return both.result()
         uri = f"models:/{pipeline.registry.model}/{reference.version}"
-        other = pool.submit(score_in_isolation, uri, test, pipeline.run.batch_size, digest=digest)
+        other = pool.submit(score_in_isolation, uri, test, pipeline.scoring_batch, digest=digest)
         try:
             return replace(both.result(), production=other.result().output)
         except TrainerError as error:
@@ -156,7 +156,7 @@ def _score_challenger(pipeline: Pipeline, run: RunFolder, challenger: RefitResul
     validation, _, keys = rows_of(pipeline, run, "validation")
     trials = BehaviourTrials.of(pipeline, validation, modality_of(pipeline).change)
     asked = pl.concat([validation, *trials.rows, test])
-    scored = score_in_isolation(challenger.model_uri, asked, pipeline.run.batch_size, digest=challenger.model_digest)
+    scored = score_in_isolation(challenger.model_uri, asked, pipeline.scoring_batch, digest=challenger.model_digest)
     before, answers = scored.output.head(validation.height), scored.output.tail(test.height)
     difference = largest_difference(run.at("refit"), keys, before)
     if difference > LARGEST_DIFFERENCE:
