@@ -15,6 +15,7 @@ from trainer.commands import (
     describe,
     init,
     job,
+    load_table,
     prune,
     report,
     resolve,
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trainer")
 
 COMMANDS = (
-    step, checkout, train, job, init, check, schema, data, summary, report, validate_model, resolve, rollback, prune,
-    describe,
+    step, checkout, train, job, init, check, schema, data, load_table, summary, report, validate_model, resolve,
+    rollback, prune, describe,
 )  # fmt: skip
 
 FEW_COLLECTIONS = (50_000, 20, 20)

@@ -91,13 +91,13 @@ def answering(connection: Connection, address: str) -> Iterator[None]:
     try:
         yield
     except adbc.Error as error:
-        said = _said(str(error))
+        said = server_message(str(error))
         if connection.password:
             said = said.replace(connection.password, "***")
         raise _failure(error.sqlstate or "", said, connection, address) from None  # its own text quotes the query
 
 
-def _said(text: str) -> str:
+def server_message(text: str) -> str:
     """The server's own first line, which stands behind two blanks in whatever language, or else libpq's words."""
     told = re.search(r":  (.+)", text)
     return told[1].strip() if told else " ".join((text.partition("Failed to connect: ")[2] or text).split())
