@@ -271,9 +271,9 @@ def test_mirror_with_a_password_is_refused_without_repeating_it(table: list[Data
 
 
 def test_table_lists_each_file_once_at_a_fixed_address() -> None:
-    assert len(DATASETS) == len({file.path for file in DATASETS}) == len({file.url for file in DATASETS}) == 17
+    assert len(DATASETS) == len({file.path for file in DATASETS}) == len({file.url for file in DATASETS}) == 18
     assert {file.dataset for file in DATASETS} == {
-        *("bikes", "california_housing", "gpt2_tokenizer", "mnist", "telco_churn", "wikitext-2"),
+        *("bikes", "california_housing", "gpt2_tokenizer", "mnist", "schemas", "telco_churn", "wikitext-2"),
     }
     for file in DATASETS:
         assert re.fullmatch(r"[0-9a-f]{64}", file.sha256), file.path

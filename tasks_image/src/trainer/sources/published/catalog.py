@@ -1,4 +1,4 @@
-"""The public data sets that pipelines read: where each file is published, and its checksum."""
+"""The public data sets that pipelines read, and a schema for tests: where each file is published, and its checksum."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ _HOUSING = f"{_GITHUB}/ageron/handson-ml2/1e2115277b50f6c584cd668fa30e3af309a5b1
 _TELCO = f"{_GITHUB}/IBM/telco-customer-churn-on-icp4d/d5371f5d83a446ad5673cbcca3b814b926491f8a/data"
 _WIKITEXT = f"{_GITHUB}/pytorch/examples/77f55b912142e11fcfdf5b530231fb9c52f181e8/word_language_model/data/wikitext-2"
 _GPT2 = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
+_COMPOSE = f"{_GITHUB}/compose-spec/compose-spec/170098ba07d9f53c383a41bfd4c5166b0a4529a6/schema"
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
 
 
@@ -93,6 +94,11 @@ DATASETS = (
         "mnist/train-labels-idx1-ubyte.gz",
         "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
         f"{_MNIST}/train-labels-idx1-ubyte.gz",
+    ),
+    DatasetFile(
+        "schemas/compose-spec.json",
+        "1f91e091f16b2dd50ab8860e02bb391d22df553d91c145eacedb1b6eff9c3f0e",
+        f"{_COMPOSE}/compose-spec.json",
     ),
     DatasetFile(
         "telco_churn/Telco-Customer-Churn.csv",
