@@ -1,5 +1,6 @@
 # Airflow with this project's DAGs: `make images IMAGES=airflow`. It holds no library that trains: steps run in pods of
-# the images of tasks_image/Dockerfile.
+# the images of tasks_image/Dockerfile. With `--build-arg STEPS=local`, as docker-compose.yaml builds it, steps run in
+# child processes of Airflow's scheduler, and it holds all that they need.
 #
 # Any image of this Airflow version with Python 3.11 will do as a base: Apache's own as it stands, or its smaller
 # `apache/airflow:slim-3.3.2-python3.11`.
@@ -8,16 +9,31 @@
 # requirements.txt by itself, in the same versions, and so can run steps locally as well; its `-base` variant does not.
 # airflow_settings.yaml is loaded by the CLI.
 ARG AIRFLOW_BASE=apache/airflow:3.3.2-python3.11
-FROM ${AIRFLOW_BASE}
+ARG STEPS=pods
 
+FROM ${AIRFLOW_BASE} AS pods
+
+FROM ${AIRFLOW_BASE} AS local
+USER root
+COPY packages.txt /tmp/packages.txt
+RUN apt-get update -qq \
+ && xargs --arg-file /tmp/packages.txt apt-get install -y -qq --no-install-recommends \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
+USER airflow
+
+FROM ${STEPS}
+ARG STEPS
 COPY requirements-airflow.txt /tmp/requirements-airflow.txt
+COPY requirements.txt /tmp/requirements.txt
 COPY tasks_image/pyproject.toml /tmp/tasks_image/pyproject.toml
 COPY tasks_image/src /tmp/tasks_image/src
-# The trainer without its dependencies: the light ones are locked in requirements-airflow.txt.
+# The trainer without its dependencies: they are locked in requirements-airflow.txt (the light ones) and requirements.txt.
 # An index of your own: `--secret id=pip,src=pip.conf`; it leaves nothing in the image.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf,mode=0444 \
-    pip install --quiet --no-cache-dir --requirement /tmp/requirements-airflow.txt \
- && pip install --quiet --no-cache-dir --no-deps /tmp/tasks_image
+    if [ "${STEPS}" = local ]; then trains="--requirement /tmp/requirements.txt"; fi \
+ && pip install --quiet --no-cache-dir --requirement /tmp/requirements-airflow.txt ${trains:-} \
+ && pip install --quiet --no-cache-dir --no-deps /tmp/tasks_image \
+ && if [ "${STEPS}" = local ]; then trainer describe --extra tabular --extra cluster; fi
 
 COPY airflow_settings.yaml ${AIRFLOW_HOME}/
 COPY dags ${AIRFLOW_HOME}/dags
