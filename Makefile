@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui setup-deep data test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
+.PHONY: help run ui setup-deep data env up down logs seed stack-check test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -11,6 +11,7 @@ PARAMS ?=
 PIPELINES_ENVIRONMENT ?= development
 DATA_MIRROR ?=
 UNPAUSE ?=
+SERVICE ?=
 UI_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 
@@ -49,6 +50,24 @@ setup-deep: .venv/ready-deep  ## add PyTorch, which pipelines of images need: th
 
 data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
 	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"
+
+env:  ## write .env for the stack, with random passwords; it never overwrites one
+	@$(PYTHON) -m include.stack env
+
+up:  ## start the stack of docker-compose.yaml, wait until it is healthy, print the addresses
+	@$(PYTHON) -m include.stack up
+
+down:  ## end the stack; its data stays
+	@$(PYTHON) -m include.stack down
+
+logs:  ## follow the stack's logs: SERVICE=airflow-scheduler
+	@$(PYTHON) -m include.stack logs $(SERVICE)
+
+seed:  ## load the churn data of .data/ into the stack's PostgreSQL
+	@$(PYTHON) -m include.stack seed
+
+stack-check:  ## start the stack and train on it; exits with 2 where there is no Docker
+	@$(PYTHON) -m include.stack check
 
 test: .airflow/ready .venv/ready-dev  ## the test suite without its longest tests: WORKERS=3
 	@source .airflow/env && $(PYTEST) -m "not slow and not alone" && $(BIN)/pytest -m "alone and not slow" $(ALONE)

@@ -41,6 +41,8 @@ MAY_IMPORT = {
         "airflow.sdk",
         "airflow.providers",
         "airflow.serialization.serialized_objects",  # what the DAG processor stores, to refuse it one DAG at a time
+        "boto3",  # the bucket of docker-compose.yaml, created in MLflow's image
+        "botocore",
         "jinja2",
         "kubernetes",
         "urllib3",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = PROJECT / "include" / "environments"
 PIPELINES = PROJECT / "include" / "pipelines"
-SAMPLES_ALLOWED_IN = ("default", "development", "trial")
+SAMPLES_ALLOWED_IN = ("default", "development", "trial", "compose")
 MLFLOW_UI = "PIPELINES_MLFLOW_UI"
 """By this variable `make ui` tells Airflow where its MLflow UI is."""
 STEP_SERVER = "PIPELINES_STEP_SERVER"

@@ -34,7 +34,7 @@ def environments(tmp_path: Path) -> Path:
 
 
 def test_these_environments_are_shipped() -> None:
-    assert SHIPPED == ["default", "development", "production", "staging", "trial"]
+    assert SHIPPED == ["compose", "default", "development", "production", "staging", "trial"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -60,8 +60,11 @@ def test_real_environments_allow_no_samples_and_keep_their_data_apart(name: str)
     assert step_environment(settings)["TRAINER_SAMPLES"] == ""
 
 
-def test_only_production_insists_on_a_mail_connection() -> None:
-    assert [name for name in SHIPPED if read_settings(name, Path("/x")).alerts.outbox is None] == ["production"]
+def test_only_a_mail_server_gets_the_mails_of_production_and_compose() -> None:
+    assert [name for name in SHIPPED if read_settings(name, Path("/x")).alerts.outbox is None] == [
+        "compose",
+        "production",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,8 @@ def test_samples_are_refused_where_they_are_not_allowed(name: str, environments:
     document = yaml.safe_load(file.read_text()) if file.exists() else {}
     file.write_text(yaml.safe_dump({**document, "samples": True}))
     with pytest.raises(
-        ConfigurationError, match="samples: only default and development and trial may fall back to a sample"
+        ConfigurationError,
+        match="samples: only default and development and trial and compose may fall back to a sample",
     ):
         read_settings(name, Path("/x"), environments)
 

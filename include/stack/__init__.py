@@ -1,0 +1,1 @@
+"""Commands around docker-compose.yaml, and what its containers mount; the standard library only."""

@@ -1,0 +1,188 @@
+"""What the containers of PostgreSQL, Redis and S3 are given, run on the real servers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+
+from include.stack.env_keys import KEYS
+from tests.postgres import PASSWORD, USER, Postgres
+from tests.server import free_port, wait_for
+from tests.world import PROJECT
+
+STACK = PROJECT / "include/stack"
+DATABASES = ("airflow", "mlflow", "studies", "churn")
+LOGINS = {role: f"pw-of-{role}" for role in (*DATABASES, "dashboards")}
+READ = {
+    "airflow": ("dag", "dag_run", "task_instance", "task_instance_history", "deadline"),
+    "mlflow": (
+        "experiments", "experiment_tags", "runs", "params", "metrics", "latest_metrics", "tags", "logged_models",
+        "logged_model_params", "logged_model_metrics", "logged_model_tags", "registered_models", "registered_model_aliases",
+        "registered_model_tags", "model_versions", "model_version_tags",
+    ),
+}  # fmt: skip
+
+
+def psql(server: Postgres, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The client as PostgreSQL's image calls it."""
+    where = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": USER, "PGPASSWORD": PASSWORD}
+    return subprocess.run(
+        ["psql", "--no-psqlrc", "--no-password", "-v", "ON_ERROR_STOP=1", *arguments],
+        env={"PATH": os.environ["PATH"], **where, **variables}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(postgres: Postgres) -> Iterator[Postgres]:
+    """A server with the stack's databases, and one table more in each than dashboards may read."""
+    if shutil.which("psql") is None:
+        pytest.skip("there is no psql")
+    passwords = {f"{role.upper()}_DB_PASSWORD": password for role, password in LOGINS.items()}
+    script = str(STACK / "postgres/databases.sql")
+    done = psql(postgres, "--dbname", "postgres", "--file", script, **passwords)
+    assert done.returncode == 0, done.stderr
+    for database, tables in READ.items():
+        for table in (*tables, "secret"):
+            execute(postgres, database, database, f"CREATE TABLE {table} (n int)")
+    yield postgres
+    for database in DATABASES:
+        postgres.execute(f"DROP DATABASE {database}")
+    postgres.execute("GRANT CONNECT, TEMPORARY ON DATABASE postgres TO PUBLIC")
+    for role in LOGINS:
+        postgres.execute(f"DROP ROLE {role}")
+
+
+@pytest.fixture(scope="module")
+def granted(server: Postgres) -> Postgres:
+    """The same once Airflow and MLflow have migrated, and dashboards may read."""
+    variables = {"AIRFLOW_DB_PASSWORD": LOGINS["airflow"], "MLFLOW_DB_PASSWORD": LOGINS["mlflow"]}
+    where = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PATH": os.environ["PATH"]}
+    subprocess.run(["sh", STACK / "postgres/grant-dashboards.sh"], env={**where, **variables}, check=True)
+    return server
+
+
+def execute(server: Postgres, role: str, database: str, statement: str) -> list[tuple[object, ...]]:
+    """What a role gets, connected over TCP with its password."""
+    connection = psycopg2.connect(host="127.0.0.1", port=server.port, user=role, password=LOGINS[role], dbname=database)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("role", DATABASES)
+def test_a_role_owns_its_database(server: Postgres, role: str) -> None:
+    execute(server, role, role, "CREATE TABLE own (n int); INSERT INTO own VALUES (1)")
+    assert execute(server, role, role, "SELECT n FROM own") == [(1,)]
+    execute(server, role, role, "DROP TABLE own")
+
+
+@pytest.mark.parametrize(
+    ("role", "database"),
+    [(role, other) for role in LOGINS for other in (*DATABASES, "postgres") if role != other
+     and not (role == "dashboards" and other in READ)],
+)  # fmt: skip
+def test_a_role_does_not_get_into_another_database(server: Postgres, role: str, database: str) -> None:
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        execute(server, role, database, "SELECT 1")
+
+
+@pytest.mark.parametrize("role", LOGINS)
+def test_no_role_is_more_than_a_user(server: Postgres, role: str) -> None:
+    rights = "rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
+    [found] = server.execute(f"SELECT {rights} FROM pg_roles WHERE rolname = '{role}'")  # noqa: S608
+    assert not any(found)
+
+
+@pytest.mark.parametrize("database", READ)
+def test_dashboards_read_the_tables_that_are_named(granted: Postgres, database: str) -> None:
+    for table in READ[database]:
+        assert execute(granted, "dashboards", database, f"TABLE {table}") == []
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        execute(granted, "dashboards", database, "SELECT * FROM secret")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO runs VALUES (1)", "UPDATE runs SET n = 1", "DELETE FROM runs", "TRUNCATE runs", "DROP TABLE runs",
+        "CREATE TABLE own (n int)", "CREATE SCHEMA own", "CREATE TEMPORARY TABLE own (n int)",
+    ],
+)  # fmt: skip
+def test_dashboards_cannot_write(granted: Postgres, statement: str) -> None:
+    anyway = f"SET default_transaction_read_only = off; {statement}"
+    for attempt in (statement, anyway):
+        with pytest.raises((psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)):
+            execute(granted, "dashboards", "mlflow", attempt)
+
+
+def test_without_a_password_no_role_is_created(server: Postgres) -> None:
+    done = psql(server, "--dbname", "postgres", "--file", str(STACK / "postgres/databases.sql"))
+    assert done.returncode == 3
+    assert "syntax error" in done.stderr
+
+
+def test_the_passwords_are_keys_of_the_environment_file() -> None:
+    keys = {key.name for key in KEYS}
+    assert {f"{role.upper()}_DB_PASSWORD" for role in LOGINS} <= keys
+
+
+@pytest.fixture
+def redis_port(tmp_path: Path) -> Iterator[int]:
+    """The port of a Redis that the stack's script started."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("there is no Redis: `redis-server` is not on PATH")
+    port, log = free_port(), tmp_path / "log"
+    variables = {"REDISCLI_AUTH": "pw-of-redis", "DATA": str(tmp_path), "CONFIGURATION": str(tmp_path / "redis.conf")}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["sh", STACK / "redis.sh"], env={"PATH": os.environ["PATH"], "PORT": str(port), **variables},
+            stdout=output, stderr=output,
+        )  # fmt: skip
+    wait_for(lambda: b"Ready to accept connections" in log.read_bytes(), process, log)
+    assert b"pw-of-redis" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    yield port
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+def test_redis_asks_for_its_password(redis_port: int) -> None:
+    with redis.Redis(port=redis_port, username="default", password="pw-of-redis") as client:
+        assert client.ping()
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+    with redis.Redis(port=redis_port) as client, pytest.raises(redis.exceptions.AuthenticationError):
+        client.ping()
+
+
+def create_bucket(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The script as MLflow's image runs it, where `include` is not importable."""
+    return subprocess.run(
+        [sys.executable, STACK / "create_bucket.py", name], env={**os.environ, **variables}, cwd="/", capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_bucket_is_created_once(s3_bucket: str) -> None:
+    for _ in range(2):
+        done = create_bucket("training")
+        assert (done.returncode, done.stdout) == (0, "bucket 'training' is there\n"), done.stderr
+
+
+def test_a_bucket_that_is_refused(s3_bucket: str) -> None:
+    done = create_bucket("NOT/valid")
+    assert done.returncode == 1
+    assert done.stderr.startswith("bucket 'NOT/valid' could not be created: ")
+    assert len(done.stderr.splitlines()) == 1
+    done = create_bucket("training", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1")
+    assert done.stderr.startswith("bucket 'training' could not be created: Could not connect")
