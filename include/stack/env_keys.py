@@ -91,10 +91,13 @@ KEYS = (
     _secret("CHURN_DB_PASSWORD"),
     _secret("DASHBOARDS_DB_PASSWORD"),
     _secret("REDIS_PASSWORD"),
+    _secret("GRAFANA_ADMIN_PASSWORD"),
+    _secret("GRAFANA_SECRET_KEY"),
     _secret("S3_ACCESS_KEY"),
     _secret("S3_SECRET_KEY"),
     _port("AIRFLOW_PORT", 8080),
     _port("MLFLOW_PORT", 5000),
+    _port("GRAFANA_PORT", 3000),
     _port("S3_PORT", 8333),
     _port("MAIL_PORT", 8025),
 )

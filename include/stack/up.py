@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from include.stack.docker import Container, Docker
 
 LOOPBACK = "127.0.0.1"
-PORTS = {"airflow-api-server": "AIRFLOW_PORT", "mlflow": "MLFLOW_PORT", "s3": "S3_PORT", "mail": "MAIL_PORT"}
+PORTS = {
+    "airflow-api-server": "AIRFLOW_PORT",
+    "mlflow": "MLFLOW_PORT",
+    "grafana": "GRAFANA_PORT",
+    "s3": "S3_PORT",
+    "mail": "MAIL_PORT",
+}
 """The services that publish a port, with its key in .env."""
 SECONDS_TO_START = 900
 BETWEEN_LOOKS = 2.0
@@ -79,6 +85,7 @@ def greeting(values: dict[str, str]) -> str:
     return (
         f"Airflow  http://localhost:{values['AIRFLOW_PORT']}  (user admin, password: AIRFLOW_ADMIN_PASSWORD in .env)\n"
         f"MLflow   http://localhost:{values['MLFLOW_PORT']}  (no login: it is on loopback only)\n"
+        f"Grafana  http://localhost:{values['GRAFANA_PORT']}  (user admin, password: GRAFANA_ADMIN_PASSWORD in .env)\n"
         f"Mails    http://localhost:{values['MAIL_PORT']}  (no login)\n"
         f"S3       http://localhost:{values['S3_PORT']}  (bucket training, with the keys in .env)\n"
         "make logs follows the containers, make down ends them and keeps their data.\n"

@@ -76,7 +76,7 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
     write_env(folder / ".env")
-    for name in ("AIRFLOW_PORT", "MLFLOW_PORT", "S3_PORT", "MAIL_PORT"):
+    for name in ("AIRFLOW_PORT", "MLFLOW_PORT", "GRAFANA_PORT", "S3_PORT", "MAIL_PORT"):
         edit(folder / ".env", name, str(free_port()))
     return folder
 

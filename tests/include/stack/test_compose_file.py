@@ -57,9 +57,10 @@ GIVEN = {
     "airflow-dag-processor": {"AIRFLOW_DB_PASSWORD", "AIRFLOW_FERNET_KEY", "S3_ACCESS_KEY", "S3_SECRET_KEY"},
     "airflow-triggerer": {"AIRFLOW_DB_PASSWORD", "AIRFLOW_FERNET_KEY"},
     "seed": {"CHURN_DB_PASSWORD"},
+    "grafana": {"GRAFANA_ADMIN_PASSWORD", "GRAFANA_SECRET_KEY", "DASHBOARDS_DB_PASSWORD"},
 }  # fmt: skip
 LISTENS = {
-    "postgres": 5432, "redis": 6379, "s3": 8333, "mail": 8025, "mlflow": 5000, "airflow-api-server": 8080,
+    "postgres": 5432, "redis": 6379, "s3": 8333, "mail": 8025, "mlflow": 5000, "airflow-api-server": 8080, "grafana": 3000,
 }  # fmt: skip
 SMTP = 1025
 
@@ -124,7 +125,7 @@ def test_an_implementation_takes_it(tmp_path: Path) -> None:
 
 def test_the_services_that_there_are() -> None:
     assert RUNNING == sorted([
-        "airflow-api-server", "airflow-dag-processor", "airflow-scheduler", "airflow-triggerer", "mail", "mlflow", "postgres",
+        "airflow-api-server", "airflow-dag-processor", "airflow-scheduler", "airflow-triggerer", "grafana", "mail", "mlflow", "postgres",
         "redis", "s3",
     ])  # fmt: skip
     assert sorted(ONCE) == ["airflow-init", "dashboards-grants", "mlflow-migrate", "s3-bucket", "seed"]
@@ -336,6 +337,17 @@ def test_all_use_the_bucket_that_is_created() -> None:
     bucket = SERVICES["s3-bucket"]["command"][-1]
     [root] = [word for word in SERVICES["mlflow"]["command"] if word.startswith("--default-artifact-root=")]
     assert urlsplit(settings().artifact_store).netloc == urlsplit(root.partition("=")[2]).netloc == bucket
+
+
+def test_grafana_reads_as_the_role_that_may() -> None:
+    sources = yaml.safe_load((PROJECT / "include/stack/grafana/datasources.yaml").read_text())["datasources"]
+    granted = re.search(r"GRANT CONNECT ON DATABASE (.*) TO dashboards", DATABASES)
+    assert granted is not None
+    assert {one["jsonData"]["database"] for one in sources} == {*granted[1].split(", ")}
+    for one in sources:
+        assert (one["url"], one["user"]) == ("postgres:5432", "dashboards")
+        variable = one["secureJsonData"]["password"].removeprefix("$")
+        assert environment("grafana")[variable] == f"${{{variable}:?run make env}}"
 
 
 def test_the_data_lies_where_the_scheduler_and_the_seed_look() -> None:

@@ -35,7 +35,7 @@ def test_a_stack_that_gets_healthy(
     fake.has(container("mlflow"), container("airflow-init", "exited", ""))
     assert main(["up"], docker) == 0
     said = capfd.readouterr().out
-    for key in ("AIRFLOW_PORT", "MLFLOW_PORT", "S3_PORT", "MAIL_PORT"):
+    for key in ("AIRFLOW_PORT", "MLFLOW_PORT", "GRAFANA_PORT", "S3_PORT", "MAIL_PORT"):
         assert f"http://localhost:{port_of(key)} " in said
     assert "user admin, password: AIRFLOW_ADMIN_PASSWORD in .env" in said
     assert UP in fake.calls
