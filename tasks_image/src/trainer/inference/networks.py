@@ -23,13 +23,12 @@ def cnn(params: Mapping[str, Any], shape: tuple[int, int, int], classes: int) ->
     flat = second * (height // POOLED**2) * (width // POOLED**2)
     return nn.Sequential(
         nn.Conv2d(channels, first, KERNEL, padding=1),
-        nn.ReLU(),
         nn.MaxPool2d(POOLED),
+        nn.ReLU(),  # after the pooling, which gives the same and costs a quarter
         nn.Conv2d(first, second, KERNEL, padding=1),
-        nn.ReLU(),
         nn.MaxPool2d(POOLED),
+        nn.ReLU(),
         nn.Flatten(),
-        nn.Dropout(params["dropout"]),
         nn.Linear(flat, params["hidden"]),
         nn.ReLU(),
         nn.Dropout(params["dropout"]),
