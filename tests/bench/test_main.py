@@ -18,6 +18,7 @@ NAMES = {
     "drift_statistics",
     "bootstrap",
     "pod_step_overhead",
+    "image_epoch",
     "housing_error",
     "predict_one_row",
     "predict_ten_thousand_rows",
