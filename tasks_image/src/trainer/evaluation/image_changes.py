@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Pixels = NDArray[Any]
 
 BRIGHTER, NOISE = 1.1, 8
+GREY_MODES = ("1", "L", "LA")
+"""Pillow's names for images without colours: black and white, grey, and grey with transparency."""
 
 
 def _brighter(pixels: Pixels, random: np.random.Generator) -> Pixels:  # noqa: ARG001
@@ -76,8 +78,9 @@ def _changed(content: bytes, change: str, random: np.random.Generator) -> bytes:
     from PIL import Image
 
     with Image.open(io.BytesIO(content)) as image:
-        pixels = np.asarray(image).astype(float)
-        made = Image.fromarray(CHANGES[change](pixels, random).clip(0, 255).round().astype(np.uint8), image.mode)
+        levels = image.convert("L" if image.mode in GREY_MODES else "RGB")  # of a palette, not its indices
+    pixels = np.asarray(levels).astype(float)
+    made = Image.fromarray(CHANGES[change](pixels, random).clip(0, 255).round().astype(np.uint8))
     target = io.BytesIO()
     made.save(target, format="PNG")
     return target.getvalue()
