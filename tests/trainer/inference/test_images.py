@@ -23,8 +23,8 @@ def file_of(pixels: np.ndarray, kind: str = "PNG") -> bytes:
     return target.getvalue()
 
 
-def frame(*images: bytes | None) -> pl.DataFrame:
-    return pl.DataFrame({"image": pl.Series(images, dtype=pl.Binary)})
+def frame(*images: bytes | str | None) -> pl.DataFrame:
+    return pl.DataFrame({"image": pl.Series(images, dtype=pl.Object if str in map(type, images) else pl.Binary)})
 
 
 def test_pixels_and_png_files_give_the_same(tmp_path: object) -> None:
@@ -45,12 +45,16 @@ BAD = {
     "corrupt": (file_of(PIXELS)[:60], "row 2 is corrupt"),
     "size": (file_of(PIXELS[:, :8]), "row 2 is 8 x 8 pixels, and 8 x 10 are needed"),
     "bytes": (b"\0" * 81, "row 2 has 81 bytes, neither a PNG or JPEG file nor 8 x 10 pixels of 1 byte \\(80\\)"),
+    "header": (b"\x89PNG", "row 2 is corrupt: its header is damaged or cut off$"),
+    "deep": (file_of(np.full((8, 10), 300, dtype=np.uint16)), "row 2 has 16 or more bits per pixel, expected 8"),
+    "large": (file_of(np.zeros((9500, 9500), dtype=np.uint8)), "row 2 is 9500 x 9500 pixels, and 8 x 10 are needed"),
+    "text": ("iVBORw0KGgo=", "row 2 is a str, expected bytes"),
     "missing": (None, "row 2 has no image"),
 }
 
 
 @pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
-def test_what_is_no_such_image_is_named(content: bytes | None, message: str) -> None:
+def test_what_is_no_such_image_is_named(content: bytes | str | None, message: str) -> None:
     with pytest.raises(DataValidationError, match=f"image: 1 of 2 images cannot be used: {message}"):
         GREY.transform(frame(b"\0" * 80, content))
 

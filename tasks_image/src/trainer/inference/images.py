@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
 
     import numpy as np
     import polars as pl
+    from PIL.Image import Image as OpenImage
 
 ENCODED = (b"\x89PNG", b"\xff\xd8\xff")
 """How files of PNG and JPEG begin; all other bytes are pixels."""
 MODES = {1: "L", 3: "RGB"}
+DEEP_MODES = ("I", "F")
+"""Pillow's names for images of 16 and 32 bits per pixel: converted to 8 bits, all levels above 255 would be white."""
 EXAMPLES = 5
 
 
@@ -75,6 +79,8 @@ class ImagePreparation:
 
         if content is None:
             raise ValueError("has no image")
+        if not isinstance(content, bytes):
+            raise ValueError(f"is a {type(content).__name__}, expected bytes; pass the content of the file")  # noqa: TRY004
         if content.startswith(ENCODED):
             return self._from_file(content)
         needed = self.height * self.width * self.channels
@@ -87,15 +93,26 @@ class ImagePreparation:
 
     def _from_file(self, content: bytes) -> np.ndarray:
         import numpy as np
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
 
         try:
-            with Image.open(io.BytesIO(content)) as image:
-                image.load()
-                if image.size != (self.width, self.height):
-                    found, needed = f"{image.height} x {image.width}", f"{self.height} x {self.width}"
-                    raise ValueError(f"is {found} pixels, and {needed} are needed")
+            with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+                image = Image.open(io.BytesIO(content))
+            with image:
+                self._check_header(image)  # before any pixel is decoded, of which there may be billions
                 pixels = np.asarray(image.convert(MODES[self.channels]))
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"is too large: {error}") from error
+        except UnidentifiedImageError as error:
+            raise ValueError("is corrupt: its header is damaged or cut off") from error
+        except (OSError, SyntaxError) as error:
             raise ValueError(f"is corrupt: {error}") from error
         return pixels.reshape(self.height, self.width, self.channels)
+
+    def _check_header(self, image: OpenImage) -> None:
+        """Raise ValueError for an image of another size, or with more than a byte for each level."""
+        if image.size != (self.width, self.height):
+            found, needed = f"{image.height} x {image.width}", f"{self.height} x {self.width}"
+            raise ValueError(f"is {found} pixels, and {needed} are needed")
+        if image.mode.startswith(DEEP_MODES):
+            raise ValueError("has 16 or more bits per pixel, expected 8; scale its levels to 0 to 255")
