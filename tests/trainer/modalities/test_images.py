@@ -155,15 +155,16 @@ def test_images_that_cannot_be_used_are_named(surroundings: Surroundings) -> Non
 def test_suspicious_images_are_warned_of() -> None:
     pipeline = load_pipeline(MNIST)
     assert isinstance(pipeline, ImagePipeline)
+    striped, black = b"ab" * 392, np.zeros((28, 28), dtype=np.uint8)
     rows = pl.DataFrame({
-        "id": ["a", "b", "c", "d"], "label": [1, 2, 3, 3], "set": "train",
-        "image": pl.Series([b"ab", b"ab", b"xx", b"yz"], dtype=pl.Binary),
+        "id": ["a", "b", "c", "d", "e"], "label": [1, 2, 3, 3, 3], "set": "train",
+        "image": pl.Series([striped, striped, b"x" * 784, b"yz" * 392, png(black)], dtype=pl.Binary),
     })  # fmt: skip
     found = modality.ImageModality().validate(pipeline, rows.lazy())
     assert [(one.check, one.severity) for one in found] == [
         ("image_is_not_empty", "warning"), ("equal_images_have_equal_labels", "warning"),
     ]  # fmt: skip
-    assert found[0].examples == ["c"]
+    assert found[0].examples == ["c", "e"]
 
 
 def test_without_torch_it_is_said_what_to_do(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
