@@ -72,6 +72,9 @@ def test_the_whole_chain_on_the_built_in_digits(surroundings: Surroundings) -> N
     assert {plot.name for plot in explained.plots} >= {"saliency", "confusion_matrix", "roc"}
     assert run.at("accept").result(AcceptResult).largest_difference < 1e-6
     assert run.at("promote").result(PromoteResult).aliases["production"] == "1"
+    page = Path(run.at("report").path("").rstrip("/")).parent.joinpath("report.html").read_text()
+    assert "How strongly each pixel moves the score of the predicted class" in page
+    assert ">None<" not in page, "a figure that does not exist is a dash"
 
     darker = {"KIND": "sample", "sample": "digits", "rows": 1000, "seed": 7, "drift": 1.0}
     second = run_all(surroundings.home, "two", STEPS[:3], source=darker)
