@@ -6,7 +6,7 @@ import io
 import logging
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ModelTrainingError
@@ -85,18 +85,22 @@ class ImageTraining:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, max_lr=params.lr, total_steps=total)
         self.step, self.hits, self.loss, self.seconds = 0, 0, 0.0, 0.0
         self._random_before: torch.Tensor | None = None
+        self._ended: list[EpochEnd] = []
         self._resume()
 
     def epochs(self, aside: Labelled | None) -> Iterator[EpochEnd]:
         """Train, and yield after each epoch; `aside` are validation rows, which are only looked at.
 
+        Epochs that a checkpoint has come first, so that the curves of a resumed training are complete.
         Raises ModelTrainingError where the loss is no number any more.
         """
         self._saved_at = time.monotonic()
+        yield from self._ended
         with last_words(self._save_where_it_stands):
             while (epoch := self.step // self.steps_per_epoch) < self.params.epochs:
                 self._train_epoch(epoch)
                 end = self._end_of(epoch, aside)
+                self._ended.append(end)
                 self.hits, self.loss, self.seconds = 0, 0.0, 0.0
                 self._save()
                 yield end
@@ -199,6 +203,7 @@ class ImageTraining:
             "step": self.step,
             "hits": self.hits,
             "loss": self.loss,
+            "ended": [asdict(end) for end in self._ended],
         }
         self.checkpoints.save(state, self.step)
 
@@ -226,6 +231,7 @@ class ImageTraining:
         self.schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"])
         self.step, self.hits, self.loss = state["step"], state["hits"], state["loss"]
+        self._ended = [EpochEnd(**end) for end in state["ended"]]
         done, total = self.step, self.params.epochs * self.steps_per_epoch
         logger.info("training goes on after step %d of %d, from a checkpoint", done, total)
 
