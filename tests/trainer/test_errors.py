@@ -11,6 +11,7 @@ from trainer.errors import (
     FINAL_EXIT_CODES,
     ConfigurationError,
     DataValidationError,
+    DivergedError,
     ModelRefusedError,
     ModelTrainingError,
     OutageError,
@@ -28,6 +29,7 @@ TREE = [
     (ModelRefusedError, ValueError, 4, False),
     (PromotionConflictError, ModelRefusedError, 4, False),
     (ModelTrainingError, RuntimeError, 1, True),
+    (DivergedError, ModelTrainingError, 1, True),
     (StudyTakenOverError, ModelTrainingError, 1, True),
     (OutageError, OSError, 1, True),
 ]

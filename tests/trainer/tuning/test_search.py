@@ -14,7 +14,7 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.postgres import Postgres
-from trainer.errors import StudyTakenOverError
+from trainer.errors import DivergedError, StudyTakenOverError
 from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.tuning import search as searching
 from trainer.tuning.objective import Score
@@ -117,6 +117,19 @@ def test_alone_it_draws_what_a_plain_loop_does(journal: str) -> None:
     assert searched(search, journal).trials == 8
     assert [trial.params for trial in seen(journal)] == [trial.params for trial in plain.trials]
     assert {trial.user_attrs[WORKER] for trial in seen(journal)} == {0}
+
+
+def test_a_trial_that_diverges_is_pruned_and_the_search_goes_on(journal: str, caplog: pytest.LogCaptureFixture) -> None:
+    left = [DivergedError("the loss is nan")]
+
+    def diverge_once() -> None:
+        if left:
+            raise left.pop()
+
+    share = searched(quick(4, meanwhile=diverge_once), journal)
+    assert (share.trials, share.pruned) == (4, 1)
+    assert [trial.state for trial in seen(journal)] == [TrialState.PRUNED, *3 * [TrialState.COMPLETE]]
+    assert "trial 1 is pruned: the loss is nan" in caplog.text
 
 
 @pytest.mark.parametrize("where", ["journal", "postgresql"])

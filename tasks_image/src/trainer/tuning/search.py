@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trainer.errors import StudyTakenOverError
+from trainer.errors import DivergedError, StudyTakenOverError
 from trainer.run.outages import is_database_outage
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def run_trials(search: Search, study: optuna.Study, share: Share) -> None:
             trial = _next_trial(search, study)
             if trial is None:
                 return
-            value = _run_trial(search, study, trial)
+            value = _run_or_prune(search, study, trial)
         share.trials += 1
         share.pruned += value is None
         done = len(finished_trials(study))
@@ -126,6 +126,16 @@ def _next_trial(search: Search, study: optuna.Study) -> optuna.Trial | None:
         if is_last:
             studies.mark_interrupted(study)  # this is `tune`: there should be no others any more
     return None
+
+
+def _run_or_prune(search: Search, study: optuna.Study, trial: optuna.Trial) -> float | None:
+    """Run a trial; its mean score, or None if it was pruned: by its scores, or because its loss diverged."""
+    try:
+        return _run_trial(search, study, trial)
+    except DivergedError as error:
+        logger.warning("%s: trial %d is pruned: %s", search.label, trial.number + 1, error)
+        _tell(study, trial, None)
+        return None
 
 
 def _run_trial(search: Search, study: optuna.Study, trial: optuna.Trial) -> float | None:
@@ -202,16 +212,19 @@ def mean_rounds(scores: list[Score]) -> int | None:
 
 
 def _log_progress(search: Search, study: optuna.Study, value: float | None, left: float) -> None:
+    from optuna.trial import TrialState
+
     from trainer.tuning.studies import finished_trials
 
+    complete = bool(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     minutes, seconds = divmod(round(left), SECONDS_PER_MINUTE)
     logger.info(
-        "%s: trial %d/%d: %s, best so far %.4f, about %d:%02d left",
+        "%s: trial %d/%d: %s, best so far %s, about %d:%02d left",
         search.label,
         len(finished_trials(study)),
         search.pipeline.tuning.trials,
         "pruned" if value is None else f"{value:.4f}",
-        study.best_value,
+        f"{study.best_value:.4f}" if complete else "none",
         minutes,
         seconds,
     )

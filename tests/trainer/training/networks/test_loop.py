@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make setup-deep")
 
-from trainer.errors import ModelTrainingError  # noqa: E402
+from trainer.errors import DivergedError  # noqa: E402
 from trainer.pipeline.images import NetworkParams  # noqa: E402
 from trainer.process.sigterm import ENDED  # noqa: E402
 from trainer.run import RunFolder  # noqa: E402
@@ -146,7 +146,7 @@ def test_another_configuration_has_checkpoints_of_its_own(tmp_path: Path) -> Non
 
 def test_a_loss_that_is_no_number_is_told_with_its_step() -> None:
     params = PARAMS.model_copy(update={"lr": 1e30})
-    with pytest.raises(ModelTrainingError, match=r"the loss is (nan|inf) at step \d+ of 21; lower `lr`"):
+    with pytest.raises(DivergedError, match=r"the loss is (nan|inf) at step \d+ of 21; lower `lr`"):
         train(training(params=params), None, ignore)
 
 

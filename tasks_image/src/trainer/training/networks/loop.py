@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import ModelTrainingError
+from trainer.errors import DivergedError
 from trainer.inference.network_estimator import NetworkEstimator
 from trainer.process.sigterm import last_words
 
@@ -92,7 +92,7 @@ class ImageTraining:
         """Train, and yield after each epoch; `aside` are validation rows, which are only looked at.
 
         Epochs that a checkpoint has come first, so that the curves of a resumed training are complete.
-        Raises ModelTrainingError where the loss is no number any more.
+        Raises DivergedError where the loss is no number any more.
         """
         self._saved_at = time.monotonic()
         yield from self._ended
@@ -139,7 +139,7 @@ class ImageTraining:
             loss = torch.nn.functional.cross_entropy(scores.float(), codes)
         value = float(loss.detach())
         if value != value or value == float("inf"):  # noqa: PLR0124  (NaN)
-            raise ModelTrainingError(
+            raise DivergedError(
                 f"the loss is {value} at step {self.step + 1} of {self.params.epochs * self.steps_per_epoch}; lower "
                 f"`lr` ({self.params.lr:g}). The last good checkpoint is kept"
             )
