@@ -194,11 +194,11 @@ def test_a_run_may_set_epochs_learning_rate_and_batch() -> None:
 BAD = {
     "parameter": (
         {"algorithms": {"cnn": {"KIND": "cnn", "params": {"epoch": 3}}}},
-        r"algorithms\.cnn\.params\.epoch: ",
+        r"algorithms\.cnn\.params\.epoch: unknown key; did you mean 'epochs'\?",
     ),
     "search": (
         {"algorithms": {"cnn": {"KIND": "cnn", "search": {"lr": {"low": 0, "high": 2}}}}},
-        r"algorithms\.cnn\.search\.lr\.lr: .*greater than 0",
+        r"algorithms\.cnn\.search\.lr: .*greater than 0",
     ),
     "features": ({"features": {"derive": {"x": "1"}}}, "features: unknown key"),
     "problem": ({"problem": "regression", "tuning": {"metric": "rmse"}}, "a regression of images is not supported"),

@@ -177,6 +177,15 @@ def validate(model: type[T], document: dict[str, Any], name: str) -> T:
         raise ConfigurationError("\n".join(lines)) from error
 
 
+def mistakes_in(model: type[BaseModel], values: Mapping[str, Any]) -> list[str]:
+    """Return what keeps values from being a `model`, one line per mistake, each with its key first."""
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        return _explain(model, error.errors())
+    return []
+
+
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """`; did you mean 'x'?` if a word close to `word` is allowed, and what is allowed in any case.
 

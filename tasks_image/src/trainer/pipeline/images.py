@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from trainer.pipeline.document import mistakes_in
 from trainer.pipeline.modeling import Algorithm, AlgorithmName, Choice
 from trainer.pipeline.pipeline import Pipeline
 from trainer.pipeline.spec import Spec
@@ -49,21 +50,14 @@ class Cnn(Algorithm):
 
     def mistakes(self, name: str) -> list[str]:
         """What is wrong with its parameters and their search, as lines for a person."""
-        tried = [("params", self.params)] + [
-            (f"search.{key}", {**self.params, key: value})
+        tried = [
+            {key: value}
             for key, space in self.search.items()
             for value in (space.choices if isinstance(space, Choice) else (space.low, space.high))
         ]
-        found = [f"algorithms.{name}.{where}{mistake}" for where, params in tried for mistake in _mistakes(params)]
+        found = [f"algorithms.{name}.params.{mistake}" for mistake in mistakes_in(NetworkParams, self.params)]
+        found += [f"algorithms.{name}.search.{mistake}" for one in tried for mistake in mistakes_in(NetworkParams, one)]
         return list(dict.fromkeys(found))
-
-
-def _mistakes(params: Mapping[str, Any]) -> list[str]:
-    try:
-        NetworkParams.model_validate(params)
-    except ValidationError as error:
-        return [f".{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-    return []
 
 
 class ImagePipeline(Pipeline):
