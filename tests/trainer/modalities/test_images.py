@@ -201,6 +201,10 @@ BAD = {
         r"algorithms\.cnn\.search\.lr: .*greater than 0",
     ),
     "features": ({"features": {"derive": {"x": "1"}}}, "features: unknown key"),
+    "checksum": (
+        {"source": {"KIND": "idx", "uri": "mnist", "sha256": "a" * 64}},
+        "source: sha256: is of one file, and KIND: idx reads several; remove it",
+    ),
     "problem": ({"problem": "regression", "tuning": {"metric": "rmse"}}, "a regression of images is not supported"),
     "table's algorithm": (
         {"algorithms": {"t": {"KIND": "xgboost"}}},

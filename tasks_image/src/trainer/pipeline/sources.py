@@ -148,6 +148,12 @@ class StoredSource(Source):
         """The address that its files are found by."""
         return self.uri
 
+    @model_validator(mode="after")
+    def _checksum_of_one_file(self) -> Self:
+        if self.sha256 is not None and self.KIND in ENDINGS_OF_IMAGES:
+            raise ValueError(f"sha256: is of one file, and KIND: {self.KIND} reads several; remove it")
+        return self
+
 
 class CsvSource(StoredSource):
     """Rows in CSV files: one file, a folder or a glob, by path or address."""
