@@ -9,6 +9,7 @@ from trainer.errors import DataValidationError
 from trainer.pipeline.sources import endings_of
 from trainer.sources.column_types import apply_names, apply_types
 from trainer.sources.files.source_files import find_files, local_files, not_found
+from trainer.sources.notes import note
 from trainer.sources.reading import Lineage, Reading, Table, table_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from trainer.pipeline import ImageFolderSource
     from trainer.sources.files.source_files import SourceFile
 
+EXAMPLES = 5
 AT_ONCE = 500
 """Images held in memory while they are put into one table."""
 
@@ -31,15 +33,23 @@ def open_image_folder(source: ImageFolderSource, reading: Reading) -> Iterator[T
     Raises as `open_source` does.
     """
     endings = endings_of(source.KIND)
-    found = [stored for stored in find_files(source.pattern, endings) if stored.path.lower().endswith(endings)]
+    stored = find_files(source.pattern, endings)
+    found = [file for file in stored if file.path.lower().endswith(endings)]
     if not found:
         raise not_found(source.pattern)
+    _note_skipped([file.path for file in stored if file not in found], endings)
     fetched = reading.scratch / "fetched"
     fetched.mkdir()
     lineage = Lineage(source.uri, source.KIND, max(stored.changed_at() for stored in found))
     with local_files(found, None, fetched) as files:
         rows = apply_names(_table(files, source.uri, reading.scratch), source.rename, source.uri)
         yield table_of(apply_types(rows, source.types, source.uri), lineage)
+
+
+def _note_skipped(paths: list[str], endings: tuple[str, ...]) -> None:
+    if paths:
+        examples = ", ".join("/".join(path.rsplit("/", 2)[-2:]) for path in paths[:EXAMPLES])
+        note(f"skipped files that do not end with {' or '.join(endings)}: {len(paths):,}, such as {examples}")
 
 
 def _table(files: list[SourceFile], uri: str, scratch: Path) -> pl.LazyFrame:
