@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.environment import cores
+from trainer.errors import DataValidationError
 from trainer.inference.fitted import FittedPipeline
 from trainer.pipeline.images import NetworkParams
 from trainer.problems import problem_of
@@ -17,6 +18,7 @@ from trainer.tuning.objective import Score
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    import numpy as np
     import polars as pl
 
     from trainer.pipeline import ImagePipeline
@@ -53,7 +55,6 @@ class Epochs:
         """The figure on the rows held out, after each epoch."""
         import numpy as np
         import torch
-        from sklearn.model_selection import train_test_split
 
         from trainer.training.networks.loop import ImageTraining, Labelled
 
@@ -63,7 +64,7 @@ class Epochs:
         classes = problem.classes_of(targets)
         codes = np.array(problem.encode(targets, classes), dtype=np.int64)
         seed = pipeline.tuning.seed
-        kept, held = train_test_split(np.arange(len(codes)), test_size=HOLD_OUT, random_state=seed, stratify=codes)
+        kept, held = _held_out(codes, seed)
         pixels = preparation.transform(self.rows)
         training = ImageTraining(
             Labelled(pixels[kept], codes[kept]), len(classes), NetworkParams.model_validate(params), seed
@@ -74,6 +75,24 @@ class Epochs:
             fitted = FittedPipeline(preparation, training.estimator(), classes, positive)
             predictions = problem.predictions(truth, fitted.predict(aside), positive)
             yield Score(problem.score(predictions, [metric])[metric], None)
+
+
+def _held_out(codes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of the rows to learn and of a tenth held out, in which each class (n,) has its share.
+
+    Raises DataValidationError if a class has too few rows for that.
+    """
+    import numpy as np
+    from sklearn.model_selection import train_test_split
+
+    try:
+        kept, held = train_test_split(np.arange(len(codes)), test_size=HOLD_OUT, random_state=seed, stratify=codes)
+    except ValueError as error:
+        raise DataValidationError(
+            f"tuning: {HOLD_OUT:.0%} of {len(codes):,} training rows cannot be held out, with each of the "
+            f"{len(np.unique(codes))} classes in them: {error}; use more rows, or tuning.enabled: false"
+        ) from error
+    return kept, held
 
 
 @contextlib.contextmanager

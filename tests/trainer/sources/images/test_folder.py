@@ -29,9 +29,7 @@ def test_each_image_has_the_name_of_its_folder_as_its_label(tmp_path: Path, monk
             picture(tmp_path / name, place)
     rows, lineage = read_source(ImageFolderSource(uri=str(tmp_path)))
     assert rows.select("id", "label").rows() == [("cat/a.png", "cat"), ("cat/b.jpg", "cat"), ("dog/a.png", "dog")]
-    assert lineage.notes == (
-        "skipped files that do not end with .png or .jpg or .jpeg: 1, such as cat/notes.txt",
-    )
+    assert lineage.notes == ("skipped files that do not end with .png or .jpg or .jpeg: 1, such as cat/notes.txt",)
     assert rows["image"][0] == (tmp_path / "cat/a.png").read_bytes()
 
 
