@@ -29,7 +29,7 @@ TREE = [
     (ModelRefusedError, ValueError, 4, False),
     (PromotionConflictError, ModelRefusedError, 4, False),
     (ModelTrainingError, RuntimeError, 1, True),
-    (DivergedError, ModelTrainingError, 1, True),
+    (DivergedError, ModelTrainingError, 4, False),
     (StudyTakenOverError, ModelTrainingError, 1, True),
     (OutageError, OSError, 1, True),
 ]

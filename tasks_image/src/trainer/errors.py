@@ -61,7 +61,9 @@ class ModelTrainingError(TrainerError, RuntimeError):
 
 
 class DivergedError(ModelTrainingError):
-    """The loss of a network is not finite any more; other parameters may train."""
+    """The loss of a network is not finite any more; other parameters may train, the same ones do not."""
+
+    exit_code = 4
 
 
 class StudyTakenOverError(ModelTrainingError):

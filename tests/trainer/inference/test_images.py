@@ -62,3 +62,19 @@ def test_what_is_no_such_image_is_named(content: bytes | str | None, message: st
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(DataValidationError, match="columns missing from the rows to predict: image"):
         GREY.transform(pl.DataFrame({"picture": [b""]}))
+
+
+def test_an_image_is_turned_as_its_camera_was_held() -> None:
+    target, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # rotated by 90 degrees
+    Image.fromarray(PIXELS.transpose(1, 0, 2)[:, ::-1].copy()).save(target, format="PNG", exif=exif)
+    plain = COLOURS.transform(frame(file_of(np.rot90(PIXELS.transpose(1, 0, 2)[:, ::-1], -1).copy())))
+    assert np.array_equal(COLOURS.transform(frame(target.getvalue())), plain)
+
+
+def test_a_transparent_image_is_refused_and_an_opaque_one_is_not() -> None:
+    opaque = np.dstack([PIXELS, np.full((8, 10), 255, dtype=np.uint8)])
+    assert np.array_equal(COLOURS.transform(frame(file_of(opaque)))[0], PIXELS.transpose(2, 0, 1))
+    opaque[0, 0, 3] = 10
+    with pytest.raises(DataValidationError, match="row 1 is transparent in places, and no background is known"):
+        COLOURS.transform(frame(file_of(opaque)))

@@ -75,10 +75,11 @@ def _changed(content: bytes, change: str, random: np.random.Generator) -> bytes:
     if not content.startswith(ENCODED):
         pixels = np.frombuffer(content, dtype=np.uint8).astype(float)
         return CHANGES[change](pixels, random).clip(0, 255).round().astype(np.uint8).tobytes()
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     with Image.open(io.BytesIO(content)) as image:
-        levels = image.convert("L" if image.mode in GREY_MODES else "RGB")  # of a palette, not its indices
+        upright = ImageOps.exif_transpose(image)
+        levels = upright.convert("L" if image.mode in GREY_MODES else "RGB")  # of a palette, not its indices
     pixels = np.asarray(levels).astype(float)
     made = Image.fromarray(CHANGES[change](pixels, random).clip(0, 255).round().astype(np.uint8))
     target = io.BytesIO()

@@ -22,6 +22,8 @@ MODES = {1: "L", 3: "RGB"}
 DEEP_MODES = ("I", "F")
 """Pillow's names for images of 16 and 32 bits per pixel: converted to 8 bits, all levels above 255 would be white."""
 EXAMPLES = 5
+ORIENTATION, ON_THEIR_SIDES = 0x0112, {5, 6, 7, 8}
+"""The EXIF tag that says how a camera was held, and its values for images whose rows are columns."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,16 @@ class ImagePreparation:
 
     def _from_file(self, content: bytes) -> np.ndarray:
         import numpy as np
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image, ImageOps, UnidentifiedImageError
 
         try:
             with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
                 image = Image.open(io.BytesIO(content))
             with image:
                 self._check_header(image)  # before any pixel is decoded, of which there may be billions
-                pixels = np.asarray(image.convert(MODES[self.channels]))
+                _refuse_transparent(image)
+                upright = ImageOps.exif_transpose(image)
+                pixels = np.asarray(upright.convert(MODES[self.channels]))
         except Image.DecompressionBombError as error:
             raise ValueError(f"is too large: {error}") from error
         except UnidentifiedImageError as error:
@@ -111,8 +115,19 @@ class ImagePreparation:
 
     def _check_header(self, image: OpenImage) -> None:
         """Raise ValueError for an image of another size, or with more than a byte for each level."""
-        if image.size != (self.width, self.height):
-            found, needed = f"{image.height} x {image.width}", f"{self.height} x {self.width}"
+        lies_on_its_side = image.getexif().get(ORIENTATION, 1) in ON_THEIR_SIDES
+        width, height = reversed(image.size) if lies_on_its_side else image.size
+        if (width, height) != (self.width, self.height):
+            found, needed = f"{height} x {width}", f"{self.height} x {self.width}"
             raise ValueError(f"is {found} pixels, and {needed} are needed")
         if image.mode.startswith(DEEP_MODES):
             raise ValueError("has 16 or more bits per pixel, expected 8; scale its levels to 0 to 255")
+
+
+def _refuse_transparent(image: OpenImage) -> None:
+    """Raise ValueError for an image that lets a background through, which nobody has named."""
+    if not image.has_transparency_data:
+        return
+    opaque = 255
+    if min(image.convert("RGBA").getchannel("A").tobytes()) < opaque:
+        raise ValueError("is transparent in places, and no background is known; draw it onto one")
