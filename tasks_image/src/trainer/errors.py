@@ -7,7 +7,7 @@ TrainerError                   exit 1, a retry can help
 ├── ModelRefusedError          exit 4, also a ValueError: the model is refused
 │   └── PromotionConflictError exit 4: the alias moved since the decision was taken
 ├── ModelTrainingError         exit 1, also a RuntimeError: tuning or fitting failed
-│   ├── DivergedError          exit 1: the loss of a network is not finite any more
+│   ├── DivergedError          exit 4: the loss of a network is not finite any more
 │   └── StudyTakenOverError    exit 1: another process has ended a trial of this one, and goes on with the study
 └── OutageError                exit 1, also an OSError: MLflow, a store or a study storage does not answer or is full
 """

@@ -1,4 +1,4 @@
-"""What is seen of images before anything is trained: corrupt ones, other sizes, empty and repeated ones."""
+"""Checks of images before anything is trained: corrupt ones, other sizes, one colour, repeated ones."""
 
 from __future__ import annotations
 
