@@ -67,6 +67,7 @@ class ImagePipeline(Pipeline):
     rows_are_made_by: ClassVar[frozenset[str]] = frozenset({"images"})
 
     trains_in_epochs: ClassVar[bool] = True
+    problems: ClassVar[frozenset[str]] = frozenset({"binary_classification", "multiclass_classification"})
 
     images: Images
     algorithms: Annotated[Mapping[AlgorithmName, Cnn], Field(min_length=1)]
@@ -88,8 +89,6 @@ class ImagePipeline(Pipeline):
 
     def modality_mistakes(self) -> list[str]:
         mistakes = [mistake for name, algorithm in self.algorithms.items() for mistake in algorithm.mistakes(name)]
-        if self.problem not in ("binary_classification", "multiclass_classification"):
-            mistakes.append(f"problem: images can be classified; a {self.problem} of images is not supported")
         if self.tuning.early_stopping is not None:
             mistakes.append("tuning.early_stopping: a network is trained for `epochs`; leave it out")
         return mistakes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -33,6 +33,8 @@ class Pipeline(Spec):
 
     modality: ClassVar[str]
     """What a row is, such as `tabular`."""
+    problems: ClassVar[frozenset[str]] = frozenset(get_args(ProblemName))
+    """The problems that can be solved with such rows."""
     rows_are_made_by: ClassVar[frozenset[str]] = frozenset()
     """Fields that say what a model is given of a row."""
     trains_in_epochs: ClassVar[bool] = False
@@ -78,13 +80,18 @@ class Pipeline(Spec):
             *self._column_mistakes(),
             *self._slice_mistakes(),
             *self._behaviour_mistakes(),
-            *PROBLEM_RULES[self.problem](self),
+            *self._problem_mistakes(),
             *self._run_mistakes(),
             *self.modality_mistakes(),
         ]
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
+
+    def _problem_mistakes(self) -> list[str]:
+        if self.problem not in self.problems:
+            return [f"problem: a {self.problem} of {self.modality} is not supported{did_you_mean('', self.problems)}"]
+        return PROBLEM_RULES[self.problem](self)
 
     def modality_mistakes(self) -> list[str]:
         """What a pipeline of this modality may not say."""
