@@ -1,7 +1,7 @@
 """Objects of a DVC remote in DVC's cache on this machine: each whole, or not there.
 
-DVC's own `DVCFileSystem` was tried in place of this. It checks neither objects nor the lists of folders, reads no folder
-from the cache while its remote is away, and leaves behind what a killed process had begun, so all that would stay.
+DVC's own `DVCFileSystem` was tried in place of this. It checks neither objects nor the lists of folders, reads no
+folder from the cache while its remote is away, and leaves behind what a killed process had begun: all that would stay.
 """
 
 from __future__ import annotations
