@@ -45,6 +45,7 @@ NAMES = (
     "check",
     "schema",
     "data",
+    "load-table",
     "summary",
     "report",
     "validate-model",

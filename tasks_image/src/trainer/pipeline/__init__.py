@@ -4,7 +4,7 @@ from trainer.pipeline.data import AnySplit, Check, Columns, Drift, GivenSplit, H
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.images import ImagePipeline
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
-from trainer.pipeline.load import PIPELINES, load_pipeline, parse_pipeline, pipeline_of, refuse_same_name
+from trainer.pipeline.load import PIPELINES, TABULAR, load_pipeline, parse_pipeline, pipeline_of, refuse_same_name
 from trainer.pipeline.metrics import METRICS, MetricInfo, ProblemName, metrics_for
 from trainer.pipeline.modeling import (
     Algorithm,
@@ -44,6 +44,7 @@ from trainer.pipeline.tabular import TabularPipeline
 __all__ = [
     "METRICS",
     "PIPELINES",
+    "TABULAR",
     "UNSTORABLE",
     "Acceptance",
     "Affinity",
