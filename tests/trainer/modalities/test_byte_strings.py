@@ -18,6 +18,7 @@ from trainer.environment import variable_name
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import PIPELINES, pipeline_of
 from trainer.run import RunFolder
+from trainer.run.left_out import never_published
 from trainer.run.records import (
     AcceptResult,
     DriftResult,
@@ -36,13 +37,13 @@ DOCUMENT: dict[str, Any] = {
     "columns": {"target": "kind", "positive": "loud", "id": "number"},
     "byte_strings": {"column": "message", "longest": 64},
     "algorithms": {"counts": {"KIND": "byte_counts", "params": {"alpha": 1.0}, "search": {"alpha": {"low": 0.1, "high": 9.0}}}},
-    "tuning": {"metric": "auc_roc", "trials": 3, "startup_trials": 2},
+    "tuning": {"metric": "auc_roc", "trials": 3, "startup_trials": 2, "workers": 2},
     "gates": {"auc_roc": 0.7, "against_production": {"metric": "auc_roc", "resamples": 200, "min_rows": 30}},
     "behaviour": [{"name": "order", "set": {"message": "reversed"}, "expect": "unchanged"}],
     "registry": {"model": "shouts", "experiment": "shouts"},
 }  # fmt: skip
 STEPS = (
-    "start", "ingest", "validate", "detect_drift", "engineer_features", "tune", "train", "refit", "evaluate", "explain",
+    "start", "ingest", "validate", "detect_drift", "engineer_features", "tune_worker", "tune", "train", "refit", "evaluate", "explain",
     "decide", "register", "accept", "promote", "report",
 )  # fmt: skip
 
@@ -76,7 +77,8 @@ def run_all(folder: Path, key: str, rows: pl.DataFrame, **sections: Any) -> RunF
     run = RunFolder.open(f"file://{folder}/runs/shouts/{key}")
     run_step("start", run, pipeline)
     for name in STEPS[1:]:
-        run_step(name, run, run.pipeline(), "counts" if name in {"tune", "train"} else "")
+        worker = 1 if name == "tune_worker" else 0
+        run_step(name, run, run.pipeline(), "counts" if name in {"tune_worker", "tune", "train"} else "", worker)
     return run
 
 
@@ -93,6 +95,9 @@ def test_it_goes_through_every_step(registered: None, surroundings: Surroundings
     explained = first.at("explain").result(ExplainResult)
     assert explained.importance[0].column.startswith("byte ")
     assert {plot.name for plot in explained.plots} >= {"confusion_matrix", "roc"}
+
+    why = never_published(first.pipeline(), "redis://store")
+    assert why == "its rows have no features that could be asked for"
 
     second = run_all(surroundings.home, "two", messages(600, seed=2, longest=60))
     drift = second.at("detect_drift").result(DriftResult)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trainer.modalities.modality import Explained
 from trainer.plots.images import MOST_MISTAKES, mistakes_drawing
+from trainer.problems import problem_of
 from trainer.registry.own_models import load_fitted
 from trainer.run.records import Importance
 from trainer.tables.handover import PREDICTIONS, rows_of
@@ -48,14 +49,17 @@ def _mistakes(pipeline: ImagePipeline, run: RunFolder, preparation: ImagePrepara
     """The test images that the challenger is surest of, and wrong."""
     import polars as pl
 
-    answers = read_table(run.at("evaluate"), PREDICTIONS).with_row_index("place")
-    wrong = answers.filter(pl.col("truth") != pl.col("prediction")).sort("probability", descending=True)
+    sure = pl.col("probability")  # of the predicted class, or of the positive one of two
+    if problem_of(pipeline.problem).names_positive:
+        sure = pl.max_horizontal(sure, 1 - sure)
+    answers = read_table(run.at("evaluate"), PREDICTIONS).with_row_index("place").with_columns(sure.alias("sure"))
+    wrong = answers.filter(pl.col("truth") != pl.col("prediction")).sort("sure", descending=True)
     if wrong.is_empty():
         return []
     test, _, _ = rows_of(pipeline, run, "test")
     shown = wrong.head(MOST_MISTAKES)
     pixels = preparation.transform(test[shown["place"]])
-    sides = (shown[name].to_list() for name in ("truth", "prediction", "probability"))
+    sides = (shown[name].to_list() for name in ("truth", "prediction", "sure"))
     return [mistakes_drawing(pixels, list(zip(*sides, strict=True)), wrong.height, answers.height)]
 
 
