@@ -35,7 +35,10 @@ def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launch]:
         launched.append(server)
         return server
 
+    # Below a shell that ignores Ctrl-C, as for `make test &`, each process would ignore it too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield launch
+    signal.signal(signal.SIGINT, before)
     for server in launched:
         server.close()
         server.wait(PATIENCE)
@@ -102,7 +105,7 @@ ENDINGS = {
     "a-thread": ("import threading, time; threading.Timer(0.1, print, ['late']).start()", 0, "late\n"),
     "errors-are-output": ("import sys; sys.stderr.write('to stderr')", 0, "to stderr"),
     "an-interruption-is-not-ignored": (
-        "import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+        "import signal; signal.raise_signal(signal.SIGINT)",
         1,
         "KeyboardInterrupt",
     ),
