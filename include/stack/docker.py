@@ -34,14 +34,14 @@ class Container:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it is healthy, or has done its work."""
+        """Return if it is healthy, or has done its work."""
         if self.state == "exited":
             return self.exit_code == 0
         return self.state == "running" and self.health in {"healthy", ""}
 
     @property
     def has_failed(self) -> bool:
-        """Whether waiting for it is no use."""
+        """Return if waiting cannot help."""
         return self.health == "unhealthy" or self.state in {"restarting", "dead"} or bool(self.exit_code)
 
 

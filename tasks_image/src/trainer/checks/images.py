@@ -33,7 +33,7 @@ def unusable_images(pipeline: ImagePipeline, rows: pl.LazyFrame) -> list[str]:
     if not wrong:
         return []
     shown = "; ".join(wrong[:EXAMPLES])
-    return [f"{images.column}: {len(wrong)} of {table.height} images cannot be used: {shown}; mend or remove these"]
+    return [f"{images.column}: {len(wrong)} of {table.height} images cannot be used: {shown}; replace or remove these"]
 
 
 def suspicious_images(pipeline: ImagePipeline, rows: pl.LazyFrame) -> list[CheckResult]:
@@ -51,7 +51,7 @@ def suspicious_images(pipeline: ImagePipeline, rows: pl.LazyFrame) -> list[Check
     labels = rows.select(column, target).group_by(column).agg(pl.col(target).n_unique().alias("labels"))
     several = int(labels.filter(pl.col("labels") > 1).select(pl.len()).collect().item())
     if several:
-        message = f"{several} images stand there with different labels: a model can learn only one; mend the labels"
+        message = f"{several} images stand there with different labels: a model can learn only one; correct the labels"
         found.append(input_warning("equal_images_have_equal_labels", column, "consistency", message, []))
     return found
 
@@ -66,7 +66,7 @@ def _is_one_colour(preparation: ImagePreparation, content: bytes) -> bool:
 
 
 def _named(pipeline: ImagePipeline, rows: pl.LazyFrame) -> pl.DataFrame:
-    """What each image is called, and its bytes."""
+    """Return the name and the bytes of each image."""
     import polars as pl
 
     name = pipeline.columns.id

@@ -1,4 +1,4 @@
-"""Which columns of a table are compared, and which new ones are refused."""
+"""Columns of a table that are compared, and new ones that are refused."""
 
 from __future__ import annotations
 

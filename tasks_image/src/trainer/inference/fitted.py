@@ -28,7 +28,7 @@ DEFAULT_CUT_OFF = 0.5
 
 
 class Preparation(Protocol):
-    """How raw columns become what an estimator takes; fitted on training rows alone."""
+    """Turns raw columns into what an estimator takes; fitted on training rows alone."""
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -44,7 +44,7 @@ class Preparation(Protocol):
 
 @dataclass(frozen=True)
 class TabularPreparation:
-    """How raw columns become the numbers that an estimator takes."""
+    """Turns raw columns into the numbers that an estimator takes."""
 
     inputs: dict[str, str]
     """Raw columns and their Polars types, those that only expressions read among them."""

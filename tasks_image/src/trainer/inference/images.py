@@ -28,7 +28,7 @@ ORIENTATION, ON_THEIR_SIDES = 0x0112, {5, 6, 7, 8}
 
 @dataclass(frozen=True)
 class ImagePreparation:
-    """How the bytes of images become pixels."""
+    """Turns the bytes of images into pixels."""
 
     column: str
     height: int

@@ -110,5 +110,5 @@ class ImageJob(Job):
 
 
 def preparation_of(images: Images) -> ImagePreparation:
-    """How images of a pipeline become pixels."""
+    """Return what turns the images of a pipeline into pixels."""
     return ImagePreparation(images.column, images.height, images.width, images.channels)

@@ -237,7 +237,7 @@ class ImageTraining:
 
 
 def train(training: ImageTraining, aside: Labelled | None, on_epoch: Callable[[EpochEnd], None]) -> NetworkEstimator:
-    """Train to the end; `on_epoch` is told of each epoch."""
+    """Train to the end; `on_epoch` gets each epoch."""
     for end in training.epochs(aside):
         on_epoch(end)
     return training.estimator()
