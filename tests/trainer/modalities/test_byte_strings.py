@@ -25,6 +25,7 @@ from trainer.run.records import (
     EvaluateResult,
     ExplainResult,
     PromoteResult,
+    RefitResult,
     TuneResult,
     ValidateResult,
 )
@@ -69,14 +70,14 @@ def registered(surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv(variable_name("code"), str(OWN_CODE))
 
 
-def run_all(folder: Path, key: str, rows: pl.DataFrame, **sections: Any) -> RunFolder:
-    """Every step in order, on a file of these rows."""
+def run_all(folder: Path, key: str, rows: pl.DataFrame, steps: tuple[str, ...] = STEPS, **sections: Any) -> RunFolder:
+    """The steps in order, on a file of these rows."""
     file = folder / f"{key}.parquet"
     rows.write_parquet(file)
     pipeline = pipeline_of({**DOCUMENT, "source": {"KIND": "parquet", "uri": str(file)}, **sections})
     run = RunFolder.open(f"file://{folder}/runs/shouts/{key}")
     run_step("start", run, pipeline)
-    for name in STEPS[1:]:
+    for name in steps[1:]:
         worker = 1 if name == "tune_worker" else 0
         run_step(name, run, run.pipeline(), "counts" if name in {"tune_worker", "tune", "train"} else "", worker)
     return run
@@ -105,6 +106,19 @@ def test_it_goes_through_every_step(registered: None, surroundings: Surroundings
     compared = second.at("evaluate").result(EvaluateResult)
     assert compared.production_version == "1"
     assert compared.comparison is not None
+
+
+def test_what_is_promoted_can_be_fitted_on_all_rows(registered: None, surroundings: Surroundings) -> None:
+    hours = pl.datetime_range(pl.datetime(2026, 1, 1), interval="1h", end=pl.datetime(2026, 1, 25, 23), eager=True)
+    sections = {
+        "columns": {**DOCUMENT["columns"], "time": "at"}, "split": {"KIND": "time"}, "refit": "everything",
+        "tuning": {"enabled": False, "metric": "auc_roc"},
+    }  # fmt: skip
+    steps = (*STEPS[: STEPS.index("register")], "refit_everything", *STEPS[STEPS.index("register") :])
+    named = tuple(name for name in steps if name != "tune_worker")
+    run = run_all(surroundings.home, "all", messages(600, 3).with_columns(at=hours), named, **sections)
+    assert run.at("refit_everything").result(RefitResult).learned_from == ["train", "validation", "test"]
+    assert run.at("promote").result(PromoteResult).aliases["production"] == "1"
 
 
 def test_its_own_checks_refuse(registered: None, surroundings: Surroundings) -> None:
