@@ -19,7 +19,7 @@ SECONDS_TO_ANSWER = 30
 
 
 def stack_check(docker: Docker) -> None:
-    """Start the stack, train on it, and look for the mail. Raises StackError, also where there is no engine."""
+    """Start the stack, train on it, and look for the mail. Raises StackError, also without a container engine."""
     try:
         docker.check()
     except StackError as error:

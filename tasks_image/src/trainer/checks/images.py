@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trainer.pipeline import ImagePipeline
-    from trainer.pipeline.images import Images
     from trainer.run.records import CheckResult
 
 EXAMPLES = 5
@@ -27,7 +26,7 @@ def unusable_images(pipeline: ImagePipeline, rows: pl.LazyFrame) -> list[str]:
         return [f"images.column: there is no column {images.column!r}{did_you_mean(images.column, schema.names())}"]
     if schema[images.column] != pl.Binary:
         return [f"images.column: {images.column!r} is {schema[images.column]}, and images are bytes"]
-    preparation = _preparation(images)
+    preparation = ImagePreparation.of(images)
     table = _named(pipeline, rows)
     wrong = [f"{name} {why}" for name, content in table.iter_rows() if (why := preparation.why_wrong(content))]
     if not wrong:
@@ -43,7 +42,7 @@ def suspicious_images(pipeline: ImagePipeline, rows: pl.LazyFrame) -> list[Check
     column, target = pipeline.images.column, pipeline.columns.target
     table = _named(pipeline, rows)
     found = []
-    preparation = _preparation(pipeline.images)
+    preparation = ImagePreparation.of(pipeline.images)
     one_colour = [name for name, content in table.iter_rows() if _is_one_colour(preparation, content)]
     if one_colour:
         message = f"{len(one_colour)} images are of one colour: nothing can be told from them; remove them"
@@ -54,10 +53,6 @@ def suspicious_images(pipeline: ImagePipeline, rows: pl.LazyFrame) -> list[Check
         message = f"{several} images stand there with different labels: a model can learn only one; correct the labels"
         found.append(input_warning("equal_images_have_equal_labels", column, "consistency", message, []))
     return found
-
-
-def _preparation(images: Images) -> ImagePreparation:
-    return ImagePreparation(images.column, images.height, images.width, images.channels)
 
 
 def _is_one_colour(preparation: ImagePreparation, content: bytes) -> bool:

@@ -36,7 +36,7 @@ class Preparation(Protocol):
 
     @property
     def constants(self) -> Mapping[str, float | str | bool | None]:
-        """What feature expressions were fitted to; empty where there are none."""
+        """The constants of feature expressions; empty where there are none."""
 
     def transform(self, frame: pl.DataFrame) -> Any:
         """Raw columns (n rows) as the estimator takes them. Raises DataValidationError where they are unusable."""
@@ -53,7 +53,7 @@ class TabularPreparation:
 
     @property
     def constants(self) -> Mapping[str, float | str | bool | None]:
-        """What the feature expressions were fitted to."""
+        """The constants that the feature expressions were fitted to."""
         return self.features.constants
 
     def transform(self, frame: pl.DataFrame) -> np.ndarray:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import polars as pl
     from PIL.Image import Image as OpenImage
 
+    from trainer.pipeline.images import Images
+
 ENCODED = (b"\x89PNG", b"\xff\xd8\xff")
-"""How files of PNG and JPEG begin; all other bytes are pixels."""
+"""The first bytes of PNG and JPEG files; all other bytes are pixels."""
 MODES = {1: "L", 3: "RGB"}
 DEEP_MODES = ("I", "F")
 """Pillow's names for images of 16 and 32 bits per pixel: converted to 8 bits, all levels above 255 would be white."""
@@ -35,6 +37,11 @@ class ImagePreparation:
     width: int
     channels: int
     constants: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def of(cls, images: Images) -> ImagePreparation:
+        """Return the preparation of the images that a pipeline describes."""
+        return cls(images.column, images.height, images.width, images.channels)
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -68,7 +75,7 @@ class ImagePreparation:
         return np.ascontiguousarray(np.array(found, dtype=np.uint8).reshape(shape).transpose(0, 3, 1, 2))
 
     def why_wrong(self, content: bytes | None) -> str:
-        """What is wrong with an image, as a person would say it; empty where nothing is."""
+        """Return why an image cannot be used, for a message; an empty text if it can."""
         try:
             self._decoded(content)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a row is: numbers and texts in columns, or an image. One object for each modality."""
+"""The kinds of rows: numbers and texts in columns, or images. There is one object for each modality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network of images rests on: where it looks, and which mistakes it is surest of."""
+"""Explanation of a network of images: the pixels that count, and the mistakes that it is surest of."""
 
 from __future__ import annotations
 

@@ -49,13 +49,13 @@ class ImageModality(Modality[ImagePipeline]):
         return suspicious_images(pipeline, rows)
 
     def compare(self, pipeline: ImagePipeline, reference: pl.LazyFrame, new: NewRows, page: Path) -> Compared:
-        """By what a person sees first: how bright images are, how strong their contrasts, where their middle is."""
+        """Compare brightness, contrast and the middle of the brightness, which a person sees first."""
         from trainer.drift.compare import compare_tables
         from trainer.drift.evidently_page import write_drift_report
         from trainer.drift.images import STATISTICS, image_statistics
-        from trainer.training.networks.image_job import preparation_of
+        from trainer.inference.images import ImagePreparation
 
-        target, preparation = pipeline.columns.target, preparation_of(pipeline.images)
+        target, preparation = pipeline.columns.target, ImagePreparation.of(pipeline.images)
         before, now = (image_statistics(rows, preparation, target).lazy() for rows in (reference, new.rows))
         drifts = compare_tables(before, now, [*STATISTICS, target], pipeline.drift)
         write_drift_report(before, now, [*STATISTICS], pipeline.drift, drifts, page)

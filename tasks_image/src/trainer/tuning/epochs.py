@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from trainer.environment import cores
 from trainer.errors import DataValidationError
 from trainer.inference.fitted import FittedPipeline
+from trainer.inference.images import ImagePreparation
 from trainer.pipeline.images import NetworkParams
 from trainer.problems import problem_of
 from trainer.tables.handover import FEATURES, PART
-from trainer.training.networks.image_job import preparation_of
 from trainer.tuning.objective import Score
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class Epochs:
         """The figure after the last epoch."""
         return scores[-1].value, 0.0
 
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        """Of all rows, decoded once for all trials."""
+        return ImagePreparation.of(self.pipeline.images).transform(self.rows)
+
     def scores(self, params: dict[str, Any], *, stop_early: bool) -> Generator[Score]:  # noqa: ARG002  (never asked for)
         """The figure on the rows held out, after each epoch."""
         import numpy as np
@@ -60,12 +66,12 @@ class Epochs:
 
         torch.set_num_threads(cores())
         pipeline, problem = self.pipeline, problem_of(self.pipeline.problem)
-        targets, preparation = self.rows[pipeline.columns.target], preparation_of(pipeline.images)
+        targets, preparation = self.rows[pipeline.columns.target], ImagePreparation.of(pipeline.images)
         classes = problem.classes_of(targets)
         codes = np.array(problem.encode(targets, classes), dtype=np.int64)
         seed = pipeline.tuning.seed
         kept, held = _held_out(codes, seed)
-        pixels = preparation.transform(self.rows)
+        pixels = self._pixels
         training = ImageTraining(
             Labelled(pixels[kept], codes[kept]), len(classes), NetworkParams.model_validate(params), seed
         )

@@ -57,7 +57,7 @@ class ImageJob(Job):
         from trainer.training.networks.loop import ImageTraining, train
 
         torch.set_num_threads(cores())
-        problem, preparation = problem_of(self.problem), preparation_of(self.images)
+        problem, preparation = problem_of(self.problem), ImagePreparation.of(self.images)
         targets = table.targets_of("train")
         classes = problem.classes_of(targets)
         learned = self._labelled(table, "train", preparation, classes)
@@ -107,8 +107,3 @@ class ImageJob(Job):
         log_training_metrics(
             self.run_config.name, end.epoch, end.train_loss, end.validation_loss, end.validation_accuracy
         )
-
-
-def preparation_of(images: Images) -> ImagePreparation:
-    """Return what turns the images of a pipeline into pixels."""
-    return ImagePreparation(images.column, images.height, images.width, images.channels)

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 SECONDS_PER_MINUTE = 60
 SCORED_AT_ONCE = 1000
+LEVELS, COUNTED_AT_ONCE = 256, 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +75,9 @@ class ImageTraining:
         self.network = network.to(self.device, memory_format=torch.channels_last)
         self.pixels = torch.from_numpy(rows.pixels).to(self.device).contiguous(memory_format=torch.channels_last)
         self.codes = torch.from_numpy(rows.codes).to(self.device)
-        values = rows.pixels.astype("float32")
-        self.mean = torch.from_numpy(values.mean(axis=(0, 2, 3))).to(self.device)
-        self.deviation = torch.from_numpy(values.std(axis=(0, 2, 3)).clip(min=1.0)).to(self.device)
+        mean, deviation = _mean_and_deviation(rows.pixels)
+        self.mean = torch.from_numpy(mean).to(self.device)
+        self.deviation = torch.from_numpy(deviation).to(self.device)
         self.steps_per_epoch = -(-len(self.codes) // params.batch_size)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=True
@@ -234,6 +235,24 @@ class ImageTraining:
         self._ended = [EpochEnd(**end) for end in state["ended"]]
         done, total = self.step, self.params.epochs * self.steps_per_epoch
         logger.info("training goes on after step %d of %d, from a checkpoint", done, total)
+
+
+def _mean_and_deviation(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (channels,) of pixels, some at a time: as floats all would take four times the room.
+
+    A deviation below one level counts as one.
+    """
+    import numpy as np
+
+    levels = np.arange(LEVELS, dtype=float)
+    counts = np.zeros((pixels.shape[1], LEVELS))
+    for begin in range(0, len(pixels), COUNTED_AT_ONCE):
+        for channel, values in enumerate(pixels[begin : begin + COUNTED_AT_ONCE].swapaxes(0, 1)):
+            counts[channel] += np.bincount(values.ravel(), minlength=LEVELS)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ levels
+    variance = (shares * (levels - mean[:, None]) ** 2).sum(axis=1)
+    return mean.astype(np.float32), np.sqrt(variance).clip(min=1.0).astype(np.float32)
 
 
 def train(training: ImageTraining, aside: Labelled | None, on_epoch: Callable[[EpochEnd], None]) -> NetworkEstimator:
