@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui setup-deep data env up down logs seed stack-check test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
+.PHONY: help run ui setup-deep data env up down logs seed stack-check dashboards test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -111,6 +111,9 @@ bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a r
 
 simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: SECTIONS="promotion months drift"
 	@$(BIN)/python -m bench.simulation $(SECTIONS)
+
+dashboards: .venv/ready-dev  ## write Grafana's dashboards from include/stack/grafana/dashboards.py
+	@$(BIN)/python -m include.stack.grafana.dashboards
 
 screenshots: .airflow/ready .venv/ready-dev  ## take the README's pictures from a running `make ui` and its newest successful run
 	@source .airflow/env && $(BIN)/python -m docs.screenshots --address "http://127.0.0.1:$(UI_PORT)" --pipeline "$$PIPELINE"

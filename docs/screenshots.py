@@ -53,7 +53,7 @@ def _form(page: Page, address: str, dag_id: str, run_id: str) -> None:  # noqa: 
     form = open_form(page, f"{address}/dags/{dag_id}")
     open_section(form, "What is trained")
     form.locator('input[name="element_trials"]').wait_for()
-    _take(page, "form.png")
+    take(page, "form.png")
 
 
 def _graph(page: Page, address: str, dag_id: str, run_id: str) -> None:
@@ -66,31 +66,31 @@ def _graph(page: Page, address: str, dag_id: str, run_id: str) -> None:
     page.get_by_label("Expand all task groups").click()
     page.wait_for_timeout(SETTLED)
     page.get_by_label("Fit View").click()
-    _take(page, "graph.png")
+    take(page, "graph.png")
 
 
 def _grid(page: Page, address: str, dag_id: str, run_id: str) -> None:
     page.goto(f"{address}/dags/{dag_id}/runs/{quote(run_id)}/tasks/validate/details")
     page.get_by_role("link", name="Report", exact=True).wait_for()
-    _take(page, "grid.png")
+    take(page, "grid.png")
 
 
 def _decision(page: Page, address: str, dag_id: str, run_id: str) -> None:
     page.goto(f"{address}/dags/{dag_id}/runs/{quote(run_id)}/plugin/decision")
     page.frame_locator("iframe").get_by_role("heading").first.wait_for()
-    _take(page, "decision.png")
+    take(page, "decision.png")
 
 
 def _report(page: Page, address: str, dag_id: str, run_id: str) -> None:
     answer = page.goto(f"{address}/training-runs/{dag_id}/{quote(run_id, safe='')}/report.html")
     if answer is not None and answer.ok:
-        _take(page, "report.png")
+        take(page, "report.png")
 
 
-def _take(page: Page, name: str) -> None:
-    """Save what the page shows in few colours; the README is read on slow lines too."""
+def take(page: Page, name: str, *, whole: bool = False) -> None:
+    """Save what the page shows, or the `whole` page, in few colours; the README is read on slow lines too."""
     page.wait_for_timeout(SETTLED)
-    picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    picture = Image.open(BytesIO(page.screenshot(full_page=whole))).convert("RGB")
     file = IMAGES / name
     file.parent.mkdir(exist_ok=True)
     picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
@@ -46,6 +46,24 @@ class Postgres:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self._make(home)
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls) -> Iterator[Self]:
+        """A server that runs for as long as the block; without the programs, the test is skipped."""
+        folder = _programs()
+        if folder is None:
+            pytest.skip(
+                "there is no PostgreSQL: `initdb` and `postgres` are neither on PATH nor in /usr/lib/postgresql"
+            )
+        home = Path(tempfile.mkdtemp(prefix="postgres-"))
+        server = cls(folder, home)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+            shutil.rmtree(home, ignore_errors=True)
 
     def _make(self, home: Path) -> None:
         """An empty cluster; the server refuses to run as root, so it all belongs to its own user then."""
@@ -177,15 +195,8 @@ def _programs() -> Path | None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A running PostgreSQL server."""
-    programs = _programs()
-    if programs is None:
-        pytest.skip("there is no PostgreSQL: `initdb` and `postgres` are neither on PATH nor in /usr/lib/postgresql")
-    home = Path(tempfile.mkdtemp(prefix="postgres-"))
-    server = Postgres(programs, home)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(home, ignore_errors=True)
+    with Postgres.running() as server:
+        yield server
 
 
 @pytest.fixture

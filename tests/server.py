@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import socket
 import subprocess
 import time
@@ -9,13 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 PATIENCE_SECONDS = 300
+BELOW_CLIENTS = range(15_000, 32_000)
 
 
 def free_port() -> int:
-    """A port on loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port on loopback that nothing listens on, below those that the kernel gives to clients.
+
+    A server may start seconds later, and a client of another test would have such a port by then.
+    """
+    while True:
+        port = BELOW_CLIENTS.start + secrets.randbelow(len(BELOW_CLIENTS))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(answers: Callable[[], object], process: subprocess.Popen[bytes], log: Path) -> None:

@@ -26,7 +26,7 @@ CAUSES = (
     (
         r'(role|database) "\w+" does not exist',
         (
-            "the volume postgres-data was created without include/stack/postgres/databases.sql; run its statements "
+            "the volume postgres-data was created without include/stack/sql/databases.sql; run its statements "
             "with docker compose exec postgres psql --username postgres, or delete everything in the stack with docker "
             "compose down --volumes"
         ),

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from include.environment.settings import load_settings
-from tests.conftest import Mailbox
 from tests.faults.harness import DATA, ROWS, World, settle
+from tests.mailbox import Mailbox
 from tests.shared import BuiltOnce
 from tests.world import QUICK, churn_document
 

@@ -32,7 +32,7 @@ from trainer.run.records import RegisterResult
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-    from tests.conftest import Mailbox
+    from tests.mailbox import Mailbox
     from trainer.run.records import Failure
 
 NAME = "churn"

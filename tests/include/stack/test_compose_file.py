@@ -32,7 +32,7 @@ ONCE = {name for name, service in SERVICES.items() if service["restart"] == "no"
 RUNNING = sorted({*SERVICES} - ONCE)
 SCHEMA = PROJECT / ".data/schemas/compose-spec.json"
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)([^}]*)\}")
-DATABASES = (PROJECT / "include/stack/postgres/databases.sql").read_text()
+DATABASES = (PROJECT / "include/stack/sql/databases.sql").read_text()
 SECRETS = {key.name for key in KEYS if key.is_secret}
 GIVEN = {
     "postgres": {
@@ -46,7 +46,8 @@ GIVEN = {
     "mlflow-migrate": {"MLFLOW_DB_PASSWORD"},
     "mlflow": {"MLFLOW_DB_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY"},
     "airflow-init": {"AIRFLOW_DB_PASSWORD", "AIRFLOW_ADMIN_PASSWORD"},
-    "dashboards-grants": {"AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD"},
+    "studies-init": {"STUDIES_DB_PASSWORD"},
+    "dashboards-views": {"AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "STUDIES_DB_PASSWORD"},
     "airflow-api-server": {
         "AIRFLOW_DB_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET", "AIRFLOW_SECRET_KEY", "S3_ACCESS_KEY", "S3_SECRET_KEY",
     },
@@ -128,7 +129,7 @@ def test_the_services_that_there_are() -> None:
         "airflow-api-server", "airflow-dag-processor", "airflow-scheduler", "airflow-triggerer", "grafana", "mail", "mlflow", "postgres",
         "redis", "s3",
     ])  # fmt: skip
-    assert sorted(ONCE) == ["airflow-init", "dashboards-grants", "mlflow-migrate", "s3-bucket", "seed"]
+    assert sorted(ONCE) == ["airflow-init", "dashboards-views", "mlflow-migrate", "s3-bucket", "seed", "studies-init"]
     assert [name for name, service in SERVICES.items() if "profiles" in service] == ["seed"]
     assert "version" not in COMPOSE
 

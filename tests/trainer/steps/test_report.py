@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlflow.entities import Run
 from trainer.decision import Decision, GateResult
 from trainer.errors import ModelRefusedError
 from trainer.pipeline import pipeline_of
+from trainer.registry.run_metrics import gate_metrics
 from trainer.registry.tracking import PIPELINE_TAG, RUN_KEY_TAG, TASK_TAG
 from trainer.run.records import EvaluateResult, ReportResult, StartResult
 
@@ -45,13 +47,10 @@ def test_a_promoted_run_ends_well(accepted: Any, tmp_path: Path) -> None:
     assert len(run.data.tags["data.digest"]) == 64
     assert run.data.tags["data.source"].startswith("sample://telco")
     figures = {f"test_{name}": value for name, value in evaluation.metrics.items()}
-    behaved = {found.expect: found for found in evaluation.behaviour}
-    assert run.data.metrics == pytest.approx({
-        **figures,
-        "behaviour_a_longer_tenure_does_not_raise_the_risk": behaved["does_not_rise"].mean_change,
-        "behaviour_a_month_to_month_contract_does_not_lower_the_risk": behaved["does_not_fall"].mean_change,
-        "behaviour_another_customer_id_changes_nothing": 0,
-    })
+    decision = Decision.model_validate_json(accepted.folder.at("decide").read_text("decision.json"))
+    assert run.data.metrics == pytest.approx({**figures, **gate_metrics(decision.gates)})
+    assert run.data.metrics["gate/auc_roc/passed"] == 1
+    assert run.data.tags["reason"] == decision.reason
     summary = json.loads(accepted.folder.at("").read_text("summary.json"))
     assert summary["model"] == {"name": accepted.model, "version": "1", "aliases": {"production": "1", "staging": "1"}}
     logged = mlflow.artifacts.download_artifacts(
@@ -66,7 +65,7 @@ def test_a_run_that_was_asked_not_to_promote_ends_well(accepted: Any) -> None:
     assert parent(accepted).info.status == "FINISHED"
 
 
-def test_figures_of_segments_are_metrics_of_the_run(accepted: Any) -> None:
+def test_gates_of_segments_are_metrics_of_the_run(accepted: Any) -> None:
     """Whatever a segment is called, MLflow takes the name."""
     names = ["One year", "one/Jahr: 50 %", "One-year"]
     judged = [
@@ -79,11 +78,13 @@ def test_figures_of_segments_are_metrics_of_the_run(accepted: Any) -> None:
     with_segments = decision.model_copy(update={"gates": [*judged, *decision.gates]})
     accepted.folder.at("decide").write_json("decision.json", with_segments.model_dump(mode="json"))
     report(accepted)
-    found = {name: value for name, value in parent(accepted).data.metrics.items() if name.startswith("slice")}
+    found = {
+        name: value for name, value in parent(accepted).data.metrics.items() if re.match("gate/slice.*/value", name)
+    }
     assert found == {
-        "slice_plan_One_year_auc_roc": 1,
-        "slice_plan_one_Jahr_50_auc_roc": 2,
-        "slice_plan_One_year_auc_roc__2": 3,
+        "gate/slice_plan_One_year_auc_roc/value": 1,
+        "gate/slice_plan_one_Jahr_50_auc_roc/value": 2,
+        "gate/slice_plan_One_year_auc_roc__2/value": 3,
     }
 
 

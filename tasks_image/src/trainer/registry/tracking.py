@@ -141,13 +141,16 @@ def log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> 
 
 
 def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
-    """Log metrics in one request."""
+    """Log metrics, as many with a request as MLflow takes."""
     import time
 
     from mlflow.entities import Metric
+    from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 
     now = int(time.time() * 1000)
-    client.log_batch(run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
+    entities = [Metric(key, value, now, 0) for key, value in metrics.items()]
+    for first in range(0, len(entities), MAX_METRICS_PER_BATCH):
+        client.log_batch(run_id, metrics=entities[first : first + MAX_METRICS_PER_BATCH])
 
 
 def log_cost(client: MlflowClient, run_id: str, seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import DataValidationError
 from trainer.modalities import modality_of
 from trainer.run.records import ColumnDrift, DriftResult, IngestResult
-from trainer.tables.handover import SNAPSHOT
+from trainer.tables.handover import DRIFT, SNAPSHOT
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VERDICT_FILE = "drift.json"
 REPORT_FILE = "drift.html"
 
 
@@ -62,7 +61,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> DriftResult:
 
 
 def _written(result: DriftResult, run: RunFolder) -> DriftResult:
-    run.write_json(VERDICT_FILE, result.model_dump(mode="json", exclude={"seconds", "finished_at"}))
+    run.write_json(DRIFT, result.model_dump(mode="json", exclude={"seconds", "finished_at"}))
     return result
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from trainer.run.records import ReportResult, StartResult
+from trainer.run.records import DriftResult, ReportResult, StartResult
 from trainer.summary.summary import build_summary, write_summary
+from trainer.tables.handover import DRIFT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LONGEST_REASON = 5000
+"""Characters; MLflow takes 8,000 for a tag."""
 ENDED_WELL = ("promoted", "registered", "kept")
 
 
@@ -65,21 +68,28 @@ def _log(client: MlflowClient, run_id: str, summary: Summary) -> None:
 
 
 def _log_judging(client: MlflowClient, run_id: str, run: RunFolder) -> None:
-    """What the decision rests on beyond the metrics of all test rows: figures of segments, changes of behaviour."""
+    """Log what the run rests on beyond the metrics of all test rows: its gates, and the drift of its columns."""
     from trainer.decision import read_decision
-    from trainer.registry.tracking import log_metrics, metric_names
+    from trainer.registry.run_metrics import drift_metrics, gate_metrics
+    from trainer.registry.tracking import log_metrics
 
-    decision = read_decision(run)
-    gates = [gate for gate in (decision.gates if decision else []) if gate.kind in {"slice", "behaviour"}]
-    names = metric_names(f"slice {gate.name}" if gate.kind == "slice" else gate.name for gate in gates)
-    figures = {name: gate.value for name, gate in zip(names, gates, strict=True) if gate.value is not None}
-    if figures:
-        log_metrics(client, run_id, figures)
+    decision, drift = read_decision(run), _drift(run)
+    gates = gate_metrics(decision.gates) if decision else {}
+    if found := gates | (drift_metrics(drift) if drift else {}):
+        log_metrics(client, run_id, found)
+
+
+def _drift(run: RunFolder) -> DriftResult | None:
+    """Return the verdict on drift, also if it failed the run and so is not a result; None if there is none."""
+    try:
+        return DriftResult.model_validate_json(run.at("detect_drift").read_text(DRIFT))
+    except FileNotFoundError:
+        return None
 
 
 def _tags(summary: Summary) -> dict[str, str]:
     """What the parent run is found by: its outcome, its winner and the data it rests on."""
-    tags = {"outcome": summary.outcome, "winner": summary.winner}
+    tags = {"outcome": summary.outcome, "reason": summary.reason[:LONGEST_REASON], "winner": summary.winner}
     if summary.data:
         tags |= {**summary.data.tags, "data.source": summary.data.source, "data.digest": summary.data.digest}
     return {name: value for name, value in tags.items() if value}

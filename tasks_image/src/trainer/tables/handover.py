@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT = "snapshot.parquet"
 """Of `ingest`: the rows as they were read."""
+DRIFT = "drift.json"
+"""The verdict of `detect_drift` in its folder; it is there also if drift failed the run."""
 FEATURES = "features.parquet"
 """Of `engineer_features`: key, part, time, inputs, derived columns and target of each row, in the snapshot's order."""
 KEYS = "keys.parquet"

@@ -1,6 +1,6 @@
 -- The databases of the stack, each owned by a role of its own; PostgreSQL's image runs this when its volume is empty.
--- Nobody but its owner connects to a database. The role `dashboards` may connect to those of Airflow and MLflow;
--- dashboards-airflow.sql and dashboards-mlflow.sql name the tables that it reads.
+-- Nobody but its owner connects to a database. `dashboards` may connect to those of Airflow, MLflow and the studies, and
+-- reads the views there in the schema `reporting`; they belong to the role `reporting`, as which nobody logs in.
 \set ON_ERROR_STOP on
 \getenv airflow AIRFLOW_DB_PASSWORD
 \getenv mlflow MLFLOW_DB_PASSWORD
@@ -15,6 +15,9 @@ CREATE ROLE churn LOGIN PASSWORD :'churn';
 CREATE ROLE dashboards LOGIN PASSWORD :'dashboards';
 ALTER ROLE dashboards SET default_transaction_read_only = on;
 ALTER ROLE dashboards SET statement_timeout = '30s';
+ALTER ROLE dashboards SET search_path = reporting;
+CREATE ROLE reporting NOLOGIN;
+GRANT reporting TO airflow, mlflow, studies;
 
 CREATE DATABASE airflow OWNER airflow;
 CREATE DATABASE mlflow OWNER mlflow;
@@ -22,4 +25,4 @@ CREATE DATABASE studies OWNER studies;
 CREATE DATABASE churn OWNER churn;
 
 REVOKE ALL ON DATABASE postgres, airflow, mlflow, studies, churn FROM PUBLIC;
-GRANT CONNECT ON DATABASE airflow, mlflow TO dashboards;
+GRANT CONNECT ON DATABASE airflow, mlflow, studies TO dashboards;
