@@ -84,7 +84,7 @@ def test_its_artifacts_are_in_s3_and_its_study_in_postgresql(stack: Stack, promo
     [(study, complete)] = stack.query(
         "studies", "SELECT study, count(*) FROM trials WHERE state = 'complete' GROUP BY study"
     )
-    assert study.startswith(promoted.split("T")[0])
+    assert study.startswith(promoted.partition("T")[0])
     assert complete == 2
 
 
