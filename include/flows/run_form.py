@@ -83,6 +83,7 @@ def run_form(pipeline: Pipeline) -> dict[str, Param]:
             description_md="A model that is not better than production goes nowhere, whatever is chosen here.",
             section=AFTERWARDS,
         ),
+        **(_of_approval(pipeline) if pipeline.approval.when != "never" else {}),
         "note": Param(
             run.note,
             type=["null", "string"],
@@ -91,6 +92,21 @@ def run_form(pipeline: Pipeline) -> dict[str, Param]:
             description_md="Why this run was started; kept with the run in MLflow.",
             section=AFTERWARDS,
         ),
+    }
+
+
+def _of_approval(pipeline: Pipeline) -> dict[str, Param]:
+    """Return the field of pipelines whose promotions a person has to approve."""
+    return {
+        "answer": Param(
+            pipeline.run.answer,
+            type=["null", "string"],
+            enum=["promote", "keep", None],
+            title="Answer to a promotion",
+            description_md="Only for runs without a scheduler (`make run`, `airflow dags test`), where nobody can be "
+            "asked. Empty: production stays. Under a scheduler a person is asked, whatever is chosen here.",
+            section=AFTERWARDS,
+        )
     }
 
 

@@ -32,6 +32,10 @@ TASK_DOCS = {
     "decide": "Holds the figures against the gates, those of segments and of behaviour too. **Promote**: all pass and "
     "the challenger is better than production beyond noise. **Keep**: it passes and is not shown to be better. "
     "**Refuse**: the run fails, nothing moves.",
+    "approve_start": "Asks a person whether the run may begin, before it spends anything.",
+    "approve": "Asks a person on the page *Required Actions* whether the challenger becomes production, if the "
+    "pipeline says so. No answer in time: as `approval.on_timeout` says. Without a scheduler the run parameter `answer` "
+    "counts.",
     "refit_everything": "Fits the challenger once more, on all rows, after the decision to promote it: what is "
     "registered has seen the newest rows, and was itself not judged on unseen ones. Only with `refit: everything`.",
     "register": "Registers the challenger as a version; skipped unless it is to be promoted. Moves no alias.",

@@ -25,7 +25,7 @@ from trainer.errors import ConfigurationError, TrainerError
 from trainer.pipeline import UNSTORABLE, parse_pipeline, read_text, refuse_same_name
 from trainer.run import run_key
 from trainer.run.execute import execute
-from trainer.run.flow import REFIT, in_stages, steps_of
+from trainer.run.flow import APPROVE, APPROVE_START, REFIT, in_stages, steps_of
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
 
 if TYPE_CHECKING:
@@ -38,11 +38,10 @@ if TYPE_CHECKING:
     from trainer.run.flow import Step
 
 START_DATE = datetime(2024, 1, 1, tzinfo=UTC)
-PASSED = "{{ ti.xcom_pull(task_ids='decide')['outcome'] == 'promote' }}"
+PASSED = "{{ ti.xcom_pull(task_ids='%s')['outcome'] == 'promote' }}"
+"""Of the task whose outcome counts: `decide`, or `approve` in pipelines that have it."""
 TO_PRODUCTION = "{{ params.promote_to == 'production' }}"
 MAY_PROMOTE = "{{ params.promote_to != 'none' }}"
-TEMPLATES = {"promoted": PASSED, "may_promote": MAY_PROMOTE}
-"""By condition of a step: what has to render to `True` for it to run."""
 
 
 def training_dags() -> Iterator[DAG]:
@@ -131,7 +130,8 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         last = {one.name: _task(one, make, pipeline, text, run) for one in after}
         notify = _notify(run)
 
-        chain(*first)
+        asked = [_ask(APPROVE_START, pipeline, run)] if pipeline.approval.start else []
+        chain(*asked, *first)
         for name in pipeline.algorithms:
             workers, (tune, train) = _candidate(name, own, pipeline.tuning.workers, make)
             first[-1] >> [*workers, tune]
@@ -186,7 +186,7 @@ def _step(
 def _task(step: Step, make: Callable[..., StepOperator], pipeline: Pipeline, text: str, run: str) -> Any:
     """The task of a step that runs once per run."""
     if step.runs_in == "airflow":
-        return _decide(run)
+        return _decide(run) if step.name == "decide" else _ask(step.name, pipeline, run)
     given: dict[str, Any] = {"connection": connection_of(pipeline, step.name)} if step.reads_source else {}
     if step.name == "start":
         given |= {"parameters": PARAMETERS, "pipeline": text}
@@ -196,8 +196,10 @@ def _task(step: Step, make: Callable[..., StepOperator], pipeline: Pipeline, tex
         given |= {"trigger_rule": "all_done", "needs_start": True}
     if step.only_if == "to_production":
         given |= _published(pipeline, load_settings())
-    elif step.only_if != "always":
-        given["when"] = TEMPLATES[step.only_if]
+    elif step.only_if == "promoted":
+        given["when"] = PASSED % (APPROVE if pipeline.approval.when != "never" else "decide")
+    elif step.only_if == "may_promote":
+        given["when"] = MAY_PROMOTE
     return make(step.name, **given)
 
 
@@ -241,6 +243,14 @@ def _decide(run: str) -> Any:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
     return decide(run)
+
+
+def _ask(name: str, pipeline: Pipeline, run: str) -> Any:
+    """Return the task that asks a person."""
+    from include.operators.approval import ApprovePromotionOperator, ApproveStartOperator  # most pipelines ask nobody
+
+    operator = ApprovePromotionOperator if name == APPROVE else ApproveStartOperator
+    return operator(task_id=name, run=run, pipeline=pipeline, doc_md=TASK_DOCS[name])
 
 
 def _notify(run: str) -> Any:

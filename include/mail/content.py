@@ -131,6 +131,8 @@ def _facts(summary: Summary, run: RunFolder) -> Iterator[tuple[str, str]]:
         yield "Warnings", "; ".join(summary.validation["warnings"])
     if summary.drift and summary.drift["status"] == "drifted":
         yield "Drift", f"{summary.drift['share']:.0%} of the columns: {', '.join(summary.drift['drifted'])}"
+    for answer in summary.approvals:
+        yield "Approval", answer.reason
     if summary.note:
         yield "Note", summary.note
     if summary.memory:

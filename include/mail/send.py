@@ -16,7 +16,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.environment.settings import load_settings
-from include.mail.content import mail_of, start_of, subject_of
+from include.mail.content import Mail, mail_of, start_of, subject_of
 from include.mail.html_body import as_html
 from include.mail.text_body import as_text
 from include.operators.base import open_run
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.environment.settings import Alerts
-    from include.mail.content import Mail
+    from include.flows.questions import Question
     from trainer.run import RunFolder
     from trainer.summary.summary import Summary
 
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 SUCCESS = "Training Pipeline - Success"
 FAILURE = "Training Pipeline - Failure"
+QUESTION = "Training Pipeline - Approval"
 POLICY = email.policy.default.clone(max_line_length=200)
 """Subjects in one line: some programs show the fold."""
 
@@ -65,6 +66,22 @@ def on_run_failure(context: Context) -> None:
     _send(subject_of(summary, FAILURE), summary, folder)
 
 
+def on_question(question: Question, link: str) -> str:
+    """Mail that a person is asked something, and where to answer; returns what was done, or why it was not."""
+    subject = f"{QUESTION}: {question.subject}"
+    content = Mail(
+        tone="neutral", pipeline=question.pipeline, headline=question.subject.partition(": ")[2], reasons=[],
+        next_step=f"Open the page below and answer. {question.deadline}", facts=question.facts, gates=[], candidates=[],
+        links=[("Answer here", link)],
+    )  # fmt: skip
+    try:
+        alerts = load_settings().alerts
+        return _sent(alerts, _message(alerts, subject, content), f"{question.pipeline}-{run_key(question.run_id)}-asks")
+    except Exception as error:  # the question is on Airflow's page, whatever the mail server does
+        logger.exception("the mail %r was not sent; the question is at %s", subject, link)
+        return f"not sent: {type(error).__name__}: {error}"
+
+
 def _summary(folder: RunFolder, run_id: str) -> Summary:
     """The run's summary, kept in its folder; a store that is away or read-only must not keep the mail back."""
     try:
@@ -88,10 +105,15 @@ def _send(subject: str, summary: Summary, run: RunFolder) -> str:
     settings = load_settings()
     content = mail_of(summary, run, settings.mlflow.address, _airflow_page(summary, run))
     message = _message(settings.alerts, subject, content)
-    if not _is_configured(settings.alerts.connection):
-        return _to_outbox(settings.alerts, message, summary)
-    _deliver(settings.alerts.connection, message)
-    logger.info("mail %r sent to %s", subject, message["To"])
+    return _sent(settings.alerts, message, f"{summary.pipeline}-{summary.run.rsplit('/', 1)[-1]}-{summary.outcome}")
+
+
+def _sent(alerts: Alerts, message: EmailMessage, name: str) -> str:
+    """Send a mail, or write it to the outbox under a name; returns what was done."""
+    if not _is_configured(alerts.connection):
+        return _to_outbox(alerts, message, name)
+    _deliver(alerts.connection, message)
+    logger.info("mail %r sent to %s", message["Subject"], message["To"])
     return f"sent to {message['To']}"
 
 
@@ -139,14 +161,14 @@ def _is_configured(connection: str) -> bool:
     return True
 
 
-def _to_outbox(settings: Alerts, message: EmailMessage, summary: Summary) -> str:
+def _to_outbox(settings: Alerts, message: EmailMessage, name: str) -> str:
     if settings.outbox is None:
         raise ConfigurationError(
             f"alerts.connection: Airflow has no connection {settings.connection!r}; add it, or name an `alerts.outbox`"
         )
     outbox = Path(settings.outbox)
     outbox.mkdir(parents=True, exist_ok=True)
-    file = outbox / f"{summary.pipeline}-{summary.run.rsplit('/', 1)[-1]}-{summary.outcome}.eml"
+    file = outbox / f"{name}.eml"
     file.write_bytes(bytes(message))
     logger.info("no connection %r: the mail is in %s", settings.connection, file)
     return f"written to {file}"

@@ -37,10 +37,15 @@ class StepServers:
         return self.steps.start(command, environment, Path.cwd(), {SCORING_SERVER: self.scoring.fileno()})
 
 
+def is_one_process() -> bool:
+    """Return True in a run whose tasks all run in this process: no scheduler takes a person's answer."""
+    return sys.argv[1:3] == ONE_PROCESS
+
+
 @functools.cache
 def step_servers() -> StepServers | None:
     """This run's servers, launched by the first step that asks unless `make run` has; None under a scheduler."""
-    if sys.argv[1:3] != ONE_PROCESS:
+    if not is_one_process():
         return None
     given = given_step_server()
     steps = launch_step_server(step_environment(load_settings())) if given is None else ForkServer.inherited(given)

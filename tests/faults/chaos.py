@@ -27,6 +27,7 @@ from tests.redis_server import RedisServer, serve_redis
 from tests.world import ALGORITHM
 from trainer.decision import DecisionResult
 from trainer.feature_store.store import FeatureStore
+from trainer.pipeline import load_pipeline
 from trainer.run.fallback import PUBLISHES
 from trainer.run.flow import parts_of_run
 from trainer.run.records import (
@@ -60,7 +61,7 @@ class Run:
 
     def go(self, chance: random.Random | None, lengths: dict[str, float], kills: int) -> None:
         """Run every step to its end, killing some tries on the way."""
-        for step, algorithm, _ in parts_of_run([ALGORITHM]):
+        for step, algorithm, _ in parts_of_run(load_pipeline(self.pipeline)):
             if step == PUBLISHES and not self.features:
                 continue
             label = " ".join(filter(None, (step, algorithm)))

@@ -21,9 +21,10 @@ import yaml
 
 from include.environment.settings import load_settings, step_environment
 from include.mail.send import on_run_failure, on_run_success
-from tests.world import ALGORITHM, Home
+from tests.world import Home
 from trainer.__main__ import main
 from trainer.decision import DecisionResult
+from trainer.pipeline import parse_pipeline
 from trainer.run import RunFolder, run_key
 from trainer.run.fallback import PUBLISHES
 from trainer.run.flow import PartOfRun, parts_of_run
@@ -128,7 +129,7 @@ class World(Home):
     def parts(self) -> list[PartOfRun]:
         """Every part of a run but `report`, which runs whatever happens; as the environment has it."""
         left_out = {"report"} if load_settings().feature_store.address else {"report", PUBLISHES}
-        return [part for part in parts_of_run([ALGORITHM]) if part.step not in left_out]
+        return [part for part in parts_of_run(parse_pipeline(self.text, NAME)) if part.step not in left_out]
 
     def _is_due(self, name: str, run_id: str) -> bool:
         run = self.folder(run_id)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from typing import Any
 
 import pytest
 
 import trainer.steps
+from tests.world import LOGISTIC, QUICK, churn_document, quick_churn
+from trainer.pipeline import Pipeline
 from trainer.run.flow import PER_ALGORITHM, PER_WORKER, STEPS, PartOfRun, parts_of_run
 
 
 def test_the_order() -> None:
     assert STEPS == (
         "start", "ingest", "validate", "detect_drift", "engineer_features", "tune_worker", "tune", "train", "refit",
-        "evaluate", "explain", "decide", "refit_everything", "register", "accept", "promote", "publish_features",
+        "evaluate", "explain", "decide", "approve", "refit_everything", "register", "accept", "promote", "publish_features",
         "report",
     )  # fmt: skip
 
@@ -30,8 +33,16 @@ def test_a_steps_module_has_run(name: str) -> None:
     assert [*inspect.signature(run).parameters] == ["pipeline", "run"]
 
 
+OPTIONAL = {"refit_everything", "approve"}
+"""Steps that a pipeline has only if it asks for them."""
+
+
+def pipeline_with(**sections: Any) -> Pipeline:
+    return quick_churn(algorithms={"xgboost": LOGISTIC, "forest": LOGISTIC}, **sections)
+
+
 def test_parts_of_a_run() -> None:
-    parts = parts_of_run(["xgboost", "forest"])
+    parts = parts_of_run(pipeline_with())
     each = [
         PartOfRun("tune", "xgboost"),
         PartOfRun("tune", "forest"),
@@ -40,13 +51,19 @@ def test_parts_of_a_run() -> None:
     ]
     assert parts[5:9] == each
     once = [step for step in STEPS if step not in PER_ALGORITHM]
-    assert [part.step for part in parts if not part.algorithm] == [step for step in once if step != "refit_everything"]
-    everything = parts_of_run(["xgboost", "forest"], refit="everything")
-    assert [part.step for part in everything if not part.algorithm] == once
+    assert [part.step for part in parts if not part.algorithm] == [step for step in once if step not in OPTIONAL]
+
+
+def test_steps_that_a_pipeline_asks_for() -> None:
+    found = [part.step for part in parts_of_run(pipeline_with(approval="always")) if part.step in OPTIONAL]
+    assert found == ["approve"]
+    time = {"columns": {**churn_document()["columns"], "time": "tenure"}, "split": {"KIND": "time"}}
+    found = [part.step for part in parts_of_run(pipeline_with(refit="everything", **time)) if part.step in OPTIONAL]
+    assert found == ["refit_everything"]
 
 
 def test_workers_that_share_a_study_come_before_its_result() -> None:
-    parts = parts_of_run(["xgboost", "forest"], workers=2)
+    parts = parts_of_run(pipeline_with(tuning={**QUICK["tuning"], "workers": 2}))
     assert parts[5:9] == [PartOfRun("tune_worker", name, number) for name in ("xgboost", "forest") for number in (1, 2)]
     assert parts[9] == PartOfRun("tune", "xgboost")
-    assert [part for part in parts if part.step not in PER_WORKER] == parts_of_run(["xgboost", "forest"])
+    assert [part for part in parts if part.step not in PER_WORKER] == parts_of_run(pipeline_with())

@@ -16,7 +16,7 @@ from trainer.pipeline import Pipeline, pipeline_of
 from trainer.process import log_context, logs
 from trainer.process.colour import painted
 from trainer.run import RunFolder, run_key
-from trainer.run.flow import PartOfRun, parts_of_run, step_named
+from trainer.run.flow import APPROVE, PartOfRun, parts_of_run, step_named
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
 from trainer.summary.summary import build_summary, write_summary
 from trainer.summary.terminal import render
@@ -84,17 +84,18 @@ def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
 
 def _parts(pipeline: Pipeline) -> list[PartOfRun]:
     """Every part of the run; in one process there is nobody to share a study with."""
-    return parts_of_run(pipeline.selected_algorithms, refit=pipeline.refit)
+    return [part for part in parts_of_run(pipeline) if not part.worker]
 
 
 def _is_due(name: str, folder: RunFolder, pipeline: Pipeline, *, register: bool) -> bool:
-    from trainer.decision import DecisionResult
+    from trainer.decision import DecisionResult, final_outcome
 
     condition = step_named(name).only_if
     if condition == "always":
         return True
     try:
-        outcome = folder.at("decide").result(DecisionResult).outcome
+        decided = folder.at("decide").result(DecisionResult).outcome
+        outcome = decided if name == APPROVE else final_outcome(pipeline, folder)
     except StepNotDoneError as error:
         raise TrainerError(f"step {name}: no decision was taken") from error
     return outcome == "promote" and (register if condition == "promoted" else pipeline.run.promote_to != "none")

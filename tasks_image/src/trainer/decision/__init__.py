@@ -1,7 +1,11 @@
 """Gates: figures and limits in, verdict out. Light, so that a scheduler can decide."""
 
+from trainer.decision.approval import Answer, approve_run, final_outcome, require_promotion, unasked_answer
 from trainer.decision.gates import Decision, decide
 from trainer.decision.result import GateResult
 from trainer.decision.step import DecisionResult, decide_run, read_decision
 
-__all__ = ["Decision", "DecisionResult", "GateResult", "decide", "decide_run", "read_decision"]
+__all__ = [
+    "Answer", "Decision", "DecisionResult", "GateResult", "approve_run", "decide", "decide_run", "final_outcome",
+    "read_decision", "require_promotion", "unasked_answer",
+]  # fmt: skip

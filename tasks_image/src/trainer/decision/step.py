@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from trainer.decision.approval import reasons_to_ask
 from trainer.decision.gates import Decision, decide
 from trainer.errors import ModelRefusedError
 from trainer.run.made_from import noting_records
-from trainer.run.records import EvaluateResult, Result
+from trainer.run.records import DriftResult, EvaluateResult, Result
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -27,15 +28,19 @@ class DecisionResult(Result):
     reason: str
     compared_with: str
     winner: str
+    asks: list[str] = []
+    """Why a person has to approve it; empty if nobody has to."""
 
 
 def decide_run(pipeline: Pipeline, run: RunFolder) -> DecisionResult:
     """Decide about the run's challenger, and keep why in `decision.json`. Raises ModelRefusedError for a refusal."""
     with noting_records() as judged:
         evaluation = run.at("evaluate").result(EvaluateResult)
+        drift = run.at("detect_drift").result(DriftResult) if pipeline.approval.when == "borderline" else None
     rollback = evaluation.rollback if pipeline.run.promote_to == "production" else ""
     waits = pipeline.refit == "everything"
     decision = decide(pipeline.gates, evaluation, pipeline.behaviour, rollback=rollback, waits_for_rows=waits)
+    decision = decision.model_copy(update={"asks": reasons_to_ask(pipeline, decision, drift)})
     run.write_json(DECISION_FILE, {**decision.model_dump(mode="json"), "made_from": judged})
     for gate in decision.gates:
         logger.info("%s: %s: %s", gate.verdict, gate.name, gate.reason)
@@ -45,11 +50,14 @@ def decide_run(pipeline: Pipeline, run: RunFolder) -> DecisionResult:
             f"Nothing moves. All gates: {run.uri_of(DECISION_FILE)}"
         )
     logger.info("decision: %s: %s", decision.outcome, decision.reason)
+    for why in decision.asks:
+        logger.info("a person has to approve it: %s", why)
     return DecisionResult(
         outcome=decision.outcome,
         reason=decision.reason,
         compared_with=decision.compared_with,
         winner=evaluation.winner,
+        asks=decision.asks,
     )
 
 

@@ -1,5 +1,6 @@
 """What a pipeline's YAML may say: light, so that a scheduler can read it."""
 
+from trainer.pipeline.approval import Approval
 from trainer.pipeline.data import AnySplit, Check, Columns, Drift, GivenSplit, HashSplit, RandomSplit, TimeSplit
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.images import ImagePipeline
@@ -53,6 +54,7 @@ __all__ = [
     "AnyAlgorithm",
     "AnySource",
     "AnySplit",
+    "Approval",
     "Behaviour",
     "Check",
     "Choice",

@@ -33,5 +33,7 @@ class RunParameters(Spec):
     """The highest learning rate of a network."""
     promote_to: PromoteTo = "production"
     """How far a model that passes may go; `none` only registers it."""
+    answer: Literal["promote", "keep"] | None = None
+    """The answer to a promotion that a person has to approve, where no scheduler can ask one; ignored under one."""
     note: Annotated[str, Field(max_length=1000)] = ""
     """Why this run was started; kept with the run."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from trainer.pipeline.approval import Approval
 from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit
 from trainer.pipeline.document import did_you_mean, dump_yaml, validate
 from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
@@ -67,11 +68,18 @@ class Pipeline(Spec):
     behaviour: list[Behaviour] = []
     """What has to happen to the model's answers when something about real rows is changed."""
     acceptance: Acceptance = Acceptance()
+    approval: Approval = Approval()
+    """When a person has to approve. `approval: always` is short for `approval: {when: always}`."""
     registry: Registry
     resources: StepResources = {}
     """What each step needs of a cluster; a local run takes what the machine has."""
     run: RunParameters = RunParameters()
     """Defaults of the run parameters; in a run's frozen file, the parameters of that run."""
+
+    @field_validator("approval", mode="before")
+    @classmethod
+    def _short_approval(cls, value: Any) -> Any:
+        return {"when": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -14,6 +14,10 @@ REFIT: Final = "refit"
 """The step whose model is judged."""
 AFTER_DECISION: Final = "refit_everything"
 """A step of pipelines that say `refit: everything`."""
+APPROVE_START: Final = "approve_start"
+"""The folder of the answer to a run that had to be approved before it began; a task of Airflow's, not a step."""
+APPROVE: Final = "approve"
+"""A step of pipelines that say when a person has to approve a promotion."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ TRAINING = (
     Step("evaluate"),
     Step("explain"),
     Step("decide", runs_in="airflow"),
+    Step(APPROVE, only_if="promoted", runs_in="airflow"),
     Step(AFTER_DECISION, only_if="promoted", is_reference=True, placed_as=REFIT),
     Step("register", only_if="promoted"),
     Step("accept", only_if="promoted"),
@@ -84,7 +89,17 @@ def last_fit(refit: str) -> str:
 
 def steps_of(pipeline: Pipeline) -> list[Step]:
     """The steps that the runs of a pipeline have."""
-    return _steps(pipeline.tuning.workers, pipeline.refit)
+    return [step for step in TRAINING if step.name not in _absent(pipeline)]
+
+
+def _absent(pipeline: Pipeline) -> set[str]:
+    """Return the steps that no run of a pipeline has."""
+    exists = {
+        "tune_worker": pipeline.tuning.workers > 1,
+        AFTER_DECISION: pipeline.refit == "everything",
+        APPROVE: pipeline.approval.when != "never",
+    }
+    return {name for name, is_there in exists.items() if not is_there}
 
 
 def in_stages(steps: list[Step]) -> tuple[list[Step], list[Step], list[Step]]:
@@ -101,16 +116,11 @@ class PartOfRun(NamedTuple):
     worker: int = 0
 
 
-def parts_of_run(algorithms: list[str], workers: int = 1, refit: str = "validation") -> list[PartOfRun]:
-    """Every part of a run, in order."""
+def parts_of_run(pipeline: Pipeline) -> list[PartOfRun]:
+    """Return every part of a run, in order."""
     return [
         PartOfRun(step.name, name, worker)
-        for step in _steps(workers, refit)
-        for name in (algorithms if step.once_per != "run" else [""])
-        for worker in (range(1, workers + 1) if step.once_per == "worker" else [0])
+        for step in steps_of(pipeline)
+        for name in (pipeline.selected_algorithms if step.once_per != "run" else [""])
+        for worker in (range(1, pipeline.tuning.workers + 1) if step.once_per == "worker" else [0])
     ]
-
-
-def _steps(workers: int, refit: str) -> list[Step]:
-    left_out = {*(PER_WORKER if workers == 1 else ()), *({AFTER_DECISION} - {last_fit(refit)})}
-    return [step for step in TRAINING if step.name not in left_out]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from trainer.decision import DecisionResult
+from trainer.decision import DecisionResult, require_promotion
 from trainer.errors import ConfigurationError, PromotionConflictError
 from trainer.run.records import AcceptResult, PromoteResult
 
@@ -30,6 +30,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> PromoteResult:
 
     if pipeline.run.promote_to == "none":
         raise ConfigurationError("step promote: this run promotes nothing (`promote_to: none`); start one that does")
+    if pipeline.approval.when != "never":
+        require_promotion(pipeline, run)
     client = connect()
     accepted = run.at("accept").result(AcceptResult)
     decision = run.at("decide").result(DecisionResult)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.decision import DecisionResult
+from trainer.decision import require_promotion
 from trainer.errors import ConfigurationError
 from trainer.modalities import modality_of
 from trainer.run.records import RefitResult, TrainResult
@@ -23,11 +23,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> RefitResult:
     """
     from trainer.training.run_jobs import fit_again
 
-    decision = run.at("decide").result(DecisionResult)
     if pipeline.refit != "everything":
         raise ConfigurationError(f"step refit_everything: the pipeline says `refit: {pipeline.refit}`")
-    if decision.outcome != "promote":
-        raise ConfigurationError(f"step refit_everything: the decision is to {decision.outcome}, so nothing is fitted")
+    require_promotion(pipeline, run)
     judged = run.at("refit").result(RefitResult)
     trained = run.at("train", judged.winner).result(TrainResult)
     job = modality_of(pipeline).job(pipeline, run, judged.winner, trained.params)

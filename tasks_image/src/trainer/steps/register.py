@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.run.flow import last_fit
-from trainer.run.records import EvaluateResult, IngestResult, RefitResult, RegisterResult, StartResult
+from trainer.decision import require_promotion
+from trainer.run.flow import APPROVE, last_fit
+from trainer.run.records import ApprovalResult, EvaluateResult, IngestResult, RefitResult, RegisterResult, StartResult
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
 
+LONGEST_TAG = 5000
+"""Characters; MLflow takes 5,000 for a tag of a version."""
+
+
 def run(pipeline: Pipeline, run: RunFolder) -> RegisterResult:
     """The version for this run's challenger; asked again, for the same run and model, it is the same version."""
     from trainer.registry.registers import MlflowRegister
 
+    if pipeline.approval.when != "never":
+        require_promotion(pipeline, run)
     evaluation = run.at("evaluate").result(EvaluateResult)
     fitted = run.at(last_fit(pipeline.refit)).result(RefitResult)
     description = _description(pipeline, run, evaluation, fitted)
@@ -32,6 +39,20 @@ def _description(pipeline: Pipeline, run: RunFolder, evaluation: EvaluateResult,
         f"{pipeline.registry.description or pipeline.description}: {fitted.what}, "
         f"of {ingest.rows:,} in {ingest.source}; test {metric} {evaluation.metrics[metric]:.4f}"
     )
+
+
+def approval_tags(run: RunFolder) -> dict[str, str]:
+    """Return who approved the run's promotion, when and in which words; empty if nobody was asked."""
+    answer = run.at(APPROVE).result_or_none(ApprovalResult)
+    if answer is None or answer.source == "not_asked":
+        return {}
+    found = {
+        "approval": answer.reason,
+        "approval.by": answer.by,
+        "approval.at": answer.answered_at,
+        "approval.asked_because": "; ".join(answer.asked_because),
+    }
+    return {f"trainer.{name}": text[:LONGEST_TAG] for name, text in found.items() if text}
 
 
 def _tags(pipeline: Pipeline, run: RunFolder, fitted: RefitResult) -> dict[str, str]:
@@ -64,4 +85,5 @@ def _tags(pipeline: Pipeline, run: RunFolder, fitted: RefitResult) -> dict[str, 
         REFIT_TAG: pipeline.refit,
         MODEL_DIGEST_TAG: fitted.model_digest,
         "code.git_commit": start.git_commit or "unknown",
+        **approval_tags(run),
     }

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ModelTrainingError
 from trainer.modalities import modality_of
-from trainer.run.flow import PER_WORKER, parts_of_run
 from trainer.run.records import TuneResult, TuneWorkerResult
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ def _time_was_up(search: Search, study: optuna.Study, run: RunFolder) -> bool:
     """Whether a worker has stopped because time was up: then what is missing stays so, if there is anything at all."""
     from optuna.trial import TrialState
 
-    parts = parts_of_run([search.algorithm], search.pipeline.tuning.workers)
-    shares = [run.at(*part).result_or_none(TuneWorkerResult) for part in parts if part.step in PER_WORKER]
+    workers = range(1, search.pipeline.tuning.workers + 1)
+    shares = [run.at("tune_worker", search.algorithm, worker).result_or_none(TuneWorkerResult) for worker in workers]
     if not any(share is not None and share.time_is_up for share in shares):
         return False
     return bool(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))

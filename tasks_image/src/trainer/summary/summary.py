@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict
 from trainer.decision import GateResult, read_decision
 from trainer.errors import StepNotDoneError
 from trainer.run.cost import RunCost, cost_of_run
-from trainer.run.flow import AFTER_DECISION, PER_WORKER, REFIT, parts_of_run
+from trainer.run.flow import AFTER_DECISION, APPROVE, APPROVE_START, PER_WORKER, REFIT, parts_of_run
 from trainer.run.memory import MemoryState, memory_state
 from trainer.run.records import (
     AnyResult,
+    ApprovalResult,
     CheckResult,
     DriftResult,
     EvaluateResult,
@@ -86,6 +87,8 @@ class Summary(BaseModel):
     production_metrics: dict[str, float]
     gates: list[GateResult]
     model: ModelSummary
+    approvals: list[ApprovalResult] = []
+    """What persons were asked and have answered: before the run began, and before production moved."""
     failures: list[Failure]
     left_out: dict[str, str] = {}
     """Steps that the run did without, and why, where that is not plain from its parameters and its decision."""
@@ -111,9 +114,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         pipeline = run.pipeline()
     except StepNotDoneError:
         return _not_started(run, wall_seconds or 0.0)
-    steps = [
-        run.at(*part) for part in parts_of_run(pipeline.selected_algorithms, pipeline.tuning.workers, pipeline.refit)
-    ]
+    steps = [run.at(*part) for part in parts_of_run(pipeline)]
     results = {folder.label: done for folder in steps if (done := folder.result_or_none(AnyResult))}
     seconds = {label: result.seconds for label, result in results.items()}
     wall = wall_seconds or _since_start(run)
@@ -138,6 +139,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         production_metrics=evaluation.production_metrics if evaluation else {},
         gates=decision.gates if decision else [],
         model=_model(run, pipeline, evaluation),
+        approvals=_approvals(run),
         failures=failures,
         left_out={folder.label: why for folder in steps if folder.label not in results and (why := folder.left_out())},
         seconds=seconds,
@@ -160,7 +162,7 @@ def _made_good(folder: RunFolder) -> bool:
 
 
 def _not_started(run: RunFolder, wall: float) -> Summary:
-    failure = run.at("start").failure()
+    failure = run.at("start").failure() or run.at(APPROVE_START).failure()
     reason = failure.message if failure else "the step `start` has not written the pipeline"
     return _empty(run, "failed" if failure else "unfinished", reason, failures=[failure] if failure else [], wall=wall)
 
@@ -188,20 +190,34 @@ def _since_start(run: RunFolder) -> float:
 
 
 def _outcome(run: RunFolder, decision: Decision | None, failures: list[Failure]) -> tuple[Outcome, str]:
-    promoted = run.at("promote").result_or_none(PromoteResult)
-    registered = run.at("register").result_or_none(RegisterResult)
     if failures:
         refused = any(failure.exit_code == MODEL_REFUSED for failure in failures)
         return "refused" if refused else "failed", "; ".join(_failure_line(failure) for failure in failures)
     if decision is None:
         return "unfinished", "no decision was taken"
-    if decision.outcome != "promote":
-        return ("kept" if decision.outcome == "keep" else "refused"), decision.reason
+    if decision.outcome == "refuse":
+        return "refused", decision.reason
+    if kept := _kept(run, decision):
+        return "kept", kept
+    return _promotion(run, decision)
+
+
+def _promotion(run: RunFolder, decision: Decision) -> tuple[Outcome, str]:
+    """Return how far a challenger came that was to be promoted."""
+    promoted = run.at("promote").result_or_none(PromoteResult)
     if promoted is not None and promoted.aliases.get("production") == promoted.version:
         return "promoted", decision.reason
-    if registered is not None:
+    if run.at("register").result_or_none(RegisterResult) is not None:
         return "registered", "passed all gates; by request it was not promoted to production"
     return "unfinished", "the decision is to promote, and that was not done"
+
+
+def _kept(run: RunFolder, decision: Decision) -> str:
+    """Return why production is kept, by the decision or by a person's answer to it; an empty string if it is not."""
+    if decision.outcome == "keep":
+        return decision.reason
+    answer = run.at(APPROVE).result_or_none(ApprovalResult)
+    return answer.reason if answer and answer.outcome == "keep" else ""
 
 
 def _failure_line(failure: Failure) -> str:
@@ -253,6 +269,11 @@ def _candidates(pipeline: Pipeline, evaluation: EvaluateResult | None) -> list[d
         }
         for candidate in (evaluation.candidates if evaluation else [])
     ]
+
+
+def _approvals(run: RunFolder) -> list[ApprovalResult]:
+    found = (run.at(step).result_or_none(ApprovalResult) for step in (APPROVE_START, APPROVE))
+    return [answer for answer in found if answer is not None]
 
 
 def _fitted(run: RunFolder, step: str) -> str:

@@ -23,7 +23,7 @@ MEANINGS = {
 }
 FAILED_AFTER_PROMOTION = "FAILED: a step after the promotion failed; what was promoted stays so"
 RATES = ("cpu_core_hour_rate", "gpu_hour_rate")
-UNPAID = ("decide",)
+UNPAID = ("decide", "approve")
 """Steps that the scheduler does itself, on what it has anyway."""
 SIGNS = {"passed": "pass", "failed": "FAIL", "not_better": "no gain"}
 
@@ -46,6 +46,7 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield _data_line(summary)
     yield f"{meaning(summary)}."
     yield f"Why: {summary.reason}"
+    yield from (f"Approval: {answer.reason}" for answer in summary.approvals)
     if summary.model.name and summary.winner:  # else the run did not get as far as asking for its versions
         aliases = ", ".join(f"{alias} → {version}" for alias, version in sorted(summary.model.aliases.items()))
         yield f"Model: {summary.model.name} version {summary.model.version or '-'} ({aliases or 'no aliases'})"

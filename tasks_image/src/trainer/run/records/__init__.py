@@ -13,12 +13,20 @@ from trainer.run.records.evaluation import (
     ReliabilityBin,
     Segment,
 )
-from trainer.run.records.release import AcceptResult, PromoteResult, PublishFeaturesResult, RegisterResult, ReportResult
+from trainer.run.records.release import (
+    AcceptResult,
+    ApprovalResult,
+    PromoteResult,
+    PublishFeaturesResult,
+    RegisterResult,
+    ReportResult,
+)
 from trainer.run.records.training import RefitResult, TrainResult, TuneResult, TuneWorkerResult
 
 __all__ = [
     "AcceptResult",
     "AnyResult",
+    "ApprovalResult",
     "Behaved",
     "Candidate",
     "CheckResult",

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from trainer.run.records.base import Result
+
+
+class ApprovalResult(Result):
+    """What was answered to a decision to promote, or to a run that wants to begin."""
+
+    outcome: Literal["promote", "keep", "begin"]
+    source: Literal["person", "timeout", "parameter", "nobody", "not_asked"]
+    """A person, the end of the time to answer, the run parameter `answer`, nobody, since without a scheduler no one can
+    be asked, or `not_asked`, since no one had to be."""
+    reason: str
+    """The answer as a sentence."""
+    asked_because: list[str] = []
+    by: str = ""
+    """The user who answered."""
+    words: str = ""
+    """What the user wrote."""
+    answered_at: str = ""
+    """ISO 8601, UTC; empty if there was no answer."""
 
 
 class RegisterResult(Result):

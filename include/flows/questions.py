@@ -1,0 +1,105 @@
+"""What a person is asked: subject and body in Markdown, and the facts of the mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk.configuration import conf
+
+from include.environment.settings import load_settings
+from trainer.decision import read_decision
+from trainer.run.records import StartResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trainer.decision import DecisionResult, GateResult
+    from trainer.pipeline import Pipeline
+    from trainer.run import RunFolder
+
+SIGNS = {"passed": "passed", "failed": "failed", "not_better": "no gain"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to a person."""
+
+    pipeline: str
+    run_id: str
+    subject: str
+    body: str
+    """Markdown."""
+    facts: list[tuple[str, str]]
+    deadline: str
+    """What happens without an answer, as a sentence."""
+
+
+def promotion_question(pipeline: Pipeline, folder: RunFolder, decision: DecisionResult, run_id: str) -> Question:
+    """Return the question whether a run's challenger becomes production."""
+    model, before = pipeline.registry.model, decision.compared_with
+    replaces = f"replaces version {before}" if before else "is the first"
+    gates = read_decision(folder)
+    facts = [
+        ("Why you are asked", "; ".join(decision.asks)),
+        ("Decision", decision.reason),
+        ("Challenger", f"{decision.winner}; as production of {model} it {replaces}"),
+        *_links(pipeline, folder, run_id),
+    ]
+    table = "\n".join(_gate_rows(gates.gates if gates else []))
+    return Question(
+        pipeline.name, run_id, f"{pipeline.name}: promote the new {model}?", f"{_bullets(facts)}\n\n{table}", facts,
+        _deadline(pipeline, "production stays" if pipeline.approval.on_timeout == "keep" else "the model is refused"),
+    )  # fmt: skip
+
+
+def start_question(pipeline: Pipeline, parameters: dict[str, Any], run_id: str) -> Question:
+    """Return the question whether a run may begin."""
+    given = {name: value for name, value in parameters.items() if value is not None}
+    facts = [
+        ("Pipeline", f"{pipeline.name}: {pipeline.description}"),
+        ("Parameters", ", ".join(f"{name}: {value}" for name, value in given.items())),
+    ]
+    deadline = _deadline(pipeline, "the run fails")
+    return Question(pipeline.name, run_id, f"{pipeline.name}: start this run?", _bullets(facts), facts, deadline)
+
+
+def _links(pipeline: Pipeline, folder: RunFolder, run_id: str) -> Iterator[tuple[str, str]]:
+    base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
+    if base:
+        yield "Report", f"{base}/training-runs/{pipeline.name}_training/{quote(run_id, safe='')}/decision"
+    start, mlflow = folder.at("start").result(StartResult), load_settings().mlflow.address
+    if mlflow:
+        yield "MLflow run, with plots", f"{mlflow}/#/experiments/{start.experiment_id}/runs/{start.run_id}"
+    yield "Run folder", folder.at("").uri_of()
+
+
+def _deadline(pipeline: Pipeline, consequence: str) -> str:
+    hours = pipeline.approval.timeout_hours
+    if hours is None:
+        return "The run waits until it is answered; until then no other run of this pipeline starts."
+    return f"Without an answer within {hours:g} h {consequence}; until then no other run of this pipeline starts."
+
+
+def _bullets(facts: list[tuple[str, str]]) -> str:
+    return "\n".join(f"- **{name}**: {_shown(text)}" for name, text in facts)
+
+
+def _gate_rows(gates: list[GateResult]) -> Iterator[str]:
+    yield "| gate | value | limit | production | verdict |"
+    yield "|---|---|---|---|---|"
+    for gate in gates:
+        values = " | ".join(
+            "-" if value is None else f"{value:.4g}" for value in (gate.value, gate.limit, gate.production)
+        )
+        yield f"| {_shown(gate.name)} | {values} | {SIGNS[gate.verdict]} |"
+
+
+def _shown(text: str) -> str:
+    """Return a text that Markdown shows as it is; an address stays a link."""
+    if text.startswith(("http://", "https://")):
+        return f"<{text}>"
+    for sign in "\\`*_[]<>|":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())

@@ -1,0 +1,29 @@
+"""The part of a pipeline that says when a person has to approve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from trainer.pipeline.spec import Spec
+
+When = Literal["never", "borderline", "always"]
+
+
+class Approval(Spec):
+    """When a person decides: before production moves, and before a run begins."""
+
+    when: When = "never"
+    """Which decisions to promote to production a person has to approve. `borderline`: those with drifted data, with a
+    segment whose loss may be above its limit, or with a gain that is barely above `min_gain`."""
+    start: bool = False
+    """True: a person has to approve each run before it begins."""
+    assignees: list[Annotated[str, StringConstraints(min_length=1, max_length=250)]] = []
+    """Ids of the only users who may answer; empty: all who may edit the DAG's runs. With Airflow's simple auth manager
+    an id is the user name, with FAB the user's number."""
+    timeout_hours: Annotated[float, Field(gt=0)] | None = 72
+    """Hours until a request that nobody has answered ends; null: it waits for ever."""
+    on_timeout: Literal["keep", "refuse"] = "keep"
+    """What follows then. `keep`: production stays, and the run succeeds. `refuse`: the run fails. A run that waits for
+    its beginning fails in both cases."""
