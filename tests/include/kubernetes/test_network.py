@@ -62,6 +62,7 @@ FLOWS: list[Flow] = [
     ("production", airflow("api-server"), STORE, 443, True),
     ("production", airflow("scheduler"), STORE, 587, True),
     ("everything", Pod("ingress", {}), PROXY, 4180, True),
+    ("production", Pod("ingress", {}), airflow("api-server"), 8080, True),
     ("everything", PROXY, MLFLOW, 5000, True),
     ("everything", PROXY, STORE, 443, True),
     # what is not
@@ -99,6 +100,7 @@ FLOWS: list[Flow] = [
     ("production", PLUGIN, STORE, 443, False),
     ("production", PLUGIN, DNS, 53, False),
     ("everything", Pod("ingress", {}), MLFLOW, 5000, False),
+    ("production", Pod("ingress", {}), airflow("scheduler"), 8793, False),
     ("everything", STRANGER, PROXY, 4180, False),
     ("everything", PROXY, DATABASE, 5432, False),
 ]  # fmt: skip

@@ -64,6 +64,12 @@ def test_accounts_have_the_rights_of_the_manifests(component: str) -> None:
     assert VALUES["allowPodLaunching"] is False
 
 
+def test_people_reach_it_by_the_address_that_it_calls_its_own() -> None:
+    [host] = VALUES["ingress"]["apiServer"]["hosts"]
+    assert host["tls"]["enabled"] is True
+    assert VALUES["config"]["api"]["base_url"] == f"https://{host['name']}"
+
+
 def test_its_pods_are_admitted() -> None:
     container = {"name": "airflow", "securityContext": VALUES["securityContexts"]["containers"]}
     assert (
