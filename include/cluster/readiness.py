@@ -19,6 +19,7 @@ SECONDS_TO_START = 900
 BETWEEN_LOOKS = 3.0
 LABEL = "app.kubernetes.io/name"
 KINDS = ("deployments.apps", "statefulsets.apps", "pods", "events")
+WORKLOADS = {"postgres", "s3", "mlflow"}
 HOPELESS = {
     "ImagePullBackOff",
     "InvalidImageName",
@@ -43,8 +44,12 @@ def wait(programs: Programs, seconds: float = SECONDS_TO_START) -> None:
 
 
 def _late(found: list[Object]) -> list[Object]:
-    """Return the workloads that are not ready; of MLflow only once its database and store are."""
-    late = [one for one in found if one["kind"] in {"Deployment", "StatefulSet"} and not _is_ready(one)]
+    """Return the workloads that are not ready; of MLflow only once its database and store are. Raises StackError."""
+    workloads = [one for one in found if one["kind"] in {"Deployment", "StatefulSet"}]
+    if missing := WORKLOADS - {one["metadata"]["name"] for one in workloads}:
+        names = ", ".join(sorted(missing))
+        raise StackError(f"not in the namespace {SERVERS}, although applied: {names}; run make cluster-up again")
+    late = [one for one in workloads if not _is_ready(one)]
     servers = [one for one in late if one["kind"] == "StatefulSet"]
     return servers or late
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from include.cluster.readiness import wait
+from include.cluster.readiness import WORKLOADS, wait
 from include.stack.docker import StackError
 from tests.include.cluster.conftest import Machine, Object, container, pod, workload
+from tests.include.kubernetes.rendering import pod_specs
 
 POSTGRES, S3 = workload("StatefulSet", "postgres"), workload("StatefulSet", "s3")
 RUNNING: Object = {"running": {}}
@@ -133,7 +134,10 @@ def test_a_pod_that_is_not_admitted(machine: Machine, message: str, said: str) -
         "message": message,
         "involvedObject": {"name": "s3"},
     }
-    assert line_of(machine, POSTGRES, workload("StatefulSet", "s3", 0), event) == f"s3: {message}; {said}"
+    assert (
+        line_of(machine, POSTGRES, workload("StatefulSet", "s3", 0), event, workload("Deployment", "mlflow"))
+        == f"s3: {message}; {said}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,9 +160,8 @@ def test_a_pod_that_never_gets_ready(machine: Machine) -> None:
     assert line.startswith(
         "mlflow-1: not ready in time: its log ends: waiting for the network; kubectl --namespace mlflow"
     )
-    assert line_of(machine, POSTGRES, workload("Deployment", "mlflow", 0), seconds=0.05).startswith(
-        "mlflow: it has no pod;"
-    )
+    line = line_of(machine, POSTGRES, S3, workload("Deployment", "mlflow", 0), seconds=0.05)
+    assert line.startswith("mlflow: it has no pod;")
 
 
 def test_what_is_late_at_first(machine: Machine) -> None:
@@ -172,3 +175,11 @@ def test_what_is_late_at_first(machine: Machine) -> None:
     machine.has(POSTGRES, S3, workload("Deployment", "mlflow"))
     wait(machine.programs)
     assert sum("get deployments" in line for line in machine.calls) == 3
+
+
+def test_nothing_is_not_ready(machine: Machine) -> None:
+    """Servers that are not there do not count as ready."""
+    line = line_of(machine, S3)
+    assert line == "not in the namespace mlflow, although applied: mlflow, postgres; run make cluster-up again"
+    there = {title.split("/")[1] for title in pod_specs("development") if "mlflow/" in title}
+    assert there == WORKLOADS

@@ -344,3 +344,17 @@ def test_the_limits_let_a_container_without_resources_start() -> None:
     counted = {key.split(".", 1)[1] for key in hard if key.startswith("requests.") and "gpu" not in key}
     assert counted == {*limits["defaultRequest"]} == {*limits["default"]}
     assert hard["services.loadbalancers"] == hard["services.nodeports"] == "0"
+
+
+def test_the_readme_makes_each_secret_that_production_needs() -> None:
+    text = (FOLDER / "README.md").read_text()
+    wanted = {("mlflow", *one) for one in secrets_of(pod_specs("production")["Deployment mlflow/mlflow"])}
+    cluster = environment("production")["kubernetes"]
+    wanted |= {(cluster["namespace"], one["name"], one["key"]) for one in cluster["secrets"].values()}
+    made = {
+        (namespace, name, key)
+        for namespace, name, rest in re.findall(r"kubectl -n ([\w-]+) create secret generic ([\w-]+)(.*)", text)
+        for key in re.findall(r"--from-(?:file|literal)=(\w+)", rest)
+    }
+    assert made == wanted
+    assert not re.search(r"--from-literal=(?!username=)", text)
