@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run ui setup-deep data env up down logs seed stack-check dashboards test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
+.PHONY: help run ui setup-deep data env up down logs seed stack-check cluster-up cluster-down dashboards test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -14,6 +14,7 @@ UNPAUSE ?=
 SERVICE ?=
 UI_PORT ?= 8080
 MLFLOW_PORT ?= 5000
+S3_PORT ?= 8333
 
 # One more than two cores have room for: a test often waits for a server, a pod or Airflow.
 WORKERS ?= 3
@@ -68,6 +69,12 @@ seed:  ## load the churn data of .data/ into the stack's PostgreSQL
 
 stack-check:  ## start the stack and train on it; exits with 2 where there is no Docker
 	@$(PYTHON) -m include.stack check
+
+cluster-up: .venv/ready  ## start a cluster with kind, with MLflow, PostgreSQL and an S3 store in it: MLFLOW_PORT=5000 S3_PORT=8333
+	@$(BIN)/python -m include.cluster up --mlflow-port "$(MLFLOW_PORT)" --s3-port "$(S3_PORT)"
+
+cluster-down: .venv/ready  ## delete that cluster and all that it holds
+	@$(BIN)/python -m include.cluster down
 
 test: .airflow/ready .venv/ready-dev  ## the test suite without its longest tests: WORKERS=3
 	@source .airflow/env && $(PYTEST) -m "not slow and not alone" && $(BIN)/pytest -m "alone and not slow" $(ALONE)

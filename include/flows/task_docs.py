@@ -34,8 +34,8 @@ TASK_DOCS = {
     "**Refuse**: the run fails, nothing moves.",
     "approve_start": "Asks a person whether the run may begin, before it spends anything.",
     "approve": "Asks a person on the page *Required Actions* whether the challenger becomes production, if the "
-    "pipeline says so. No answer in time: as `approval.on_timeout` says. Without a scheduler the run parameter `answer` "
-    "counts.",
+    "pipeline says so. No answer in time: as `approval.on_timeout` says. Without a scheduler the run parameter "
+    "`answer` counts.",
     "refit_everything": "Fits the challenger once more, on all rows, after the decision to promote it: what is "
     "registered has seen the newest rows, and was itself not judged on unseen ones. Only with `refit: everything`.",
     "register": "Registers the challenger as a version; skipped unless it is to be promoted. Moves no alias.",
