@@ -43,8 +43,10 @@ MAY_IMPORT = {
         "airflow.serialization.serialized_objects",  # what the DAG processor stores, to refuse it one DAG at a time
         "boto3",  # the bucket of docker-compose.yaml, created in MLflow's image
         "botocore",
+        "grafana_foundation_sdk",  # the dashboards, which `make dashboards` writes
         "jinja2",
         "kubernetes",
+        "tenacity",
         "urllib3",
         "include",
         *LIGHT_OF_TRAINER,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
 
 TASK_DOCS = {
+    "approve_start": "Asks a person on the page *Required Actions* whether the run may begin. It has cost nothing yet.",
     "start": "Freezes the pipeline as this run uses it (`pipeline.yaml`) and opens the parent run in MLflow.",
     "ingest": "Reads the source once and keeps what was read as the run's snapshot, with digest and schema.",
     "validate": "Runs the pipeline's Great Expectations checks. A failed **critical** check stops the run; a "
@@ -32,7 +33,6 @@ TASK_DOCS = {
     "decide": "Holds the figures against the gates, those of segments and of behaviour too. **Promote**: all pass and "
     "the challenger is better than production beyond noise. **Keep**: it passes and is not shown to be better. "
     "**Refuse**: the run fails, nothing moves.",
-    "approve_start": "Asks a person whether the run may begin, before it spends anything.",
     "approve": "Asks a person on the page *Required Actions* whether the challenger becomes production, if the "
     "pipeline says so. No answer in time: as `approval.on_timeout` says. Without a scheduler the run parameter "
     "`answer` counts.",

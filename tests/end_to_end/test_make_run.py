@@ -117,6 +117,17 @@ def test_a_refused_model_fails_the_run_and_moves_nothing(checkout: Checkout) -> 
     assert "is below the limit 0.99" in mail.get_body(("plain",)).get_content()
 
 
+def test_without_a_scheduler_nobody_is_asked_and_production_stays(checkout: Checkout) -> None:
+    quick(checkout, "asking", approval={"when": "always", "start": True}, acceptance={}, behaviour=[])
+    assert checkout.run("asking") == 0, checkout.log.read_text()[-3000:]
+    summary = checkout.summary()
+    assert summary["outcome"] == "kept"
+    assert "without a scheduler nobody can be asked, so production stays" in summary["reason"]
+    assert [answer["source"] for answer in summary["approvals"]] == ["nobody", "nobody"]
+    assert checkout.client.search_model_versions() == []
+    assert "Approval: a person has to approve this promotion" in checkout.log.read_text()
+
+
 def test_a_run_killed_in_tune_resumes_and_loses_no_trial(checkout: Checkout) -> None:
     tuning = {"trials": 12, "folds": 3, "metric": "auc_roc", "startup_trials": 4}
     quick(checkout, "killed", tuning=tuning)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+from urllib.error import HTTPError
 
 import psycopg2
 import pytest
@@ -17,6 +20,7 @@ from tests.stack.compose import LOOPBACK
 from tests.stack.grafana import Asked, queries
 from tests.stack.pipelines import ROWS, churn_of_table
 from tests.stack.servers import Stack, run_stack
+from trainer.run import run_key
 from trainer.sources.samples.telco import generate_telco
 
 pytestmark = [
@@ -29,25 +33,34 @@ pytestmark = [
 
 DAG = "churn_training"
 MODEL = "churn-predictor"
-SCHEDULED_STEPS = {"start", "ingest", "validate", "detect_drift"}
+HASTY = "hasty_training"
+WAITS, ENDED = "awaiting_input", {"success", "failed", "skipped"}
+SECOND = 0.0003
+"""In hours."""
+ASKS = {"when": "always", "start": True, "assignees": ["1"], "timeout_hours": None}
+"""User 1 is the stack's first."""
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """The running servers, with a churn pipeline that nothing has started."""
-    with run_stack([churn_of_table(schedule=None)]) as servers:
-        servers.wait_until(
-            lambda: servers.airflow.ask("GET", "/dags")["total_entries"], "the DAG", "airflow-dag-processor"
-        )
+    """The running servers, with a churn pipeline that a person has to approve and one that nobody approves in time."""
+    hurried = {"start": True, "timeout_hours": SECOND}
+    hasty = churn_of_table(name="hasty", schedule=None, approval=hurried)
+    with run_stack([churn_of_table(schedule=None, approval=ASKS), hasty]) as servers:
+        known = partial(servers.airflow.ask, "GET", "/dags")
+        servers.wait_until(lambda: known()["total_entries"] == 2, "the DAGs", "airflow-dag-processor")
+        servers.seed(generate_telco(rows=ROWS).frame)
+        for name in (DAG, HASTY):
+            servers.airflow.unpause(name)
         yield servers
 
 
 @pytest.fixture(scope="module")
-def promoted(stack: Stack) -> str:
-    """A run that was started by REST, while MLflow and the scheduler were restarted; its id."""
-    stack.seed(generate_telco(rows=ROWS).frame)
-    stack.airflow.unpause(DAG)
+def asked(stack: Stack) -> str:
+    """A run that was started by REST and waits for approval; MLflow and the scheduler were restarted before; its id."""
     run = stack.airflow.trigger(DAG, note="by REST")
+    stack.wait_until(lambda: state(stack, run, "approve_start") == WAITS, "the question whether it may start")
+    stack.airflow.answer(DAG, run, "approve_start", "Start", "for the new season")
     stack.wait_until(lambda: state(stack, run, "logistic.tune") == "running", "tuning to begin")
     stack.kill("airflow-scheduler")
     stack.start("airflow-scheduler")
@@ -55,30 +68,157 @@ def promoted(stack: Stack) -> str:
     stack.stop("mlflow")
     time.sleep(3)
     stack.start("mlflow")
-    stack.wait_for_run(DAG, run)
+    stack.wait_until(lambda: state(stack, run, "approve") == WAITS, "the question whether to promote")
     return run
+
+
+@pytest.fixture(scope="module")
+def promoted(stack: Stack, asked: str) -> str:
+    """The same run, approved while MLflow was away and finished after that."""
+    ask_again(stack, asked)
+    stack.stop("mlflow")
+    stack.airflow.answer(DAG, asked, "approve", "Promote", "better for the north")
+    stack.wait_until(lambda: state(stack, asked, "register") == "up_for_retry", "the version not to be registered")
+    stack.start("mlflow")
+    stack.wait_for_run(DAG, asked)
+    return asked
+
+
+def ask_again(stack: Stack, run: str) -> None:
+    """Let the run ask for approval, again if that was answered."""
+    if state(stack, run, "approve") != WAITS:
+        stack.wait_for_run(DAG, run)
+        stack.airflow.clear(DAG, run, "approve")
+        stack.wait_until(lambda: state(stack, run, "approve") == WAITS, "the question whether to promote")
 
 
 def state(stack: Stack, run: str, task: str) -> str | None:
     return stack.airflow.tasks(DAG, run).get(task, {}).get("state")
 
 
+def outcome_of(stack: Stack, run: str) -> tuple[str, str]:
+    """Return the outcome of a run that has ended, and why."""
+    stack.wait_for_run(DAG, run)
+    summary = json.loads(stack.read(f"runs/churn/{run_key(run)}/summary.json"))
+    return summary["outcome"], summary["reason"]
+
+
+def test_a_run_that_is_declined_does_nothing_and_says_so(stack: Stack) -> None:
+    run = stack.airflow.trigger(DAG, note="too dear")
+    stack.wait_until(lambda: state(stack, run, "approve_start") == WAITS, "the question whether it may start")
+    [question] = stack.airflow.questions(DAG)
+    assert question["subject"] == "churn: start this run?"
+    assert "too dear" in question["body"]
+    stack.airflow.answer(DAG, run, "approve_start", "Decline", "not this week")
+    stack.wait_for_run(DAG, run)
+    tasks = stack.airflow.tasks(DAG, run)
+    assert tasks["approve_start"]["state"] == "failed"
+    assert tasks["start"]["state"] == "upstream_failed"
+    asking = text_of(stack.mail("Approval: churn: start this run?"))
+    assert "/tasks/approve_start/required_actions" in asking
+    failed = text_of(stack.mail("Failure: churn failed"))
+    assert "RunDeclined: admin declined this run: not this week" in failed
+
+
+def test_a_run_that_nobody_starts_in_time_fails(stack: Stack) -> None:
+    run = stack.airflow.trigger(HASTY)
+    stack.wait_for_run(HASTY, run)
+    assert stack.airflow.tasks(HASTY, run)["approve_start"]["state"] == "failed"
+    failed = text_of(stack.mail("Failure: hasty failed"))
+    assert "nobody has answered in time, so the run does not begin" in failed
+
+
+def test_the_question_says_what_was_decided_and_where_to_look(stack: Stack, asked: str) -> None:
+    ask_again(stack, asked)
+    [question] = stack.airflow.questions(DAG)
+    assert question["subject"] == "churn: promote the new churn-predictor?"
+    assert question["options"] == ["Promote", "Keep production"]
+    for text in ("the pipeline says `approval: always`", "there is no production model yet", "| auc\\_roc | 0.8"):
+        assert text.replace("`", "\\`") in question["body"]
+    assert f"/training-runs/{DAG}/" in question["body"]
+    asking = text_of(stack.mail("Approval: churn: promote the new churn-predictor?"))
+    assert "/tasks/approve/required_actions" in asking
+    assert "until then no other run of this pipeline starts" in asking
+
+
+def test_only_assignees_answer_and_only_what_was_asked(stack: Stack, asked: str) -> None:
+    ask_again(stack, asked)
+    others = [
+        stack.airflow.create_user(name, role, "pw-of-others")
+        for name, role in (("eve", "Viewer"), ("mallory", "Admin"))
+    ]
+    for other in others:
+        with pytest.raises(HTTPError, match="403"):
+            other.answer(DAG, asked, "approve", "Promote")
+    with pytest.raises(HTTPError, match="400"):
+        stack.airflow.answer(DAG, asked, "approve", "Promote it")
+    assert state(stack, asked, "approve") == WAITS
+
+
+def test_a_question_outlives_the_scheduler_and_keep_keeps(stack: Stack, asked: str) -> None:
+    ask_again(stack, asked)
+    stack.kill("airflow-scheduler")
+    stack.airflow.answer(DAG, asked, "approve", "Keep production", "the north is not ready")
+    stack.start("airflow-scheduler")
+    assert outcome_of(stack, asked) == ("kept", "admin kept production: the north is not ready")
+    with pytest.raises(HTTPError, match="409"):
+        stack.airflow.answer(DAG, asked, "approve", "Promote")
+    assert stack.mlflow.search_registered_models() == []
+
+
+@pytest.mark.parametrize(
+    ("on_timeout", "outcome"),
+    [
+        ("keep", ("kept", f"nobody has answered within {SECOND:g} h, so production stays")),
+        ("refuse", ("refused", "approve: ModelRefusedError: churn-predictor: nobody has approved the challenger (logistic)")),
+    ],
+)  # fmt: skip
+def test_silence_keeps_or_refuses(stack: Stack, asked: str, on_timeout: str, outcome: tuple[str, str]) -> None:
+    ask_again(stack, asked)
+    stack.airflow.answer(DAG, asked, "approve", "Keep production")
+    stack.wait_for_run(DAG, asked)
+    hurried = {**ASKS, "timeout_hours": SECOND, "on_timeout": on_timeout}
+    with stack.changed_pipeline(churn_of_table(schedule=None, approval=hurried), DAG):
+        stack.airflow.clear(DAG, asked, "approve")
+        stack.wait_until(lambda: state(stack, asked, "approve") in ENDED, "the time to be over")
+        found, reason = outcome_of(stack, asked)
+    assert found == outcome[0]
+    assert reason.startswith(outcome[1])
+
+
+def test_an_alias_that_moved_while_a_person_thought_is_left_alone(stack: Stack, asked: str) -> None:
+    ask_again(stack, asked)
+    model = stack.mlflow.create_registered_model(MODEL).name
+    version = stack.mlflow.create_model_version(model, "s3://training/elsewhere").version
+    stack.mlflow.set_registered_model_alias(model, "production", version)
+    stack.airflow.answer(DAG, asked, "approve", "Promote")
+    found, reason = outcome_of(stack, asked)
+    assert found == "refused"
+    assert (
+        f"the decision compared with no version, and now production is version {version}; somebody moved it" in reason
+    )
+    assert stack.mlflow.get_model_version_by_alias(MODEL, "production").version == version
+    stack.mlflow.delete_registered_model(model)
+
+
 def test_a_run_by_rest_is_promoted_although_mlflow_and_the_scheduler_were_restarted(
     stack: Stack, promoted: str
 ) -> None:
-    [run] = stack.airflow.runs(DAG)
+    [run] = [run for run in stack.airflow.runs(DAG) if run["dag_run_id"] == promoted]
     tasks = stack.airflow.tasks(DAG, promoted)
-    assert (run["state"], run["run_type"]) == ("success", "manual"), {
-        name: task["state"] for name, task in tasks.items()
-    }
+    states = {name: task["state"] for name, task in tasks.items()}
+    assert (run["state"], run["run_type"]) == ("success", "manual"), states
     assert tasks["logistic.tune"]["try_number"] == 2  # it was killed with the scheduler
     assert {name for name, task in tasks.items() if task["state"] != "success"} == set()
     version = stack.mlflow.get_model_version_by_alias(MODEL, "production")
     assert version.version == "1"
+    assert version.tags["trainer.approval"] == "admin approved the promotion: better for the north"
+    assert version.tags["trainer.approval.by"] == "admin"
+    assert version.tags["trainer.approval.at"].startswith(f"{datetime.now(UTC):%Y-%m-}")
 
 
 def test_its_artifacts_are_in_s3_and_its_study_in_postgresql(stack: Stack, promoted: str) -> None:
-    names = {name for name, _ in stack.objects("training")}
+    names = stack.names()
     assert any(name.startswith("runs/churn/") and name.endswith("/summary.json") for name in names)
     assert any(name.startswith("mlflow/") and name.endswith("/MLmodel") for name in names)
     [(study, complete)] = stack.query(
@@ -95,15 +235,16 @@ def test_its_features_are_in_redis(stack: Stack, promoted: str) -> None:
 
 
 def test_its_mail_arrived(stack: Stack, promoted: str) -> None:
-    [mail] = stack.mail.messages
-    assert mail["Subject"] == "Training Pipeline - Success: churn promoted"
+    text = text_of(stack.mail("Training Pipeline - Success: churn promoted"))
+    assert "admin approved the promotion: better for the north" in text
+    assert "admin approved the start: for the new season" in text
 
 
 def test_no_password_is_in_a_log_a_run_folder_or_a_mail(stack: Stack, promoted: str) -> None:
     """AIRFLOW_ADMIN_PASSWORD and others reach servers by their environment."""
     texts = [file.read_bytes() for file in stack.home.rglob("*.log")]
-    texts += [content for name, content in stack.objects("training") if name.startswith("runs/")]
-    texts += [mail.as_bytes() for mail in stack.mail.messages]
+    texts += [stack.read(name) for name in stack.names("runs/")]
+    texts += [mail.as_bytes() for mail in stack.mailbox.messages]
     for name, secret in stack.compose.secrets.items():
         if not name.endswith("_PORT"):
             assert not any(secret.encode() in text for text in texts), name
@@ -146,8 +287,7 @@ def test_a_scheduled_run_of_drifted_data_fails_and_says_so(stack: Stack, schedul
     tasks = stack.airflow.tasks(DAG, scheduled["due"]["dag_run_id"])
     assert [name for name, task in tasks.items() if task["state"] == "failed"] == ["detect_drift"]
     assert tasks["detect_drift"]["try_number"] == 1  # final: no retry can change it
-    mail = stack.mail.messages[-1]
-    assert mail["Subject"] == "Training Pipeline - Failure: churn failed: Data quality issue detected"
+    mail = stack.mail("Training Pipeline - Failure: churn failed: Data quality issue detected")
     assert "monthly_charges" in text_of(mail)
     assert stack.mlflow.get_model_version_by_alias(MODEL, "production").version == "1"
 

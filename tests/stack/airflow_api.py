@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
 
@@ -38,9 +39,38 @@ class AirflowApi:
     def unpause(self, dag: str) -> None:
         self.ask("PATCH", f"/dags/{dag}", {"is_paused": False})
 
+    def answer(self, dag: str, run: str, task: str, option: str, words: str | None = None) -> None:
+        """Answer a question. Raises urllib.error.HTTPError: 400 for an unknown option, 403 for a user who may not, 409
+        for one that has been answered."""
+        where = f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/-1/hitlDetails"
+        self.ask("PATCH", where, {"chosen_options": [option], "params_input": {"words": words}})
+
+    def questions(self, dag: str) -> list[dict[str, Any]]:
+        """Return the questions of a DAG that wait for an answer."""
+        path = f"/dags/{dag}/dagRuns/~/hitlDetails?response_received=false&state=awaiting_input"
+        return list(self.ask("GET", path)["hitl_details"])
+
+    def clear(self, dag: str, run: str, task: str) -> None:
+        """Let a task and those after it run again."""
+        content = {
+            "dry_run": False, "dag_run_id": run, "task_ids": [task], "include_downstream": True, "only_failed": False,
+            "reset_dag_runs": True,
+        }  # fmt: skip
+        self.ask("POST", f"/dags/{dag}/clearTaskInstances", content)
+
+    def create_user(self, name: str, role: str, password: str) -> AirflowApi:
+        """Create a user; returns a client that is logged in as that."""
+        user = {
+            "username": name, "password": password, "email": f"{name}@example.com", "first_name": name, "last_name": name,
+            "roles": [{"name": role}],
+        }  # fmt: skip
+        headers = {"Authorization": f"Bearer {self._token}"}
+        _ask("POST", f"{self.address}/auth/fab/v1/users", user, headers)
+        return AirflowApi(self.address, name, password)
+
     def tasks(self, dag: str, run: str) -> dict[str, dict[str, Any]]:
         """Return the task instances of a run by task id."""
-        found = self.ask("GET", f"/dags/{dag}/dagRuns/{run}/taskInstances?limit=200")["task_instances"]
+        found = self.ask("GET", f"/dags/{dag}/dagRuns/{quote(run)}/taskInstances?limit=200")["task_instances"]
         return {task["task_id"]: task for task in found}
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from polars import DataFrame
 
 AIRFLOW = ("airflow-api-server", "airflow-dag-processor", "airflow-scheduler", "airflow-triggerer")
+BUCKET = "training"
 PARTS = {"metadatabase": AIRFLOW[0], "dag_processor": AIRFLOW[1], "scheduler": AIRFLOW[2], "triggerer": AIRFLOW[3]}
 SECONDS_TO_END = 60
 PATIENCE_SECONDS = 400
@@ -51,7 +52,7 @@ class Stack:
     def __init__(self, home: Path, postgres: Postgres) -> None:
         self.home, self.postgres = home, postgres
         self.compose = Compose.create(home, postgres.port)
-        self.mail = Mailbox(self.port("mail"))
+        self.mailbox = Mailbox(self.port("mail"))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def port(self, service: str) -> int:
@@ -101,6 +102,31 @@ class Stack:
     def add_pipeline(self, document: dict[str, Any]) -> None:
         """Write a pipeline, whose DAG appears when Airflow reads its files again."""
         (self.home / "pipelines" / f"{document['name']}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+    @contextlib.contextmanager
+    def changed_pipeline(self, document: dict[str, Any], dag: str) -> Iterator[None]:
+        """Change a pipeline, and the copy that a run has frozen, while the block lasts; Airflow has read it before."""
+        [key] = [name for name in self.names("runs/") if name.endswith("/pipeline.yaml")]
+        file = self.home / "pipelines" / f"{document['name']}.yaml"
+        before, frozen = file.read_text(), self.read(key)
+        section = yaml.safe_load(frozen)
+        section["approval"] = document["approval"]
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=yaml.safe_dump(section, sort_keys=False).encode())
+        self.add_pipeline(document)
+        self.wait_until_read(dag)
+        yield
+        file.write_text(before)
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=frozen)
+        self.wait_until_read(dag)
+
+    def wait_until_read(self, dag: str) -> None:
+        """Wait until Airflow has read the pipelines once more."""
+        for _ in range(2):  # one that goes on may still read the old file
+            last = self.airflow.ask("GET", f"/dags/{dag}")["last_parsed_time"]
+            self.wait_until(partial(self._is_read_after, dag, last), "the DAG to be read anew", AIRFLOW[1])
+
+    def _is_read_after(self, dag: str, instant: str) -> bool:
+        return bool(self.airflow.ask("GET", f"/dags/{dag}")["last_parsed_time"] > instant)
 
     def run_once(self, service: str) -> str:
         """Run a service that ends by itself; returns its output."""
@@ -155,6 +181,17 @@ class Stack:
         table.write_csv(file)
         assert f"customers: {table.height:,} rows from file://" in self.run_once("seed")
 
+    def mail(self, subject: str) -> Any:
+        """Return the newest mail with these words in its subject, once there is one.
+
+        Airflow's DAG processor mails failures some seconds after the run.
+        """
+
+        def found() -> list[Any]:
+            return [mail for mail in self.mailbox.messages if subject in mail["Subject"]]
+
+        return self.wait_until(found, f"a mail about {subject!r}", AIRFLOW[1])[-1]
+
     def wait_for_run(self, dag: str, run: str) -> None:
         """Wait until a run has ended."""
 
@@ -175,18 +212,25 @@ class Stack:
             cursor.execute(statement)
             return [column.name for column in cursor.description or ()], list(cursor.fetchall())
 
-    def objects(self, bucket: str) -> Iterator[tuple[str, bytes]]:
-        """Return the names and contents of a bucket's objects."""
+    @cached_property
+    def s3(self) -> Any:
+        """A client of the S3 store."""
         import boto3
 
         login = self.compose.environment("s3-bucket")
-        client = boto3.client(
+        return boto3.client(
             "s3", endpoint_url=self._address("s3"), region_name="us-east-1",
             aws_access_key_id=login["AWS_ACCESS_KEY_ID"], aws_secret_access_key=login["AWS_SECRET_ACCESS_KEY"],
         )  # fmt: skip
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for found in page.get("Contents", []):
-                yield found["Key"], client.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the names of the objects in the stack's bucket."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+    def read(self, name: str) -> bytes:
+        """Return an object's content."""
+        return bytes(self.s3.get_object(Bucket=BUCKET, Key=name)["Body"].read())
 
     def runs(self, experiment: str) -> list[Any]:
         """Return MLflow's runs of an experiment."""
@@ -282,7 +326,7 @@ def run_stack(pipelines: list[dict[str, Any]]) -> Iterator[Stack]:
     """All servers, with DAGs of these pipelines; they end with the block."""
     with tempfile.TemporaryDirectory(prefix="stack-") as folder, Postgres.running() as server:
         stack = Stack(Path(folder), server)
-        with stack.mail:
+        with stack.mailbox:
             try:
                 stack.start_all(pipelines)
                 yield stack

@@ -12,6 +12,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import ParamValidationError
 
 from include.flows.run_form import PARAMETERS, chooses, run_form
+from tests.conftest import changed
 from trainer.pipeline import Pipeline, RunParameters, load_pipeline
 
 
@@ -25,16 +26,19 @@ def filled_in(form: dict[str, Param]) -> dict[str, Any]:
 
 
 OF_NETWORKS = ["epochs", "lr"]
+OF_APPROVAL = ["answer"]
 
 
 @pytest.fixture
 def mnist_form(project: Path) -> dict[str, Param]:
-    return run_form(load_pipeline(project / "include" / "pipelines" / "mnist.yaml"))
+    """The form of a pipeline with every field: it trains networks, and a person has to approve its promotions."""
+    return run_form(changed(load_pipeline(project / "include" / "pipelines" / "mnist.yaml"), approval="always"))
 
 
 def test_there_is_one_field_per_run_parameter(form: dict[str, Param], mnist_form: dict[str, Param]) -> None:
     assert set(mnist_form) == set(RunParameters.model_fields)
-    assert list(form) == [name for name in mnist_form if name not in OF_NETWORKS], "a table has no epochs"
+    only_elsewhere = [*OF_NETWORKS, *OF_APPROVAL]
+    assert list(form) == [name for name in mnist_form if name not in only_elsewhere], "a table has no epochs"
     assert "learns at once" in mnist_form["batch_size"].schema["description_md"]
 
 

@@ -271,6 +271,32 @@ def test_a_model_is_fitted_on_everything_between_the_decision_to_promote_it_and_
     assert (step.when, step.trigger_rule.value) == (dag.get_task("register").when, "all_success")
 
 
+def test_a_person_is_asked_before_the_run_and_between_decision_and_registration(pipelines: Path, project: Path) -> None:
+    asks = {"when": "borderline", "start": True, "assignees": ["3"], "timeout_hours": 2, "on_timeout": "keep"}
+    change(pipelines, approval=asks)
+    dag = load(project)["churn_training"]
+    edges = {task.task_id: task.downstream_task_ids for task in dag.tasks}
+    assert edges == {
+        **CHAIN, "approve_start": {"start"}, "decide": {"approve", "notify"}, "approve": {"register"},
+    }  # fmt: skip
+    assert dag.get_task("register").when == "{{ ti.xcom_pull(task_ids='approve')['outcome'] == 'promote' }}"
+    for name, options, default in (
+        ("approve_start", ["Start", "Decline"], None),
+        ("approve", ["Promote", "Keep production"], ["Keep production"]),
+    ):
+        task = dag.get_task(name)
+        assert (task.options, task.defaults) == (options, default)
+        assert (task.retries, task.execution_timeout) == (0, None)
+        assert (task.response_timeout, task.assigned_users) == (timedelta(hours=2), [{"id": "3", "name": "3"}])
+        assert task.doc_md == TASK_DOCS[name]
+
+
+def test_silence_that_refuses_has_no_default_answer(pipelines: Path, project: Path) -> None:
+    change(pipelines, approval={"when": "always", "timeout_hours": None, "on_timeout": "refuse"})
+    task = load(project)["churn_training"].get_task("approve")
+    assert (task.defaults, task.response_timeout, task.assigned_users) == (None, None, None)
+
+
 def test_a_pipelines_own_code_is_fetched_before_each_step(pipelines: Path, project: Path) -> None:
     change(pipelines, code={"repository": "https://git.example.com/ml/churn.git", "ref": "main", "path": "src"})
     steps = steps_of(load(project)["churn_training"])

@@ -102,3 +102,12 @@ def test_only_what_goes_to_production_is_published(
 ) -> None:
     monkeypatch.setenv("TRAINER_FEATURE_STORE", "redis://localhost:6379/0")
     assert _left_out("publish_features", quick.for_run({"promote_to": promote_to})) == why
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("promote", "promoted"), ("keep", "kept")])
+def test_a_run_by_hand_answers_by_its_parameter(config: Path, quick: Pipeline, answer: str, outcome: str) -> None:
+    config.write_text(changed(quick, approval="always", run={"answer": answer}).to_yaml())
+    code, folder = train(config, "--promote-to-production")
+    assert (code, summary(folder)["outcome"]) == (0, outcome)
+    [approval] = summary(folder)["approvals"]
+    assert approval["source"] == "parameter"

@@ -14,7 +14,7 @@ from trainer.pipeline import Pipeline, parse_pipeline
 from trainer.run import RunFolder
 from trainer.run.execute import execute
 from trainer.run.made_from import digest_of
-from trainer.run.records import Compared, EvaluateResult
+from trainer.run.records import Compared, DriftResult, EvaluateResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +89,7 @@ def test_the_file_holds_every_gate(pipeline: Pipeline, step: RunFolder) -> None:
     evaluated(step, gain=0.05)
     decide_run(pipeline, step)
     found = content(step)
-    assert [*found] == ["outcome", "reason", "gates", "compared_with", "made_from"]
+    assert [*found] == ["outcome", "reason", "gates", "compared_with", "asks", "made_from"]
     assert [gate["name"] for gate in found["gates"]] == ["auc_roc", "against_production"]
     assert found["gates"][0] == {
         "name": "auc_roc", "value": 0.85, "limit": 0.8, "production": None, "interval": None, "rows": None,
@@ -154,3 +154,13 @@ def test_the_file_says_what_was_judged(pipeline: Pipeline, step: RunFolder) -> N
     done = execute(decide_run, pipeline, step)
     judged = {"evaluate": digest_of(step.at("evaluate").read_text("result.json"))}
     assert content(step)["made_from"] == done.made_from == judged
+
+
+def test_a_decision_keeps_why_a_person_is_asked(step: RunFolder) -> None:
+    asking = parse_pipeline(PIPELINE + "approval: borderline\n", "churn.yaml")
+    evaluated(step, gain=0.0101)
+    step.at("detect_drift").finish(DriftResult(status="drifted", share=1.0))
+    result = decide_run(asking, step)
+    assert result.asks == content(step)["asks"]
+    assert [reason.split()[0] for reason in result.asks] == ["the", "the"]
+    assert {*content(step)["made_from"]} == {"evaluate", "detect_drift"}

@@ -3,7 +3,8 @@
 from trainer.decision.approval import Answer, approve_run, final_outcome, require_promotion, unasked_answer
 from trainer.decision.gates import Decision, decide
 from trainer.decision.result import GateResult
-from trainer.decision.step import DecisionResult, decide_run, read_decision
+from trainer.decision.step import decide_run, read_decision
+from trainer.run.records import DecisionResult
 
 __all__ = [
     "Answer", "Decision", "DecisionResult", "GateResult", "approve_run", "decide", "decide_run", "final_outcome",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from trainer.errors import ConfigurationError, ModelRefusedError
-from trainer.run.records import ApprovalResult
+from trainer.run.records import ApprovalResult, DecisionResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +78,6 @@ def approve_run(pipeline: Pipeline, run: RunFolder, answer: Answer) -> ApprovalR
 
     Raises ModelRefusedError if nobody has answered and that is to refuse the model.
     """
-    from trainer.decision.step import DecisionResult
-
     decision = run.at("decide").result(DecisionResult)
     if not decision.asks:
         return ApprovalResult(outcome="promote", source="not_asked", reason="nobody had to be asked")
@@ -119,8 +117,6 @@ def final_outcome(pipeline: Pipeline, run: RunFolder) -> str:
 
     Raises StepNotDoneError if an answer is missing.
     """
-    from trainer.decision.step import DecisionResult
-
     outcome = run.at("decide").result(DecisionResult).outcome
     if outcome != "promote" or pipeline.approval.when == "never":
         return outcome

@@ -9,7 +9,7 @@ from trainer.decision.approval import reasons_to_ask
 from trainer.decision.gates import Decision, decide
 from trainer.errors import ModelRefusedError
 from trainer.run.made_from import noting_records
-from trainer.run.records import DriftResult, EvaluateResult, Result
+from trainer.run.records import DecisionResult, DriftResult, EvaluateResult
 
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
@@ -19,17 +19,6 @@ logger = logging.getLogger(__name__)
 
 DECISION_FILE = "decision.json"
 STEP = "decide"
-
-
-class DecisionResult(Result):
-    """What the later steps need of the decision."""
-
-    outcome: str
-    reason: str
-    compared_with: str
-    winner: str
-    asks: list[str] = []
-    """Why a person has to approve it; empty if nobody has to."""
 
 
 def decide_run(pipeline: Pipeline, run: RunFolder) -> DecisionResult:

@@ -16,6 +16,7 @@ from trainer.run.records.evaluation import (
 from trainer.run.records.release import (
     AcceptResult,
     ApprovalResult,
+    DecisionResult,
     PromoteResult,
     PublishFeaturesResult,
     RegisterResult,
@@ -32,6 +33,7 @@ __all__ = [
     "CheckResult",
     "ColumnDrift",
     "Compared",
+    "DecisionResult",
     "DriftResult",
     "EvaluateResult",
     "ExplainResult",

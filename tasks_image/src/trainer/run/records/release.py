@@ -7,6 +7,17 @@ from typing import Literal
 from trainer.run.records.base import Result
 
 
+class DecisionResult(Result):
+    """What the later steps need of the decision."""
+
+    outcome: str
+    reason: str
+    compared_with: str
+    winner: str
+    asks: list[str] = []
+    """Why a person has to approve it; empty if nobody has to."""
+
+
 class ApprovalResult(Result):
     """What was answered to a decision to promote, or to a run that wants to begin."""
 
