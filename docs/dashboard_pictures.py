@@ -11,6 +11,7 @@ import io
 import math
 import sys
 from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 WIDTH, ROW = 1500, 34
 """Of a picture, and of a row of Grafana's grid, in pixels."""
 SHOWN_ROWS, SHOWN_CHARACTERS = 7, 60
+SHADES = {"green": "#73bf69", "blue": "#6e9fff", "orange": "#ff9830", "red": "#f2495c", "text": "#8e8e9a"}
+"""Grafana's colours on a dark page."""
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ background: #111217; color: #ccccdc; font: 13px sans-serif; margin: 12px }}
 .grid {{ display: grid; grid-template-columns: repeat(24, 1fr); grid-auto-rows: {row}px; gap: 6px }}
@@ -113,7 +116,7 @@ def _table(columns: list[str], rows: list[tuple[Any, ...]]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         text = f"{value:%Y-%m-%d %H:%M:%S}"
-    elif isinstance(value, float):
+    elif isinstance(value, float | Decimal):
         text = f"{value:.4g}"
     else:
         text = "" if value is None else str(value)
@@ -122,7 +125,7 @@ def _cell(value: Any) -> str:
 
 
 def _colour(name: str) -> str:
-    return {"text": "#8e8e9a"}.get(COLOURS.get(name, ""), COLOURS.get(name, "#ccccdc")).replace("blue", "#6e9fff")
+    return SHADES.get(COLOURS.get(name, ""), "#ccccdc")
 
 
 def _chart(asked: Asked, columns: list[str], rows: list[tuple[Any, ...]]) -> str:
@@ -146,7 +149,7 @@ def _chart(asked: Asked, columns: list[str], rows: list[tuple[Any, ...]]) -> str
             axes.plot(range(len(times)), [points.get(time, math.nan) for time in times], "o-", label=name)
     axes.set_facecolor("#181b1f")
     axes.set_xticks(range(len(times)), [f"{time:%d %b %H:%M}" for time in times])
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7, frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7, frameon=False, labelcolor="#ccccdc")
     file = io.StringIO()
     figure.savefig(file, format="svg")
     return file.getvalue()[file.getvalue().index("<svg") :]

@@ -51,6 +51,7 @@ NAMES = (
     "validate-model",
     "resolve",
     "rollback",
+    "history",
     "prune",
     "describe",
 )

@@ -94,7 +94,7 @@ LIMIT 100
             rows("Failed tries", "Tasks that failed, those that were retried included.", "airflow", """
 SELECT started, pipeline, task_id AS task, try_number AS try, state, seconds, run_id AS run
 FROM task_tries
-WHERE state IN ('failed', 'up_for_retry', 'upstream_failed') AND $__timeFilter(started)
+WHERE state IN ('failed', 'up_for_retry') AND $__timeFilter(started)
 ORDER BY started DESC
 LIMIT 100
 """, seconds="s").span(HALF).height(HIGH)
@@ -130,8 +130,10 @@ ORDER BY started
         )
         .with_panel(
             rows("Gates of the newest run", "Every gate of the run that was judged last.", "mlflow", """
-SELECT gate, CASE WHEN passed THEN 'passed' ELSE 'failed' END AS state, value, "limit"
+SELECT
+  gate, CASE WHEN passed THEN 'passed' WHEN outcome = 'refused' THEN 'failed' ELSE 'no gain' END AS state, value, "limit"
 FROM gates
+JOIN pipeline_runs USING (run_id)
 WHERE run_id = (
   SELECT run_id FROM gates
   WHERE pipeline = ${pipeline:sqlstring} AND $__timeFilter(started)

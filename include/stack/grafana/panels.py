@@ -17,7 +17,7 @@ PLUGIN = "grafana-postgresql-datasource"
 GREEN, BLUE, ORANGE, RED, GREY = "green", "blue", "orange", "red", "text"
 COLOURS = {
     **dict.fromkeys(("promoted", "registered", "success", "passed"), GREEN),
-    **dict.fromkeys(("kept", "running", "waiting"), BLUE),
+    **dict.fromkeys(("kept", "running", "waiting", "no gain"), BLUE),
     **dict.fromkeys(("refused", "late"), ORANGE),
     **dict.fromkeys(("queued", "paused"), GREY),
     **dict.fromkeys(("failed", "import error"), RED),

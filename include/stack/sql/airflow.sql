@@ -61,7 +61,7 @@ LEFT JOIN LATERAL (
   SELECT dag_run.run_after, dag_run.state, dag_run.end_date
   FROM public.dag_run
   WHERE dag_run.dag_id = dag.dag_id
-  ORDER BY dag_run.run_after DESC, dag_run.id DESC
+  ORDER BY coalesce(dag_run.start_date, dag_run.queued_at) DESC, dag_run.id DESC
   LIMIT 1
 ) AS newest ON true
 WHERE NOT dag.is_stale;

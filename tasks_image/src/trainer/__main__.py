@@ -13,6 +13,7 @@ from trainer.commands import (
     checkout,
     data,
     describe,
+    history,
     init,
     job,
     load_table,
@@ -39,7 +40,7 @@ logger = logging.getLogger("trainer")
 
 COMMANDS = (
     step, checkout, train, job, init, check, schema, data, load_table, summary, report, validate_model, resolve,
-    rollback, prune, describe,
+    rollback, history, prune, describe,
 )  # fmt: skip
 
 FEW_COLLECTIONS = (50_000, 20, 20)

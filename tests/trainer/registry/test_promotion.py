@@ -13,6 +13,7 @@ from mlflow.entities import LoggedModelStatus
 
 from tests.faults.world.servers import serve_mlflow
 from trainer.errors import PromotionConflictError
+from trainer.registry.history import Move
 from trainer.registry.promotion import check_unmoved, promotion_lock, release, roll_back, to_production
 from trainer.registry.tracking import PIPELINE_TAG, connect, ensure_experiment
 from trainer.registry.versions import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG, aliases_of
@@ -61,7 +62,7 @@ def promote(client: MlflowClient, version: str, store: Path) -> bool:
     try:
         with promotion_lock(run, "churn", MODEL, run.uri) as lock:
             check_unmoved(client, MODEL, version, "1")
-            to_production(client, MODEL, version, "1", lock)
+            to_production(client, MODEL, Move(kind="promotion", before="1", version=version, by=run.uri), lock)
     except PromotionConflictError:
         return False
     return True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from trainer.errors import ConfigurationError, PromotionConflictError
+from trainer.registry.history import Move, person, record_move
 from trainer.registry.tracking import PIPELINE_TAG
 from trainer.registry.versions import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG, find_version, refuse_unknown, version_of
 from trainer.run.folder import RunFolder
@@ -86,17 +87,19 @@ def check_unmoved(client: MlflowClient, model: str, version: str, compared_with:
         )
 
 
-def to_production(client: MlflowClient, model: str, version: str, compared_with: str, lock: HeldLock) -> None:
-    """Move production to a version; done again, nothing changes.
+def to_production(client: MlflowClient, model: str, move: Move, lock: HeldLock) -> None:
+    """Make the move of production to a version; done again, nothing changes.
 
-    The way back is written first, as a tag of the version, so that a kill between the aliases loses nothing.
+    The way back is written first, as a tag of the version, then the move's record, so that a kill between the aliases
+    loses nothing.
     """
-    client.set_model_version_tag(model, version, REPLACES_TAG, compared_with or NOTHING)
-    check_unmoved(client, model, version, compared_with)
+    client.set_model_version_tag(model, move.version, REPLACES_TAG, move.before or NOTHING)
+    check_unmoved(client, model, move.version, move.before)
     lock.check()
-    client.set_registered_model_alias(model, PRODUCTION, version)
-    if compared_with:
-        client.set_registered_model_alias(model, PREVIOUS, compared_with)
+    record_move(client, model, move)
+    client.set_registered_model_alias(model, PRODUCTION, move.version)
+    if move.before:
+        client.set_registered_model_alias(model, PREVIOUS, move.before)
 
 
 def roll_back(client: MlflowClient, model: str, leaving: str) -> str:
@@ -136,6 +139,7 @@ def _move_back(client: MlflowClient, model: str, leaving: str) -> str:
     find_version(client, model, version=before)  # it may have been deleted
     sentence = _hold(client, model, leaving, before)  # first: a kill may not lose it
     client.set_model_version_tag(model, leaving, ROLLED_BACK_TAG, before)
+    record_move(client, model, Move(kind="rollback", before=leaving, version=before, by=person()))
     client.set_registered_model_alias(model, PREVIOUS, before)
     client.set_registered_model_alias(model, PRODUCTION, before)
     return f"{model}: production {leaving} → {before}; {sentence}"
@@ -162,6 +166,9 @@ def release(client: MlflowClient, model: str) -> str:
     held = rollback_of(client, model)
     if held is None:
         return f"{model}: no rollback holds; nothing changed"
+    now = version_of(client, model, PRODUCTION)
+    live = str(now.version) if now else ""
+    record_move(client, model, Move(kind="release", before=live, version=live, by=person()))
     client.delete_registered_model_tag(model, ROLLBACK_TAG)
     return f"{model}: the rollback from version {held.left} to {held.to} is released: runs may promote again"
 

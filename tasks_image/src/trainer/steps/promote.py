@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from trainer.decision import DecisionResult, require_promotion
 from trainer.errors import ConfigurationError, PromotionConflictError
-from trainer.run.records import AcceptResult, PromoteResult
+from trainer.run.flow import APPROVE
+from trainer.run.records import AcceptResult, ApprovalResult, PromoteResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from trainer.pipeline import Pipeline
+    from trainer.registry.history import Move
     from trainer.run import RunFolder
     from trainer.run.lock import HeldLock
 
@@ -34,25 +36,40 @@ def run(pipeline: Pipeline, run: RunFolder) -> PromoteResult:
         require_promotion(pipeline, run)
     client = connect()
     accepted = run.at("accept").result(AcceptResult)
-    decision = run.at("decide").result(DecisionResult)
+    move = _promotion(run, accepted.version)
     with promotion_lock(run, pipeline.name, accepted.model, run.at("").uri) as lock:
-        _move(client, pipeline, accepted, decision.compared_with, lock)
+        _move(client, pipeline, accepted.model, move, lock)
         aliases = aliases_of(client, accepted.model)
     _check_moved(pipeline, accepted, aliases)
     logger.info("%s: %s", accepted.model, ", ".join(f"{name} → {version}" for name, version in aliases.items()))
     return PromoteResult(model=accepted.model, version=accepted.version, aliases=aliases)
 
 
-def _move(client: MlflowClient, pipeline: Pipeline, accepted: AcceptResult, compared_with: str, lock: HeldLock) -> None:
+def _move(client: MlflowClient, pipeline: Pipeline, model: str, move: Move, lock: HeldLock) -> None:
     from trainer.registry.promotion import check_unmoved, to_production
     from trainer.registry.versions import STAGING
 
     may = pipeline.run.promote_to == "production"
     if may:
-        check_unmoved(client, accepted.model, accepted.version, compared_with)
-    client.set_registered_model_alias(accepted.model, STAGING, accepted.version)
+        check_unmoved(client, model, move.version, move.before)
+    client.set_registered_model_alias(model, STAGING, move.version)
     if may:
-        to_production(client, accepted.model, accepted.version, compared_with, lock)
+        to_production(client, model, move, lock)
+
+
+def _promotion(run: RunFolder, version: str) -> Move:
+    """Return the promotion of a version, with the reasons of the decision and of whoever approved it."""
+    from trainer.registry.history import Move
+
+    decision, answer = run.at("decide").result(DecisionResult), run.at(APPROVE).result_or_none(ApprovalResult)
+    approved = answer.reason if answer and answer.source != "not_asked" else ""
+    return Move(
+        kind="promotion",
+        before=decision.compared_with,
+        version=version,
+        by=run.at("").uri_of(),
+        why="; ".join(filter(None, (decision.reason, approved))),
+    )
 
 
 def _check_moved(pipeline: Pipeline, accepted: AcceptResult, aliases: dict[str, str]) -> None:
