@@ -59,7 +59,7 @@ def stack() -> Iterator[Stack]:
 def asked(stack: Stack) -> str:
     """A run that was started by REST and waits for approval; MLflow and the scheduler were restarted before; its id."""
     run = stack.airflow.trigger(DAG, note="by REST")
-    stack.wait_until(lambda: state(stack, run, "approve_start") == WAITS, "the question whether it may start")
+    stack.wait_for_question(DAG, run, "approve_start")
     stack.airflow.answer(DAG, run, "approve_start", "Start", "for the new season")
     stack.wait_until(lambda: state(stack, run, "logistic.tune") == "running", "tuning to begin")
     stack.kill("airflow-scheduler")
@@ -68,7 +68,7 @@ def asked(stack: Stack) -> str:
     stack.stop("mlflow")
     time.sleep(3)
     stack.start("mlflow")
-    stack.wait_until(lambda: state(stack, run, "approve") == WAITS, "the question whether to promote")
+    stack.wait_for_question(DAG, run, "approve")
     return run
 
 
@@ -88,8 +88,9 @@ def ask_again(stack: Stack, run: str) -> None:
     """Let the run ask for approval, again if that was answered."""
     if state(stack, run, "approve") != WAITS:
         stack.wait_for_run(DAG, run)
+        before = stack.processes_ended(run, "approve")
         stack.airflow.clear(DAG, run, "approve")
-        stack.wait_until(lambda: state(stack, run, "approve") == WAITS, "the question whether to promote")
+        stack.wait_for_question(DAG, run, "approve", before)
 
 
 def state(stack: Stack, run: str, task: str) -> str | None:
@@ -105,7 +106,7 @@ def outcome_of(stack: Stack, run: str) -> tuple[str, str]:
 
 def test_a_run_that_is_declined_does_nothing_and_says_so(stack: Stack) -> None:
     run = stack.airflow.trigger(DAG, note="too dear")
-    stack.wait_until(lambda: state(stack, run, "approve_start") == WAITS, "the question whether it may start")
+    stack.wait_for_question(DAG, run, "approve_start")
     [question] = stack.airflow.questions(DAG)
     assert question["subject"] == "churn: start this run?"
     assert "too dear" in question["body"]

@@ -181,6 +181,23 @@ class Stack:
         table.write_csv(file)
         assert f"customers: {table.height:,} rows from file://" in self.run_once("seed")
 
+    def wait_for_question(self, dag: str, run: str, task: str, before: int = 0) -> None:
+        """Wait until a task waits for an answer, and the scheduler knows it.
+
+        Airflow 3.3.2 fails a task that is answered before the scheduler has heard that its first process has ended.
+
+        :param before: what `processes_ended` gave before the question was asked
+        """
+        waits = "awaiting_input"
+        self.wait_until(lambda: self.airflow.tasks(dag, run).get(task, {}).get("state") == waits, f"{task} to ask")
+        self.wait_until(lambda: self.processes_ended(run, task) > before, f"the scheduler to know that {task} asks")
+
+    def processes_ended(self, run: str, task: str) -> int:
+        """Return how many processes of a task the scheduler knows to have ended."""
+        ended, key = "Received executor event with state success", f"task_id='{task}', run_id='{run}'"
+        lines = self.log("airflow-scheduler").read_text().splitlines()
+        return sum(ended in line and key in line for line in lines)
+
     def mail(self, subject: str) -> Any:
         """Return the newest mail with these words in its subject, once there is one.
 

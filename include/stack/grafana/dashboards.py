@@ -131,7 +131,10 @@ ORDER BY started
         .with_panel(
             rows("Gates of the newest run", "Every gate of the run that was judged last.", "mlflow", """
 SELECT
-  gate, CASE WHEN passed THEN 'passed' WHEN outcome = 'refused' THEN 'failed' ELSE 'no gain' END AS state, value, "limit"
+  gate,
+  CASE WHEN passed THEN 'passed' WHEN outcome = 'refused' THEN 'failed' ELSE 'no gain' END AS state,
+  value,
+  "limit"
 FROM gates
 JOIN pipeline_runs USING (run_id)
 WHERE run_id = (
