@@ -1,4 +1,4 @@
-"""What Airflow outside the cluster needs to use it: a kubeconfig with few rights, and variables for a shell."""
+"""Access for an Airflow outside the cluster: a kubeconfig with few rights, and variables for a shell."""
 
 from __future__ import annotations
 

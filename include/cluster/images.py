@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 IMAGES = {"tabular": "trainer-tabular", "mlflow": "mlflow-server"}
 """By target of tasks_image/images.sh, the name of the image."""
 LOCAL_REGISTRY = "docker.io/library"
-"""Where a node looks for an image without a registry; podman names its images so only if it is asked to."""
+"""The registry of an image that names none; podman adds it only if it is asked to."""
 
 
 def build(programs: Programs) -> list[str]:

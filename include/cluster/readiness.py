@@ -27,7 +27,7 @@ HOPELESS = {
     "CreateContainerConfigError",
     "CreateContainerError",
 }
-"""Why a container waits, where waiting cannot help."""
+"""Reasons of a waiting container that waiting cannot change."""
 CRASHES = 2
 """After so many restarts a container that crashes is given up: the first may come before its database is up."""
 LOG_LINES = 50

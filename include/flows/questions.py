@@ -1,4 +1,4 @@
-"""What a person is asked: subject and body in Markdown, and the facts of the mail."""
+"""Questions to a person: subject and body in Markdown, and the facts of the mail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Question:
     """Markdown."""
     facts: list[tuple[str, str]]
     deadline: str
-    """What happens without an answer, as a sentence."""
+    """The consequence of no answer, as a sentence."""
 
 
 def promotion_question(pipeline: Pipeline, folder: RunFolder, decision: DecisionResult, run_id: str) -> Question:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PROMOTE, KEEP = "Promote", "Keep production"
 START, DECLINE = "Start", "Decline"
 SECONDS_TO_KEEP_AN_ANSWER = 1800
-"""How long a run folder that is away is tried: the answer would be lost, for a task that fails asks anew."""
+"""Time for a run folder that is away to come back: a task that fails loses the answer and asks again."""
 WORDS = "words"
 LONGEST_WORDS = 1000
 

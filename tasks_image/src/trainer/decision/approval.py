@@ -24,7 +24,7 @@ STEP = "approve"
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered, by whom; `source` says how it came about."""
+    """An answer, and who gave it; `source` says how it came about."""
 
     outcome: Literal["promote", "keep", "begin", "decline"]
     source: Literal["person", "timeout", "parameter", "nobody"]

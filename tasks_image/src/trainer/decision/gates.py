@@ -33,7 +33,7 @@ class Decision(BaseModel):
     compared_with: str
     """Production's version at the time; empty: there was none."""
     asks: list[str] = []
-    """Why a person has to approve it; empty if nobody has to."""
+    """The reasons for which a person has to approve it; empty if nobody has to."""
     made_from: dict[str, str] = {}
     """The records that were judged: the path of each one's step in the run folder, and its SHA-256."""
 

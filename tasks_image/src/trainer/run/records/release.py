@@ -15,7 +15,7 @@ class DecisionResult(Result):
     compared_with: str
     winner: str
     asks: list[str] = []
-    """Why a person has to approve it; empty if nobody has to."""
+    """The reasons for which a person has to approve it; empty if nobody has to."""
 
 
 class ApprovalResult(Result):
