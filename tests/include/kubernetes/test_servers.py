@@ -16,9 +16,9 @@ import pytest
 
 from include.cluster.causes import advice_of_log
 from tests.include.kubernetes.rendering import FOLDER, Object, pod_specs, settings
-from tests.include.stack.test_servers import psql
 from tests.postgres import Postgres
 from tests.server import PATIENCE_SECONDS, free_port, wait_for
+from tests.stack.databases import psql
 
 PASSWORDS = {"mlflow": "pw-of-mlflow", "studies": "pw-of-studies"}
 UNKNOWN = "0123456789ab"
@@ -146,7 +146,7 @@ def test_a_password_that_is_wrong_is_found_while_the_migration_still_tries(datab
 
 @pytest.mark.parametrize("role", PASSWORDS)
 def test_a_role_sees_no_database_but_its_own(database: Postgres, role: str) -> None:
-    for other in ("mlflow", "studies", "postgres"):
+    for other in ("mlflow", "studies", "postgres", "template1"):
         login = {"host": "127.0.0.1", "port": database.port, "user": role, "password": PASSWORDS[role], "dbname": other}
         if other == role:
             psycopg2.connect(**login).close()
