@@ -127,7 +127,17 @@ def test_an_occupied_port(
         (
             container("mlflow", "running", "unhealthy"),
             "mlflow.exceptions.MlflowException: Detected out-of-date database schema (found version a, but expected b).",
-            "mlflow: unhealthy: MLflow's database is older than its server; run docker compose up mlflow-migrate",
+            "mlflow: unhealthy: MLflow's database is older than its server; make up migrates it",
+        ),
+        (
+            container("dashboards-views", "exited", "", 3),
+            'psql:/stack/grants.sql:2: ERROR:  role "reporting" does not exist',
+            "dashboards-views: exit code 3: the volume postgres-data was created without all of .*; docker compose exec .*",
+        ),
+        (
+            container("dashboards-views-drop", "exited", "", 3),
+            "psql:/stack/drop-views.sql:6: ERROR:  canceling statement due to lock timeout",
+            "dashboards-views-drop: exit code 3: a session holds the views that dashboards read; end its transaction .*",
         ),
         (
             container("mlflow-migrate", "exited", "", 1),
@@ -150,7 +160,7 @@ def test_an_occupied_port(
             "redis: unhealthy: its log ends: Can't open the append-only file: Permission denied; make logs SERVICE=redis .*",
         ),
     ],
-    ids=["version", "password", "schema", "newer schema", "bucket", "memory", "unknown"],
+    ids=["version", "password", "schema", "role", "lock", "newer schema", "bucket", "memory", "unknown"],
 )  # fmt: skip
 def test_a_service_that_fails(
     docker: Docker, fake: FakeDocker, capfd: Said, broken: dict[str, object], log: str, said: str
