@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from include.stack.docker import Container
 
 SET_ANEW = (
-    "docker compose exec postgres psql --username postgres --file /docker-entrypoint-initdb.d/databases.sql adds what is "
-    "missing and sets the passwords of .env; then make up"
+    "docker compose exec postgres psql --username postgres --file /docker-entrypoint-initdb.d/databases.sql adds what "
+    "is missing and sets the passwords of .env; then make up"
 )
 CAUSES = (
     (

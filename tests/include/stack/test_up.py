@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 from collections.abc import Callable
@@ -42,8 +43,8 @@ def test_a_stack_that_gets_healthy(
 
 
 def test_the_shells_variables_do_not_win_over_the_file(docker: Docker, fake: FakeDocker) -> None:
-    docker.stream("up", "--detach", "--build", "--remove-orphans")
-    assert (fake.program.parent / "calls").read_text() == f"{UP} AIRFLOW_PORT=\n"
+    docker.stream("up", "--detach", "--build", "--remove-orphans")  # with AIRFLOW_PORT and COMPOSE_FILE set
+    assert (fake.program.parent / "calls").read_text() == f"{UP} AIRFLOW_PORT= COMPOSE_FILE=\n"
 
 
 def test_a_file_with_mistakes(docker: Docker, fake: FakeDocker, project: Path, capfd: Said) -> None:
@@ -108,6 +109,54 @@ def test_an_occupied_port(
         fake.has(container("mlflow"), before=True)  # now it is the stack itself that listens
         fake.has(container("mlflow"))
         assert main(["up"], docker) == 0
+
+
+def test_a_port_that_only_the_daemon_may_open_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refused(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Refused)
+    assert module.taken_ports({"MLFLOW_PORT": 80}) == []
+
+
+def test_files_that_containers_could_not_read(docker: Docker, fake: FakeDocker, project: Path, capfd: Said) -> None:
+    (project / "include" / "stack").mkdir(parents=True)
+    (project / "include" / "stack" / "redis.sh").touch(mode=0o600)
+    (project / "dags").mkdir(mode=0o750)
+    assert refused(docker, capfd) == [
+        (
+            "2 files and folders that containers mount are closed to other users (first: dags); "
+            "run chmod -R go+rX dags plugins include .data"
+        )
+    ]
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    "printed", ["<html>", "[1]", '{"Name": "mail"}', '{"Service": "mail", "State": "up", "ExitCode": "x"}']
+)
+def test_an_answer_that_is_not_a_list_of_containers(
+    docker: Docker, fake: FakeDocker, capfd: Said, printed: str
+) -> None:
+    (fake.program.parent / "containers").write_text(printed)
+    [line] = refused(docker, capfd)
+    assert line == f"docker compose ps printed no list of containers ({printed}); update Docker's plugin compose"
+
+
+def test_no_containers_as_some_versions_print_it(docker: Docker, fake: FakeDocker) -> None:
+    (fake.program.parent / "containers").write_text("null\n")
+    assert docker.containers() == []
+
+
+def test_a_log_of_bytes(docker: Docker, fake: FakeDocker) -> None:
+    (fake.program.parent / "logs" / "mail").write_bytes(b"\xff\xfe end\n")
+    assert docker.log("mail") == "\ufffd\ufffd end\n"
+
+
+def test_a_program_that_cannot_be_run(docker: Docker, fake: FakeDocker, capfd: Said) -> None:
+    fake.program.write_bytes(b"\x7fELF")
+    assert refused(docker, capfd) == ["docker cannot be run (Exec format error); install it anew"]
 
 
 @pytest.mark.parametrize(
