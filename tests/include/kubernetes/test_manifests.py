@@ -78,6 +78,13 @@ def test_each_kustomization_is_looked_at() -> None:
     assert {folder for folder in found if folder.parts[-2] in {"components", "external-database"}} <= listed
 
 
+@pytest.mark.parametrize("overlay", ENVIRONMENTS)
+def test_a_component_that_a_comment_offers_exists(overlay: str) -> None:
+    folder = KUSTOMIZATIONS[overlay]
+    for offered in re.findall(r"^ *# - (\S+)", (folder / "kustomization.yaml").read_text(), re.MULTILINE):
+        assert (folder / offered / "kustomization.yaml").exists(), offered
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_pods_meet_the_standard_that_their_namespace_enforces(name: str) -> None:
     levels = {

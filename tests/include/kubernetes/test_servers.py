@@ -106,9 +106,12 @@ def test_mlflow_answers_by_the_names_of_its_service(mlflow: str, host: str) -> N
     assert answers(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", host)
 
 
-def test_mlflow_does_not_answer_by_other_names(mlflow: str) -> None:
+@pytest.mark.parametrize(
+    "host", ["attacker.example.com", "mlflow.example.com:5000", "mlflow.mlflow.svc.example.com:5000"]
+)
+def test_mlflow_does_not_answer_by_other_names(mlflow: str, host: str) -> None:
     with pytest.raises(HTTPError, match="403"):
-        answers(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", "attacker.example.com")
+        answers(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", host)
 
 
 def test_a_database_of_this_version_needs_no_migration(mlflow: str, database: Postgres) -> None:
