@@ -99,6 +99,11 @@ class Postgres:
             self._process = None
 
     @property
+    def log(self) -> str:
+        """What the server has logged."""
+        return self._log.read_text(encoding="utf-8")
+
+    @property
     def is_running(self) -> bool:
         return self._process is not None
 

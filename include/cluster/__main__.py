@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from include.cluster.forwards import read_ports
 from include.cluster.programs import Programs
 from include.cluster.up import down, up
 from include.stack.docker import StackError
@@ -18,13 +19,13 @@ def main(arguments: list[str] | None = None, programs: Programs | None = None) -
     """Run one command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="include.cluster", description=__doc__)
     parser.add_argument("command", choices=("up", "down"))
-    parser.add_argument("--mlflow-port", type=int, default=5000)
-    parser.add_argument("--s3-port", type=int, default=8333)
+    parser.add_argument("--mlflow-port", default="5000")
+    parser.add_argument("--s3-port", default="8333")
     chosen = parser.parse_args(arguments)
     programs = programs or Programs(PROJECT)
     try:
         if chosen.command == "up":
-            up(programs, {"mlflow": chosen.mlflow_port, "s3": chosen.s3_port})
+            up(programs, read_ports({"mlflow": chosen.mlflow_port, "s3": chosen.s3_port}))
         else:
             down(programs)
     except StackError as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from include.cluster.passwords import SERVERS
 from include.cluster.programs import last_line
 from include.stack.docker import StackError
+from include.stack.env_keys import mistake_of_port
 
 if TYPE_CHECKING:
     from include.cluster.programs import Programs
@@ -27,6 +28,20 @@ SECONDS_TO_LISTEN = 30
 BETWEEN_LOOKS = 0.2
 STARTED: dict[int, subprocess.Popen[bytes]] = {}
 """Those of this process, by their number: they are to outlive it, and are waited for only if it ends them itself."""
+
+
+def read_ports(given: dict[str, str]) -> dict[str, int]:
+    """Return the port of each Service as a number. Raises StackError, with one line per mistake."""
+    wrong = [
+        f"{VARIABLES[name]}: {said}, found {value!r}"
+        for name, value in given.items()
+        if (said := mistake_of_port(value))
+    ]
+    if not wrong and len({*given.values()}) < len(given):
+        wrong = [f"{' and '.join(VARIABLES[name] for name in given)} are one number; give each its own"]
+    if wrong:
+        raise StackError("\n".join(wrong))
+    return {name: int(value) for name, value in given.items()}
 
 
 def check_ports(programs: Programs, ports: dict[str, int]) -> None:

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from include.stack.docker import Container
 
+SET_ANEW = (
+    "docker compose exec postgres psql --username postgres --file /docker-entrypoint-initdb.d/databases.sql adds what "
+    "is missing and sets the passwords of .env; then make up"
+)
 CAUSES = (
     (
         r"database files are incompatible with server|initialized by PostgreSQL version",
@@ -18,22 +22,22 @@ CAUSES = (
     ),
     (
         r"password authentication failed|WRONGPASS|invalid username-password pair",
-        (
-            "a password in .env is not the one that the volumes were created with; restore that .env, or change the "
-            "password in the server"
-        ),
+        (f"a password in .env is not the one that the volumes were created with; restore that .env, or: {SET_ANEW}"),
     ),
     (
         r'(role|database) "\w+" does not exist',
-        (
-            "the volume postgres-data was created without include/stack/sql/databases.sql; run its statements "
-            "with docker compose exec postgres psql --username postgres, or delete everything in the stack with docker "
-            "compose down --volumes"
-        ),
+        (f"the volume postgres-data was created without all of include/stack/sql/databases.sql; {SET_ANEW}"),
     ),
     (
         r"out-of-date database schema",
-        "MLflow's database is older than its server; run docker compose up mlflow-migrate",
+        "MLflow's database is older than its server; make up migrates it",
+    ),
+    (
+        r"due to lock timeout",
+        (
+            "a session holds the views that dashboards read; end its transaction (docker compose exec postgres psql "
+            "--username postgres --command 'TABLE pg_stat_activity' lists them), then make up"
+        ),
     ),
     (
         r"Can't locate revision|not a known revision",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SECONDS_TO_ANSWER = 60
 LOG_LINES = 50
+ELSEWHERE = ("COMPOSE_FILE", "COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE")
+"""Variables by which compose reads other files than docker-compose.yaml and .env."""
 
 
 class StackError(Exception):
@@ -75,10 +77,16 @@ class Docker:
         done = self._call(*self._compose("ps", "--all", "--format", "json"))
         if done.returncode:
             raise StackError(f"docker compose ps failed: {_last_line(done.stderr)}")
-        return [
-            Container(one["Service"], one["State"], one.get("Health", ""), int(one.get("ExitCode", 0)))
-            for one in _objects(done.stdout)
-        ]
+        try:
+            return [
+                Container(one["Service"], one["State"], one.get("Health", ""), int(one.get("ExitCode", 0)))
+                for one in _objects(done.stdout)
+            ]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            found = _last_line(done.stdout)[:80]
+            raise StackError(
+                f"docker compose ps printed no list of containers ({found}); update Docker's plugin compose"
+            ) from None
 
     def log(self, service: str) -> str:
         """Return the last lines of a service's log."""
@@ -88,22 +96,30 @@ class Docker:
 
     def _compose(self, *arguments: str) -> list[str]:
         """A variable of the shell would win over `.env`, which was checked."""
-        unset = [part for key in KEYS for part in ("-u", key.name)]
+        unset = [part for name in (*ELSEWHERE, *(key.name for key in KEYS)) for part in ("-u", name)]
         return ["env", *unset, self._program, "compose", *arguments]
 
     def _call(self, *command: str) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(  # noqa: S603
-                command, cwd=self.project, capture_output=True, text=True, check=False, timeout=SECONDS_TO_ANSWER
+                command,
+                cwd=self.project,
+                capture_output=True,
+                text=True,
+                errors="replace",  # a log may hold anything
+                check=False,
+                timeout=SECONDS_TO_ANSWER,
             )
         except subprocess.TimeoutExpired:
             raise StackError(f"docker did not answer within {SECONDS_TO_ANSWER} s; restart its daemon") from None
+        except OSError as error:
+            raise StackError(f"docker cannot be run ({error.strerror}); install it anew") from None
 
 
 def _objects(output: str) -> list[dict[str, Any]]:
     """Return what compose prints as JSON: older versions one list, newer ones an object per line."""
-    if output.lstrip().startswith("["):
-        return list(json.loads(output))
+    if output.lstrip().startswith(("[", "null")):
+        return list(json.loads(output) or [])
     return [json.loads(line) for line in output.splitlines() if line.strip()]
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECRET = re.compile(r"[A-Za-z0-9_-]{24,}")
+PORT = re.compile(r"[1-9][0-9]{0,4}")
 DIFFERENT_CHARACTERS = 10
 FERNET_BYTES = 32
 HIGHEST_PORT = 65535
@@ -54,7 +55,7 @@ def mistake_of_fernet_key(value: str) -> str | None:
 
 def mistake_of_port(value: str) -> str | None:
     """Return what a port must look like unless this one does."""
-    if value.isascii() and value.isdigit() and 0 < int(value) <= HIGHEST_PORT:
+    if PORT.fullmatch(value) and int(value) <= HIGHEST_PORT:
         return None
     return f"expected a number from 1 to {HIGHEST_PORT}"
 

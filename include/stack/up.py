@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+import stat
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -12,6 +14,8 @@ from include.stack.docker import StackError
 from include.stack.env_file import mistakes_of, read_env
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from include.stack.docker import Container, Docker
 
 LOOPBACK = "127.0.0.1"
@@ -23,6 +27,8 @@ PORTS = {
     "mail": "MAIL_PORT",
 }
 """The services that publish a port, with its key in .env."""
+MOUNTED = ("dags", "plugins", "include", ".data")
+"""The folders that docker-compose.yaml mounts."""
 SECONDS_TO_START = 900
 BETWEEN_LOOKS = 2.0
 
@@ -31,6 +37,8 @@ def up(docker: Docker, seconds: float = SECONDS_TO_START) -> None:
     """Start the stack. Raises StackError, with one line per reason."""
     if mistakes := mistakes_of(docker.project / ".env"):
         raise StackError("\n".join(mistakes))
+    if closed := closed_files(docker.project):
+        raise StackError(closed)
     docker.check()
     values = read_env(docker.project / ".env")
     running = {one.service for one in docker.containers() if one.state == "running"}
@@ -41,6 +49,28 @@ def up(docker: Docker, seconds: float = SECONDS_TO_START) -> None:
     if not started:
         raise StackError("docker compose up failed; its lines above say why")
     sys.stdout.write(greeting(values))
+
+
+def closed_files(project: Path) -> str | None:
+    """Return one line if containers, which run as other users, could not read something that is mounted into them."""
+    found = [
+        path
+        for name in MOUNTED
+        for path in (project / name, *(project / name).rglob("*"))
+        if path.parent.name != "__pycache__"
+    ]
+    closed = [path for path in found if not path.is_symlink() and path.exists() and not _is_open(path)]
+    if not closed:
+        return None
+    return (
+        f"{len(closed)} files and folders that containers mount are closed to other users (first: "
+        f"{closed[0].relative_to(project)}); run chmod -R go+rX {' '.join(MOUNTED)}"
+    )
+
+
+def _is_open(path: Path) -> bool:
+    needed = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
+    return path.stat().st_mode & needed == needed
 
 
 def taken_ports(ports: dict[str, int]) -> list[str]:
@@ -57,8 +87,8 @@ def _refusal(port: int) -> str | None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
-        except OSError as error:
-            return error.strerror
+        except OSError as error:  # below 1024 only Docker's daemon may listen, and it does
+            return None if error.errno == errno.EACCES else error.strerror
     return None
 
 

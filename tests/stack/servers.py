@@ -87,6 +87,7 @@ class Stack:
         self._start("redis", variables=self._redis_variables())
         self._start("s3", [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(self.port("s3"))])
         self._wait("s3", "/moto-api/data.json")
+        self.run_once("dashboards-views-drop")
         migrations = [self._start(name) for name in ("mlflow-migrate", "studies-init", "airflow-init", "s3-bucket")]
         for process in migrations:
             assert process.wait(300) == 0, self._all_logs()

@@ -59,7 +59,7 @@ LIMIT 100
         )
         .with_panel(
             bars("Cost per pipeline", "US dollars a day, by the rates of the environment.", "mlflow", """
-SELECT date_trunc('day', started) AS time, pipeline AS metric, sum(total_usd) AS value
+SELECT date_trunc('day', started) AS time, pipeline AS metric, sum(total_usd::numeric) AS value
 FROM costs
 WHERE $__timeFilter(started)
 GROUP BY date_trunc('day', started), pipeline

@@ -4,19 +4,34 @@ GRANT SELECT ON
   TO reporting;
 SET ROLE reporting;
 
--- One row per logged value. MLflow stores NaN as 0 and infinity as the largest double.
+-- Null outside the years 1970 to 9999: MLflow takes every number, and one client that logs nanoseconds must not make the
+-- views unreadable for all.
+CREATE FUNCTION reporting.instant(milliseconds bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN milliseconds BETWEEN 0 AND 253402300799999 THEN to_timestamp(milliseconds::double precision / 1000) END;
+
+-- MLflow stores NaN as 0, and infinity as the largest double.
+CREATE FUNCTION reporting.logged(value double precision, is_nan boolean) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+  WHEN is_nan THEN 'NaN'::double precision
+  WHEN value >= 1.7976931348623157e308 THEN 'Infinity'::double precision
+  WHEN value <= -1.7976931348623157e308 THEN '-Infinity'::double precision
+  ELSE value
+END;
+
+-- Null for NaN and infinity.
+CREATE FUNCTION reporting.finite(value double precision, is_nan boolean) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN NOT is_nan AND abs(value) < 1.7976931348623157e308 THEN value END;
+
+-- One row per logged value, NaN and infinity as such.
 CREATE VIEW reporting.mlflow_metrics AS
 SELECT
   experiments.name AS experiment_name,
   metrics.run_uuid AS run_id,
   metrics.key AS metric_name,
-  CASE
-    WHEN metrics.is_nan THEN 'NaN'::double precision
-    WHEN metrics.value >= 1.7976931348623157e308 THEN 'Infinity'::double precision
-    WHEN metrics.value <= -1.7976931348623157e308 THEN '-Infinity'::double precision
-    ELSE metrics.value
-  END AS metric_value,
-  to_timestamp(metrics.timestamp / 1000.0) AS timestamp
+  reporting.logged(metrics.value, metrics.is_nan) AS metric_value,
+  reporting.instant(metrics.timestamp) AS timestamp
 FROM public.metrics
 JOIN public.runs ON runs.run_uuid = metrics.run_uuid
 JOIN public.experiments ON experiments.experiment_id = runs.experiment_id
@@ -29,8 +44,8 @@ SELECT
   runs.run_uuid AS run_id,
   experiments.name AS experiment_name,
   found.airflow_run_id,
-  to_timestamp(runs.start_time / 1000.0) AS started,
-  to_timestamp(runs.end_time / 1000.0) AS ended,
+  reporting.instant(runs.start_time) AS started,
+  reporting.instant(runs.end_time) AS ended,
   runs.status,
   coalesce(found.outcome, CASE runs.status WHEN 'RUNNING' THEN 'running' ELSE 'unknown' END) AS outcome,
   found.reason,
@@ -62,7 +77,7 @@ SELECT
   pipeline_runs.run_id,
   pipeline_runs.started,
   substr(newest.key, length('test_') + 1) AS metric,
-  CASE WHEN NOT newest.is_nan THEN newest.value END AS value
+  reporting.finite(newest.value, newest.is_nan) AS value
 FROM reporting.pipeline_runs
 JOIN public.latest_metrics AS newest ON newest.run_uuid = pipeline_runs.run_id
 WHERE newest.key LIKE 'test\_%';
@@ -73,13 +88,13 @@ SELECT
   pipeline_runs.pipeline,
   pipeline_runs.run_id,
   pipeline_runs.started,
-  split_part(newest.key, '/', 2) AS gate,
-  max(newest.value) FILTER (WHERE newest.key LIKE '%/value') AS value,
-  max(newest.value) FILTER (WHERE newest.key LIKE '%/limit') AS "limit",
+  substring(newest.key FROM '^gate/(.+)/[a-z]+$') AS gate,
+  max(reporting.finite(newest.value, newest.is_nan)) FILTER (WHERE newest.key LIKE '%/value') AS value,
+  max(reporting.finite(newest.value, newest.is_nan)) FILTER (WHERE newest.key LIKE '%/limit') AS "limit",
   max(newest.value) FILTER (WHERE newest.key LIKE '%/passed') = 1 AS passed
 FROM reporting.pipeline_runs
 JOIN public.latest_metrics AS newest ON newest.run_uuid = pipeline_runs.run_id
-WHERE newest.key LIKE 'gate/%'
+WHERE newest.key LIKE 'gate/%' AND newest.key ~ '^gate/.+/(value|limit|passed)$'
 GROUP BY pipeline_runs.pipeline, pipeline_runs.run_id, pipeline_runs.started, gate;
 
 -- One row per column that was compared. `ratio` is its largest statistic relative to that statistic's threshold, above 1
@@ -90,7 +105,7 @@ SELECT
   pipeline_runs.run_id,
   pipeline_runs.started,
   substr(newest.key, length('drift/') + 1) AS "column",
-  least(newest.value, 100) AS ratio
+  CASE WHEN NOT newest.is_nan THEN least(newest.value, 100) END AS ratio
 FROM reporting.pipeline_runs
 JOIN public.latest_metrics AS newest ON newest.run_uuid = pipeline_runs.run_id
 WHERE newest.key LIKE 'drift/%';
@@ -101,9 +116,9 @@ SELECT
   pipeline_runs.pipeline,
   pipeline_runs.run_id,
   pipeline_runs.started,
-  max(newest.value) FILTER (WHERE newest.key = 'cost_cpu_usd') AS cpu_usd,
-  max(newest.value) FILTER (WHERE newest.key = 'cost_gpu_usd') AS gpu_usd,
-  max(newest.value) FILTER (WHERE newest.key = 'cost_total_usd') AS total_usd
+  max(reporting.finite(newest.value, newest.is_nan)) FILTER (WHERE newest.key = 'cost_cpu_usd') AS cpu_usd,
+  max(reporting.finite(newest.value, newest.is_nan)) FILTER (WHERE newest.key = 'cost_gpu_usd') AS gpu_usd,
+  max(reporting.finite(newest.value, newest.is_nan)) FILTER (WHERE newest.key = 'cost_total_usd') AS total_usd
 FROM reporting.pipeline_runs
 JOIN public.latest_metrics AS newest ON newest.run_uuid = pipeline_runs.run_id
 WHERE newest.key IN ('cost_cpu_usd', 'cost_gpu_usd', 'cost_total_usd')
@@ -115,7 +130,7 @@ SELECT
   aliases.name AS model,
   aliases.alias,
   aliases.version,
-  to_timestamp(versions.creation_time / 1000.0) AS registered,
+  reporting.instant(versions.creation_time) AS registered,
   versions.run_id
 FROM public.registered_model_aliases AS aliases
 JOIN public.model_versions AS versions

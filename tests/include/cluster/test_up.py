@@ -42,6 +42,21 @@ def decoded(machine: Machine, name: str, key: str) -> str:
     return base64.b64decode(machine.secrets[name][key]).decode()
 
 
+@pytest.mark.parametrize(
+    ("mlflow", "s3", "said"),
+    [
+        ("http", "70000", ["MLFLOW_PORT: expected a number from 1 to 65535, found 'http'",
+                           "S3_PORT: expected a number from 1 to 65535, found '70000'"]),
+        ("5000", "5000", ["MLFLOW_PORT and S3_PORT are one number; give each its own"]),
+        ("", "8333", ["MLFLOW_PORT: expected a number from 1 to 65535, found ''"]),
+    ],
+    ids=["not ports", "equal", "empty"],
+)  # fmt: skip
+def test_ports_that_cannot_be(machine: Machine, capfd: Said, mlflow: str, s3: str, said: list[str]) -> None:
+    assert refused(machine, capfd, ["up", "--mlflow-port", mlflow, "--s3-port", s3]) == said
+    assert machine.calls == []
+
+
 def test_a_cluster_that_gets_ready(machine: Machine, capfd: Said, s3_endpoint: str) -> None:
     (machine.project / ".data" / "telco").mkdir(parents=True)
     (machine.project / ".data" / "telco" / "churn.csv").write_text("id,churn\n1,Yes\n")

@@ -78,6 +78,13 @@ def test_each_kustomization_is_looked_at() -> None:
     assert {folder for folder in found if folder.parts[-2] in {"components", "external-database"}} <= listed
 
 
+@pytest.mark.parametrize("overlay", ENVIRONMENTS)
+def test_a_component_that_a_comment_offers_exists(overlay: str) -> None:
+    folder = KUSTOMIZATIONS[overlay]
+    for offered in re.findall(r"^ *# - (\S+)", (folder / "kustomization.yaml").read_text(), re.MULTILINE):
+        assert (folder / offered / "kustomization.yaml").exists(), offered
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_pods_meet_the_standard_that_their_namespace_enforces(name: str) -> None:
     levels = {
@@ -276,7 +283,7 @@ def test_the_trials_servers_are_those_of_the_compose_file(called: str) -> None:
 
 def test_the_databases_of_the_trial_are_those_that_are_asked_for() -> None:
     statements = (FOLDER / "overlays/development/databases.sql").read_text()
-    assert re.findall(r"CREATE DATABASE (\w+) OWNER (\w+);", statements) == [("mlflow",) * 2, ("studies",) * 2]
+    assert re.findall(r"ARRAY\[(.*)\]", statements) == ["'mlflow', 'studies'"] * 2  # roles, and databases
     [server] = pod_specs("development")["StatefulSet mlflow/postgres"]["containers"]
     given = {variable["name"] for variable in server["env"]}
     assert {*re.findall(r"\\getenv \w+ (\w+)", statements)} <= given

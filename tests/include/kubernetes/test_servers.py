@@ -16,9 +16,9 @@ import pytest
 
 from include.cluster.causes import advice_of_log
 from tests.include.kubernetes.rendering import FOLDER, Object, pod_specs, settings
-from tests.include.stack.test_servers import psql
 from tests.postgres import Postgres
 from tests.server import PATIENCE_SECONDS, free_port, wait_for
+from tests.stack.databases import psql
 
 PASSWORDS = {"mlflow": "pw-of-mlflow", "studies": "pw-of-studies"}
 UNKNOWN = "0123456789ab"
@@ -106,9 +106,12 @@ def test_mlflow_answers_by_the_names_of_its_service(mlflow: str, host: str) -> N
     assert answers(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", host)
 
 
-def test_mlflow_does_not_answer_by_other_names(mlflow: str) -> None:
+@pytest.mark.parametrize(
+    "host", ["attacker.example.com", "mlflow.example.com:5000", "mlflow.mlflow.svc.example.com:5000"]
+)
+def test_mlflow_does_not_answer_by_other_names(mlflow: str, host: str) -> None:
     with pytest.raises(HTTPError, match="403"):
-        answers(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", "attacker.example.com")
+        answers(f"{mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", host)
 
 
 def test_a_database_of_this_version_needs_no_migration(mlflow: str, database: Postgres) -> None:
@@ -146,7 +149,7 @@ def test_a_password_that_is_wrong_is_found_while_the_migration_still_tries(datab
 
 @pytest.mark.parametrize("role", PASSWORDS)
 def test_a_role_sees_no_database_but_its_own(database: Postgres, role: str) -> None:
-    for other in ("mlflow", "studies", "postgres"):
+    for other in ("mlflow", "studies", "postgres", "template1"):
         login = {"host": "127.0.0.1", "port": database.port, "user": role, "password": PASSWORDS[role], "dbname": other}
         if other == role:
             psycopg2.connect(**login).close()

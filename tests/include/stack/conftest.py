@@ -16,7 +16,7 @@ from tests.server import free_port
 
 FAKE = """#!/bin/bash
 # Answers `info` and `compose version`; `compose ps` from $STATE; keeps the other calls, with the ports that it was given.
-echo "$*" AIRFLOW_PORT=$AIRFLOW_PORT >> {calls}
+echo "$*" AIRFLOW_PORT=$AIRFLOW_PORT COMPOSE_FILE=$COMPOSE_FILE >> {calls}
 case "$*" in
   info) {info} ;;
   "compose version") {plugin} ;;
@@ -99,6 +99,7 @@ def port_of(project: Path) -> Callable[[str], int]:
 
 @pytest.fixture(autouse=True)
 def other_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable of the shell that has the name of a key of `.env`."""
+    """Variables of the shell: one with the name of a key of `.env`, and one that names another file."""
+    monkeypatch.setenv("COMPOSE_FILE", "other.yaml")
     monkeypatch.setenv("AIRFLOW_PORT", "1")
     assert os.environ["AIRFLOW_PORT"] == "1"

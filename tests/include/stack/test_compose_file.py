@@ -47,6 +47,7 @@ GIVEN = {
     "mlflow": {"MLFLOW_DB_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY"},
     "airflow-init": {"AIRFLOW_DB_PASSWORD", "AIRFLOW_ADMIN_PASSWORD"},
     "studies-init": {"STUDIES_DB_PASSWORD"},
+    "dashboards-views-drop": {"AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "STUDIES_DB_PASSWORD"},
     "dashboards-views": {"AIRFLOW_DB_PASSWORD", "MLFLOW_DB_PASSWORD", "STUDIES_DB_PASSWORD"},
     "airflow-api-server": {
         "AIRFLOW_DB_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET", "AIRFLOW_SECRET_KEY", "S3_ACCESS_KEY", "S3_SECRET_KEY",
@@ -129,7 +130,9 @@ def test_the_services_that_there_are() -> None:
         "airflow-api-server", "airflow-dag-processor", "airflow-scheduler", "airflow-triggerer", "grafana", "mail", "mlflow", "postgres",
         "redis", "s3",
     ])  # fmt: skip
-    assert sorted(ONCE) == ["airflow-init", "dashboards-views", "mlflow-migrate", "s3-bucket", "seed", "studies-init"]
+    assert sorted(ONCE) == [
+        "airflow-init", "dashboards-views", "dashboards-views-drop", "mlflow-migrate", "s3-bucket", "seed", "studies-init",
+    ]  # fmt: skip
     assert [name for name, service in SERVICES.items() if "profiles" in service] == ["seed"]
     assert "version" not in COMPOSE
 
@@ -165,6 +168,8 @@ def test_the_order_of_the_start_has_no_circle() -> None:
         *TopologicalSorter({name: service.get("depends_on", {}) for name, service in SERVICES.items()}).static_order()
     ]
     assert order.index("airflow-init") < order.index("airflow-api-server") < order.index("airflow-scheduler")
+    for migration in ("airflow-init", "mlflow-migrate", "studies-init"):
+        assert order.index("dashboards-views-drop") < order.index(migration) < order.index("dashboards-views")
     assert order.index("s3-bucket") < order.index("mlflow") < order.index("airflow-scheduler")
 
 
@@ -283,9 +288,9 @@ def test_a_host_is_a_service_and_its_port_the_one_that_it_listens_on() -> None:
 
 
 def test_every_role_and_database_is_created_with_its_password() -> None:
-    roles = dict(re.findall(r"CREATE ROLE (\w+) LOGIN PASSWORD :'(\w+)'", DATABASES))
+    roles = dict(re.findall(r"ALTER ROLE (\w+) LOGIN PASSWORD :'(\w+)'", DATABASES))
     variables = dict(re.findall(r"\\getenv (\w+) (\w+)", DATABASES))
-    databases = dict(re.findall(r"CREATE DATABASE (\w+) OWNER (\w+)", DATABASES))
+    [databases] = re.findall(r"CREATE DATABASE %I OWNER %I', name, name\)\nFROM unnest\(ARRAY\[(.*)\]", DATABASES)
     assert {variables[name] for name in roles.values()} == GIVEN["postgres"] - {"POSTGRES_PASSWORD"}
     of_addresses = [urlsplit(address) for address in addresses() if address.startswith("postgresql")]
     logins = {(one.username, one.path.strip("/")) for one in of_addresses}
@@ -294,7 +299,7 @@ def test_every_role_and_database_is_created_with_its_password() -> None:
         assert (own["host"], own["port"]) == ("postgres", 5432)
         assert own["password"] == f"${{{name}_DB_PASSWORD:?run make env}}"
         logins.add((own["login"], own["schema"]))
-    assert logins == {(owner, database) for database, owner in databases.items()}
+    assert logins == {(name, name) for name in re.findall(r"\w+", databases)}
     for address in of_addresses:
         if address.password is not None:
             assert address.password == f"{str(address.username).upper()}_DB_PASSWORD"

@@ -6,11 +6,13 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
+from include.stack.docker import StackError
 from include.stack.env_file import create, mistakes_of, read_env, write_env
 from include.stack.env_keys import KEYS
 from tests.include.stack.conftest import edit
@@ -78,6 +80,9 @@ def test_it_needs_the_standard_library_only(tmp_path: Path) -> None:
         ("AIRFLOW_FERNET_KEY", "A" * 43 + "=", "FERNET_KEY is weak: expected 32 random bytes"),
         ("MLFLOW_PORT", "http", "MLFLOW_PORT is wrong: expected a number from 1 to 65535"),
         ("MLFLOW_PORT", "70000", "MLFLOW_PORT is wrong"),
+        ("MLFLOW_PORT", "9" * 5000, "MLFLOW_PORT is wrong"),
+        ("MLFLOW_PORT", "05000", "MLFLOW_PORT is wrong"),
+        ("MLFLOW_PORT", "5001\u00a0", "MLFLOW_PORT is wrong"),
         ("S3_PORT", "5000", "S3_PORT has the value of MLFLOW_PORT; give it one of its own"),
     ],
 )  # fmt: skip
@@ -105,6 +110,52 @@ def test_a_file_that_cannot_be_read(file: Path, line: str, said: str) -> None:
     file.write_text(f"{file.read_text()}{line}\n")
     number = len(file.read_text().splitlines())
     assert mistakes_of(file) == [re.sub(r"line \d+", f"line {number}", said)]
+
+
+def test_lines_end_where_compose_ends_them(file: Path) -> None:
+    file.write_bytes(f"{file.read_text()}NOTE=a\u2028S3_PORT=1\n".replace("\n", "\r\n").encode())
+    assert mistakes_of(file) == []
+
+
+def replace_by_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def replace_by_link(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (replace_by_folder, ".env cannot be read (Is a directory); it has to be a file of yours"),
+        (replace_by_link, ".env is a link to elsewhere, which does not exist; remove it, then run make env"),
+        (lambda file: file.write_bytes(b"# one\n# caf\xe9\n"), ".env: line 2 is not UTF-8; write it anew"),
+    ],
+    ids=["folder", "link", "not UTF-8"],
+)
+def test_what_is_not_a_file_of_text(file: Path, change: Callable[[Path], object], said: str) -> None:
+    change(file)
+    assert mistakes_of(file) == [said]
+
+
+def test_a_link_that_leads_nowhere_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("elsewhere")
+    with pytest.raises(StackError, match="is a link to elsewhere, which does not exist; remove it"):
+        create(tmp_path)
+
+
+def test_a_checkout_that_takes_no_files(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"takes no files \(No such file or directory\); use a checkout"):
+        create(tmp_path / "absent")
+
+
+def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / ".data").touch()
+    with pytest.raises(StackError, match="^.data is not a folder; move it away, then run make env$"):
+        create(tmp_path)
 
 
 def test_others_may_not_read_it(file: Path) -> None:

@@ -14,52 +14,19 @@ import pytest
 import redis
 
 from include.stack.env_keys import KEYS
-from tests.postgres import PASSWORD, USER, Postgres
+from tests.postgres import Postgres
 from tests.server import free_port, wait_for
+from tests.stack.databases import DATABASES, LOGINS, PASSWORDS, READ, connected, create_databases, databases, execute
 from tests.world import PROJECT
 
 STACK = PROJECT / "include/stack"
-DATABASES = ("airflow", "mlflow", "studies", "churn")
-LOGINS = {role: f"pw-of-{role}" for role in (*DATABASES, "dashboards")}
-READ = ("airflow", "mlflow", "studies")
-
-
-def psql(server: Postgres, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The client as PostgreSQL's image calls it."""
-    where = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": USER, "PGPASSWORD": PASSWORD}
-    return subprocess.run(
-        ["psql", "--no-psqlrc", "--no-password", "-v", "ON_ERROR_STOP=1", *arguments],
-        env={"PATH": os.environ["PATH"], **where, **variables}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def server(postgres: Postgres) -> Iterator[Postgres]:
-    """A server with the stack's databases, and a table in each that dashboards may read."""
-    if shutil.which("psql") is None:
-        pytest.skip("there is no psql")
-    passwords = {f"{role.upper()}_DB_PASSWORD": password for role, password in LOGINS.items()}
-    script = str(STACK / "sql/databases.sql")
-    done = psql(postgres, "--dbname", "postgres", "--file", script, **passwords)
-    assert done.returncode == 0, done.stderr
-    yield postgres
-    for database in DATABASES:
-        postgres.execute(f"DROP DATABASE {database}")
-    postgres.execute("GRANT CONNECT, TEMPORARY ON DATABASE postgres TO PUBLIC")
-    for role in (*LOGINS, "reporting"):
-        postgres.execute(f"DROP ROLE {role}")
-
-
-def execute(server: Postgres, role: str, database: str, statement: str) -> list[tuple[object, ...]]:
-    """What a role gets, connected over TCP with its password."""
-    connection = psycopg2.connect(host="127.0.0.1", port=server.port, user=role, password=LOGINS[role], dbname=database)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        connection.close()
+    """A server with the stack's databases."""
+    with databases(postgres) as made:
+        yield made
 
 
 @pytest.mark.parametrize("role", DATABASES)
@@ -71,7 +38,7 @@ def test_a_role_owns_its_database(server: Postgres, role: str) -> None:
 
 @pytest.mark.parametrize(
     ("role", "database"),
-    [(role, other) for role in LOGINS for other in (*DATABASES, "postgres") if role != other
+    [(role, other) for role in LOGINS for other in (*DATABASES, "postgres", "template1") if role != other
      and not (role == "dashboards" and other in READ)],
 )  # fmt: skip
 def test_a_role_does_not_get_into_another_database(server: Postgres, role: str, database: str) -> None:
@@ -93,10 +60,17 @@ def test_no_role_is_more_than_a_user(server: Postgres, role: str) -> None:
         "CREATE TABLE public.own (n int)",
         "CREATE SCHEMA own",
         "CREATE TEMPORARY TABLE own (n int)",
+        "SELECT lo_create(0)",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_from_bytea(0, 'x')",
+        "SET ROLE reporting",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "SELECT pg_read_file('PG_VERSION')",
+        "SELECT rolpassword FROM pg_authid",
     ],
 )
 @pytest.mark.parametrize("database", READ)
-def test_dashboards_cannot_create(server: Postgres, database: str, statement: str) -> None:
+def test_dashboards_cannot_store_or_see_what_is_not_theirs(server: Postgres, database: str, statement: str) -> None:
     anyway = f"SET default_transaction_read_only = off; {statement}"
     for attempt in (statement, anyway):
         refusals = (
@@ -110,10 +84,27 @@ def test_nobody_logs_in_as_the_owner_of_the_views(server: Postgres) -> None:
     assert server.execute("SELECT rolcanlogin, rolsuper FROM pg_roles WHERE rolname = 'reporting'") == [(False, False)]
 
 
-def test_without_a_password_no_role_is_created(server: Postgres) -> None:
-    done = psql(server, "--dbname", "postgres", "--file", str(STACK / "sql/databases.sql"))
+def test_without_a_password_nothing_is_created(postgres: Postgres) -> None:
+    before = postgres.execute("SELECT count(*) FROM pg_roles")
+    done = create_databases(postgres)
     assert done.returncode == 3
     assert "syntax error" in done.stderr
+    assert postgres.execute("SELECT count(*) FROM pg_roles") == before
+
+
+def test_a_volume_of_an_earlier_version_is_brought_up_to_date(server: Postgres) -> None:
+    """Run again, the script adds what is missing and sets the passwords, none of which gets into the server's log."""
+    server.execute("DROP DATABASE churn")
+    server.execute("DROP ROLE reporting")
+    again = {name: f"new-{password}" for name, password in PASSWORDS.items()}
+    try:
+        assert create_databases(server, **again).returncode == 0
+        with connected(server, "churn", "churn", "new-pw-of-churn"), pytest.raises(psycopg2.OperationalError):
+            execute(server, "churn", "churn", "SELECT 1")
+        assert server.execute("SELECT count(*) FROM pg_roles WHERE rolname = 'reporting'") == [(1,)]
+    finally:
+        assert create_databases(server, **PASSWORDS).returncode == 0
+    assert "pw-of-" not in server.log
 
 
 def test_the_passwords_are_keys_of_the_environment_file() -> None:

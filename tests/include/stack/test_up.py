@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 from collections.abc import Callable
@@ -42,8 +43,8 @@ def test_a_stack_that_gets_healthy(
 
 
 def test_the_shells_variables_do_not_win_over_the_file(docker: Docker, fake: FakeDocker) -> None:
-    docker.stream("up", "--detach", "--build", "--remove-orphans")
-    assert (fake.program.parent / "calls").read_text() == f"{UP} AIRFLOW_PORT=\n"
+    docker.stream("up", "--detach", "--build", "--remove-orphans")  # with AIRFLOW_PORT and COMPOSE_FILE set
+    assert (fake.program.parent / "calls").read_text() == f"{UP} AIRFLOW_PORT= COMPOSE_FILE=\n"
 
 
 def test_a_file_with_mistakes(docker: Docker, fake: FakeDocker, project: Path, capfd: Said) -> None:
@@ -110,6 +111,54 @@ def test_an_occupied_port(
         assert main(["up"], docker) == 0
 
 
+def test_a_port_that_only_the_daemon_may_open_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refused(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Refused)
+    assert module.taken_ports({"MLFLOW_PORT": 80}) == []
+
+
+def test_files_that_containers_could_not_read(docker: Docker, fake: FakeDocker, project: Path, capfd: Said) -> None:
+    (project / "include" / "stack").mkdir(parents=True)
+    (project / "include" / "stack" / "redis.sh").touch(mode=0o600)
+    (project / "dags").mkdir(mode=0o750)
+    assert refused(docker, capfd) == [
+        (
+            "2 files and folders that containers mount are closed to other users (first: dags); "
+            "run chmod -R go+rX dags plugins include .data"
+        )
+    ]
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    "printed", ["<html>", "[1]", '{"Name": "mail"}', '{"Service": "mail", "State": "up", "ExitCode": "x"}']
+)
+def test_an_answer_that_is_not_a_list_of_containers(
+    docker: Docker, fake: FakeDocker, capfd: Said, printed: str
+) -> None:
+    (fake.program.parent / "containers").write_text(printed)
+    [line] = refused(docker, capfd)
+    assert line == f"docker compose ps printed no list of containers ({printed}); update Docker's plugin compose"
+
+
+def test_no_containers_as_some_versions_print_it(docker: Docker, fake: FakeDocker) -> None:
+    (fake.program.parent / "containers").write_text("null\n")
+    assert docker.containers() == []
+
+
+def test_a_log_of_bytes(docker: Docker, fake: FakeDocker) -> None:
+    (fake.program.parent / "logs" / "mail").write_bytes(b"\xff\xfe end\n")
+    assert docker.log("mail") == "\ufffd\ufffd end\n"
+
+
+def test_a_program_that_cannot_be_run(docker: Docker, fake: FakeDocker, capfd: Said) -> None:
+    fake.program.write_bytes(b"\x7fELF")
+    assert refused(docker, capfd) == ["docker cannot be run (Exec format error); install it anew"]
+
+
 @pytest.mark.parametrize(
     ("broken", "log", "said"),
     [
@@ -127,7 +176,17 @@ def test_an_occupied_port(
         (
             container("mlflow", "running", "unhealthy"),
             "mlflow.exceptions.MlflowException: Detected out-of-date database schema (found version a, but expected b).",
-            "mlflow: unhealthy: MLflow's database is older than its server; run docker compose up mlflow-migrate",
+            "mlflow: unhealthy: MLflow's database is older than its server; make up migrates it",
+        ),
+        (
+            container("dashboards-views", "exited", "", 3),
+            'psql:/stack/grants.sql:2: ERROR:  role "reporting" does not exist',
+            "dashboards-views: exit code 3: the volume postgres-data was created without all of .*; docker compose exec .*",
+        ),
+        (
+            container("dashboards-views-drop", "exited", "", 3),
+            "psql:/stack/drop-views.sql:6: ERROR:  canceling statement due to lock timeout",
+            "dashboards-views-drop: exit code 3: a session holds the views that dashboards read; end its transaction .*",
         ),
         (
             container("mlflow-migrate", "exited", "", 1),
@@ -150,7 +209,7 @@ def test_an_occupied_port(
             "redis: unhealthy: its log ends: Can't open the append-only file: Permission denied; make logs SERVICE=redis .*",
         ),
     ],
-    ids=["version", "password", "schema", "newer schema", "bucket", "memory", "unknown"],
+    ids=["version", "password", "schema", "role", "lock", "newer schema", "bucket", "memory", "unknown"],
 )  # fmt: skip
 def test_a_service_that_fails(
     docker: Docker, fake: FakeDocker, capfd: Said, broken: dict[str, object], log: str, said: str
