@@ -31,15 +31,18 @@ from trainer.pipeline.sources import (
     HttpSource,
     IdxSource,
     ImageFolderSource,
+    JsonLinesSource,
     ParquetSource,
     PostgresSource,
     S3Source,
     SampleSource,
     Source,
     StoredSource,
+    TextSource,
 )
 from trainer.pipeline.spec import Spec
 from trainer.pipeline.tabular import TabularPipeline
+from trainer.pipeline.texts import TextPipeline
 
 __all__ = [
     "METRICS",
@@ -71,6 +74,7 @@ __all__ = [
     "IdxSource",
     "ImageFolderSource",
     "ImagePipeline",
+    "JsonLinesSource",
     "LightGBM",
     "Limit",
     "Memory",
@@ -96,6 +100,8 @@ __all__ = [
     "StepResources",
     "StoredSource",
     "TabularPipeline",
+    "TextPipeline",
+    "TextSource",
     "TimeSplit",
     "Toleration",
     "Tuning",

@@ -178,7 +178,8 @@ class Job(Spec, ABC):
 
         taken = list(fitted.preparation.inputs)
         example = next(training.batches()).head(EXAMPLE_ROWS).select(taken)
-        signature = self.signer.sign(training.lazy().select(taken), fitted.predict(example))
+        inputs = training.lazy().select(taken)
+        signature = self.signer.sign(inputs, fitted.predict(example), fitted.parameters)
         metadata = {"problem": self.problem, "algorithm": self.algorithm, "cut_off": fitted.cut_off}
         info = self.saver.save(fitted, signature, example, {**metadata, "params": self.params})
         mlflow.set_tag("model_uri", info.model_uri)

@@ -17,7 +17,8 @@ from trainer.pipeline.images import NetworkParams  # noqa: E402
 from trainer.process.sigterm import ENDED  # noqa: E402
 from trainer.run import RunFolder  # noqa: E402
 from trainer.training.networks.checkpoints import KEPT, Checkpoints  # noqa: E402
-from trainer.training.networks.loop import EpochEnd, ImageTraining, Labelled, _mean_and_deviation, train  # noqa: E402
+from trainer.training.networks.image_training import ImageTraining, Labelled, _mean_and_deviation  # noqa: E402
+from trainer.training.networks.loop import EpochEnd, train  # noqa: E402
 
 PARAMS = NetworkParams(epochs=3, batch_size=16, channels=(4, 4), hidden=8, lr=0.01)
 STEPS = 3 * 7
