@@ -102,6 +102,7 @@ class Scratch(Network):
     """A small GPT-2, trained from nothing."""
 
     params_class: ClassVar[type[EpochParams]] = ScratchParams
+    remark: ClassVar[str] = "trained FROM SCRATCH, not from published weights"
 
     KIND: Literal["gpt2_from_scratch"] = "gpt2_from_scratch"
 

@@ -100,12 +100,13 @@ class ImageJob(Job):
         from trainer.registry.tracking import log_training_metrics
 
         name = f"{self.run_config.name}, {self.device}, epoch {end.epoch}/{self.network.epochs}"
+        accuracy = end.train_accuracy or 0.0
         aside = "" if end.validation_loss is None else f", validation accuracy {end.validation_accuracy:.2%}"
         logger.info(
             "%s: loss %.4f, accuracy %.2f%%%s, %.1f s",
-            name, end.train_loss, 100 * end.train_accuracy, aside, end.seconds,
+            name, end.train_loss, 100 * accuracy, aside, end.seconds,
         )  # fmt: skip
-        mlflow.log_metrics({"train_accuracy": end.train_accuracy, "epoch_seconds": end.seconds}, step=end.epoch)
+        mlflow.log_metrics({"train_accuracy": accuracy, "epoch_seconds": end.seconds}, step=end.epoch)
         log_training_metrics(
             self.run_config.name, end.epoch, end.train_loss, end.validation_loss, end.validation_accuracy
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.inference.network_estimator import NetworkEstimator
-from trainer.training.networks.loop import NetworkTraining
+from trainer.training.networks.loop import Learned, NetworkTraining
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ class ImageTraining(NetworkTraining[Labelled]):
         standard = tuple(self.mean.tolist()), tuple(self.deviation.tolist())
         return NetworkEstimator(self.params.model_dump(), self.shape, self.classes, *standard, weights.getvalue())
 
-    def _gradient(self, chosen: torch.Tensor) -> tuple[float, int]:
+    def _gradient(self, chosen: torch.Tensor) -> Learned:
         import torch
 
         places = chosen.to(self.device)
@@ -77,7 +77,7 @@ class ImageTraining(NetworkTraining[Labelled]):
             scores = self._scores(self.pixels[places])
             loss = torch.nn.functional.cross_entropy(scores.float(), codes)
         loss.backward()
-        return float(loss.detach()), int((scores.argmax(dim=1) == codes).sum())
+        return Learned(float(loss.detach()), len(chosen), int((scores.argmax(dim=1) == codes).sum()))
 
     def _train_accuracy(self) -> float | None:
         return self.hits / self.rows

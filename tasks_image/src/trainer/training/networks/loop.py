@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from trainer.errors import DivergedError
 from trainer.process.sigterm import last_words
@@ -27,6 +28,17 @@ Aside = TypeVar("Aside")
 """Validation rows, as a training takes them."""
 
 
+class Learned(NamedTuple):
+    """What a batch has shown while it was learned."""
+
+    loss: float
+    """Its mean over rows, or over tokens."""
+    size: int
+    """How many rows or tokens that is."""
+    hits: int = 0
+    """Rows whose class was right."""
+
+
 @dataclass(frozen=True)
 class EpochEnd:
     """What is known once all training rows have been seen so many times."""
@@ -34,7 +46,7 @@ class EpochEnd:
     epoch: int
     """From 1."""
     train_loss: float
-    """Mean over the epoch's batches, while the network was learning."""
+    """Mean over the rows or tokens of the epoch, while the network was learning."""
     train_accuracy: float | None
     """None where no classes are learned."""
     validation_loss: float | None
@@ -62,7 +74,7 @@ class NetworkTraining(ABC, Generic[Aside]):
         learned = [one for one in network.parameters() if one.requires_grad]
         self.optimiser = torch.optim.AdamW(learned, lr=params.lr, weight_decay=params.weight_decay, fused=True)
         self.schedule = self._schedule()
-        self.step, self.hits, self.loss, self.seconds = 0, 0, 0.0, 0.0
+        self.step, self.size, self.hits, self.loss, self.seconds = 0, 0, 0, 0.0, 0.0
         self._random_before: torch.Tensor | None = None
         self._ended: list[EpochEnd] = []
         self._resume()
@@ -83,8 +95,8 @@ class NetworkTraining(ABC, Generic[Aside]):
         """How the optimiser's learning rate goes."""
 
     @abstractmethod
-    def _gradient(self, chosen: torch.Tensor) -> tuple[float, int]:
-        """Compute the gradient of some rows, by their places; return their mean loss, and how many were hit."""
+    def _gradient(self, chosen: torch.Tensor) -> Learned:
+        """Compute the gradient of some rows, by their places."""
 
     @abstractmethod
     def _scored(self, aside: Aside) -> tuple[float | None, float | None]:
@@ -103,7 +115,7 @@ class NetworkTraining(ABC, Generic[Aside]):
                 self._train_epoch(epoch)
                 end = self._end_of(epoch, aside)
                 self._ended.append(end)
-                self.hits, self.loss, self.seconds = 0, 0.0, 0.0
+                self.size, self.hits, self.loss, self.seconds = 0, 0, 0.0, 0.0
                 self._save()
                 yield end
 
@@ -130,22 +142,23 @@ class NetworkTraining(ABC, Generic[Aside]):
 
         self._random_before = torch.get_rng_state()
         self.optimiser.zero_grad(set_to_none=True)
-        value, hits = self._gradient(chosen)
-        if value != value or value == float("inf"):  # noqa: PLR0124  (NaN)
+        learned = self._gradient(chosen)
+        if not math.isfinite(learned.loss):
             raise DivergedError(
-                f"the loss is {value} at step {self.step + 1} of {self.total_steps}; lower "
+                f"the loss is {learned.loss} at step {self.step + 1} of {self.total_steps}; lower "
                 f"`lr` ({self.epoch_params.lr:g}). The last good checkpoint is kept"
             )
         self.optimiser.step()
         self.schedule.step()
-        self.hits += hits
-        self.loss += value * len(chosen)
+        self.hits += learned.hits
+        self.loss += learned.loss * learned.size
+        self.size += learned.size
         self.step += 1
         self._random_before = None
 
     def _end_of(self, epoch: int, aside: Aside | None) -> EpochEnd:
         loss, accuracy = (None, None) if aside is None else self._scored(aside)
-        return EpochEnd(epoch + 1, self.loss / self.rows, self._train_accuracy(), loss, accuracy, self.seconds)
+        return EpochEnd(epoch + 1, self.loss / self.size, self._train_accuracy(), loss, accuracy, self.seconds)
 
     def _train_accuracy(self) -> float | None:
         return None
@@ -176,6 +189,7 @@ class NetworkTraining(ABC, Generic[Aside]):
             "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
             "step": self.step,
+            "size": self.size,
             "hits": self.hits,
             "loss": self.loss,
             "ended": [asdict(end) for end in self._ended],
@@ -205,7 +219,7 @@ class NetworkTraining(ABC, Generic[Aside]):
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"])
-        self.step, self.hits, self.loss = state["step"], state["hits"], state["loss"]
+        self.step, self.hits, self.loss, self.size = (state[name] for name in ("step", "hits", "loss", "size"))
         self._ended = [EpochEnd(**end) for end in state["ended"]]
         logger.info("training goes on after step %d of %d, from a checkpoint", self.step, self.total_steps)
 
