@@ -87,7 +87,9 @@ def _words(rows: pl.LazyFrame, column: str) -> pl.DataFrame:
 
     number = pl.int_range(pl.len())
     text = pl.col(column).str.to_lowercase().str.extract_all(WORD)
-    words = rows.select((number.hash(seed=0) % MOST_BUNDLES).alias("hashed"), number.alias("number"), text.alias("word"))
+    words = rows.select(
+        (number.hash(seed=0) % MOST_BUNDLES).alias("hashed"), number.alias("number"), text.alias("word")
+    )
     few = rows.select(pl.len()).collect().item() <= MOST_BUNDLES
     bundle = pl.col("number" if few else "hashed").cast(pl.Int64).alias("bundle")
     exploded = words.select(bundle, "word").explode("word").drop_nulls("word")

@@ -100,8 +100,8 @@ def network_of(config: dict[str, Any]) -> Any:
     """A causal language model of a configuration, with weights yet to be loaded; code of others is never run."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    kind = AutoConfig.for_model(**config)
-    return AutoModelForCausalLM.from_config(kind, trust_remote_code=False)
+    make: Any = AutoModelForCausalLM.from_config
+    return make(AutoConfig.for_model(**config), trust_remote_code=False)
 
 
 def plain_weights(network: Any) -> dict[str, Any]:
@@ -156,7 +156,9 @@ def document_losses(
     import numpy as np
 
     losses = np.zeros(len(documents))
-    found = sorted(windows([len(one) for one in documents], block, stride), key=lambda one: -_size(documents, one, block))
+    found = sorted(
+        windows([len(one) for one in documents], block, stride), key=lambda one: -_size(documents, one, block)
+    )
     at_once = max(1, LOGITS_AT_ONCE // (network.config.vocab_size * block))
     for first in range(0, len(found), at_once):
         some = found[first : first + at_once]

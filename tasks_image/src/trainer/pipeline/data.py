@@ -111,7 +111,7 @@ class TimeSplit(Split):
 class GivenSplit(Split):
     """The test rows are those that a column names, as published data sets have them.
 
-    The validation rows are those that it names, too; where it names none, they are drawn from the other rows by a hash of
+    So are the validation rows where `validation_values` names any, else they are drawn from the other rows by a hash of
     the id, as `hash` draws them. `test` does not count.
     """
 

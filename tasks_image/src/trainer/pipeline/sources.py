@@ -192,7 +192,8 @@ class TextSource(StoredSource):
 
     KIND: Literal["text"] = "text"
     documents: Literal["articles", "blocks", "files"] = "blocks"
-    """`articles`: a heading `= Title =` begins one, as in WikiText. `blocks`: a blank line ends one. `files`: one each."""
+    """`articles`: a heading `= Title =` begins one, as in WikiText. `blocks`: blank lines divide them. `files`: each is
+    one."""
 
 
 def _one_select(query: str) -> str:

@@ -48,7 +48,9 @@ class LanguageModelParams(EpochParams):
     @model_validator(mode="after")
     def _windows_overlap(self) -> Self:
         if self.stride is not None and self.stride > self.block_length:
-            raise ValueError(f"stride ({self.stride}) is above block_length ({self.block_length}): tokens would be lost")
+            raise ValueError(
+                f"stride ({self.stride}) is above block_length ({self.block_length}): tokens would be lost"
+            )
         return self
 
     @property
@@ -66,7 +68,7 @@ class ScratchParams(LanguageModelParams):
     heads: Annotated[int, Field(ge=1, le=128)] = 2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     tokenizer: str | None = None
-    """A folder with `tokenizer.json`, or with `vocab.json` and `merges.txt`; null: one is trained on the training texts."""
+    """A folder with `tokenizer.json`, or with `vocab.json` and `merges.txt`; null: one is trained on the texts."""
     vocabulary: Annotated[int, Field(ge=257, le=1_000_000)] = 4000
     """Tokens of the tokenizer that is trained (byte-level BPE)."""
 
@@ -81,7 +83,7 @@ class Lora(Spec):
     """Low-rank matrices are learned beside the weights, which stay as they are (Hu et al. 2021)."""
 
     rank: Annotated[int, Field(ge=1, le=1024)] = 8
-    alpha: Annotated[float, Field(gt=0)] = 16
+    alpha: Annotated[int, Field(ge=1)] = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
     modules: list[str] | None = None
     """The layers that get them, such as `[c_attn]`; by default those that PEFT knows for the kind of model."""

@@ -25,7 +25,9 @@ def bits_drawing(target: str, challenger: Predictions, production: Predictions |
     made, panel = figure(title, width=1.3 * WIDTH)
     sides = [("challenger", challenger, FIRST), *([("production", production, SECOND)] if production else [])]
     for name, side, colour in sides:
-        panel.plot(side.truth, _bits(side), ".", color=colour, alpha=0.6, label=name, markeredgewidth=0, rasterized=True)
+        panel.plot(
+            side.truth, _bits(side), ".", color=colour, alpha=0.6, label=name, markeredgewidth=0, rasterized=True
+        )
     panel.set_xscale("log")
     panel.set(xlabel=f"bytes of {target}", ylabel="bits per byte")
     panel.grid(visible=True)

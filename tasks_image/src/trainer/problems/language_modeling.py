@@ -55,13 +55,13 @@ class LanguageModeling(Problem):
     def classes_of(self, targets: pl.Series) -> tuple[Any, ...]:  # noqa: ARG002  (texts have none)
         return ()
 
-    def encode(self, targets: pl.Series, classes: tuple[Any, ...]) -> np.ndarray:
+    def encode(self, targets: pl.Series, classes: tuple[Any, ...]) -> np.ndarray:  # noqa: ARG002
         raise ConfigurationError(ONLY_TEXTS)
 
-    def estimator(self, *, of_numbers: Any, of_classes: Any) -> Any:
+    def estimator(self, *, of_numbers: Any, of_classes: Any) -> Any:  # noqa: ARG002
         raise ConfigurationError(ONLY_TEXTS)
 
-    def made_up_targets(self, numbers: Array) -> Array:
+    def made_up_targets(self, numbers: Array) -> Array:  # noqa: ARG002
         raise ConfigurationError(ONLY_TEXTS)
 
     def needed_columns(self, columns: list[str]) -> list[str]:  # noqa: ARG002  (always the same)
@@ -84,7 +84,7 @@ class LanguageModeling(Problem):
     def changes(self, before: pl.DataFrame, after: pl.DataFrame) -> tuple[Array, Array]:
         return before.select("prediction").to_numpy(), after.select("prediction").to_numpy()
 
-    def score_alone(self, inputs: Array, targets: Array, *, depth: int, leaf: int, seed: int) -> float:
+    def score_alone(self, inputs: Array, targets: Array, *, depth: int, leaf: int, seed: int) -> float:  # noqa: ARG002
         raise ConfigurationError(ONLY_TEXTS)
 
     def drawings(self, target: str, challenger: Predictions, production: Predictions | None) -> Iterator[Drawing]:

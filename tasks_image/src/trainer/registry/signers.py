@@ -8,9 +8,9 @@ from trainer.errors import DataValidationError
 from trainer.pipeline import Spec
 
 if TYPE_CHECKING:
-    import polars as pl
     from collections.abc import Mapping
 
+    import polars as pl
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, Schema
 

@@ -47,7 +47,7 @@ def training(where: Checkpoints | None = None, params: NetworkParams = PARAMS) -
 @pytest.fixture(scope="module")
 def undisturbed() -> bytes:
     ends: list[EpochEnd] = []
-    weights = train(training(), digits(seed=1), ends.append).weights
+    weights: bytes = train(training(), digits(seed=1), ends.append).weights
     assert [end.epoch for end in ends] == [1, 2, 3]
     assert ends[-1].validation_accuracy is not None
     assert ends[-1].validation_accuracy > 0.95

@@ -38,7 +38,10 @@ def file_attempts(files: list[SourceFile], source: FileSource, reading: Reading)
     except ValueError as error:
         raise ConfigurationError(f"source.format: {error}") from None
     if len(kinds) > 1:
-        raise DataValidationError(f"{files[0].name} and the others hold different formats: {', '.join(sorted(kinds))}; name only files of one kind")
+        formats = ", ".join(sorted(kinds))
+        raise DataValidationError(
+            f"{files[0].name} and the others hold different formats ({formats}); name only files of one kind"
+        )
     if kinds == {"csv"}:
         yield csv_attempts(files, source, source.separator, reading.scratch)
     elif kinds == {"jsonl"}:

@@ -57,7 +57,7 @@ def _wrong_line(file: SourceFile) -> str:
             try:
                 found = json.loads(line)
             except ValueError as error:
-                return f"line {number} is not JSON: {error}; each line has to be an object such as {{\"text\": \"…\"}}"
+                return f'line {number} is not JSON: {error}; each line has to be an object such as {{"text": "…"}}'
             if not isinstance(found, dict):
-                return f"line {number} is a {type(found).__name__}, expected an object such as {{\"text\": \"…\"}}"
+                return f'line {number} is a {type(found).__name__}, expected an object such as {{"text": "…"}}'
     return ""

@@ -1,4 +1,4 @@
-"""Rows in CSV, Parquet and JSON Lines files at any fsspec address: one file, those of a folder, or those that fit a glob."""
+"""Rows in files of CSV, Parquet and JSON Lines at any fsspec address: one file, a folder's, or those of a glob."""
 
 from __future__ import annotations
 

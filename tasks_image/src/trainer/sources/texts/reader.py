@@ -66,7 +66,7 @@ def _text_of(file: SourceFile) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataValidationError(
-            f"{file.name}: line {line} is not UTF-8: byte {content[error.start]:#04x} at {error.start:,}; save the file "
-            "as UTF-8"
+            f"{file.name}: line {line} is not UTF-8: byte {content[error.start]:#04x} at {error.start:,}; save "
+            "the file as UTF-8"
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainer.inference.network_estimator import NetworkEstimator
 from trainer.training.networks.loop import Learned, NetworkTraining

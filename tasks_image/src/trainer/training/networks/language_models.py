@@ -90,8 +90,8 @@ def _somebodys(params: LanguageModelParams) -> Beginning:
     if not config or not any(folder.glob("*.safetensors")):
         pickled = " (its *.bin are pickled, and what is unpickled can run code)" if any(folder.glob("*.bin")) else ""
         raise ConfigurationError(
-            f"model {params.model!r}: {folder} lacks config.json or *.safetensors{pickled}; a model of transformers writes "
-            "both with save_pretrained"
+            f"model {params.model!r}: {folder} lacks config.json or *.safetensors{pickled}; a model of transformers "
+            "writes both with save_pretrained"
         )
     tokenizer = read_tokenizer(folder)
     return Beginning(_weighted(folder, params.model), tokenizer, start_token(tokenizer, config, params.model))
@@ -165,11 +165,11 @@ def _from_hub(name: str, revision: str) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise ConfigurationError(
-            f"model {name!r}, revision {revision!r}: the hub has no such model, or keeps it from you; correct the name, "
-            f"set HF_TOKEN for a private one, or {ELSE}"
+            f"model {name!r}, revision {revision!r}: the hub has no such model, or keeps it from you; correct the "
+            f"name, set HF_TOKEN for a private one, or {ELSE}"
         ) from error
-    except Exception as error:  # noqa: BLE001  (offline, each layer of the client raises its own)
+    except Exception as error:
         raise OutageError(
-            f"model {name!r}: its weights cannot be had from the hub ({type(error).__name__}), and this machine has none "
-            f"in its cache; give it a way to the hub, or {ELSE}"
+            f"model {name!r}: its weights cannot be had from the hub ({type(error).__name__}), and this machine has "
+            f"none in its cache; give it a way to the hub, or {ELSE}"
         ) from error

@@ -91,8 +91,8 @@ class TextJob(Job):
 
         weights, tokens = sum(one.numel() for one in made.network.parameters()), sum(map(len, learned))
         logger.info(
-            "%s: %d weights, %d tokens in the vocabulary; %d tokens to learn from, in blocks of %d; texts are scored in "
-            "windows of %d tokens, %d apart",
+            "%s: %d weights, %d tokens in the vocabulary; %d tokens to learn from, in blocks of %d; texts are scored "
+            "in windows of %d tokens, %d apart",
             self.run_config.name, weights, made.tokenizer.get_vocab_size(), tokens, self.model.block_length,
             self.model.block_length, self.model.window_stride,
         )  # fmt: skip
@@ -133,7 +133,7 @@ def _tokens(made: Beginning, texts: list[str]) -> list[list[int]]:
 
 
 def _perplexity(loss: float) -> float:
-    """exp of the loss; infinite where no number is as large."""
+    """Exp of the loss; infinite where no number is as large."""
     try:
         return math.exp(loss)
     except OverflowError:

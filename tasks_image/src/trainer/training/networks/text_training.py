@@ -200,9 +200,13 @@ def _prepared(network: Any, params: LanguageModelParams) -> Any:
     from peft import LoraConfig, get_peft_model
 
     asked = LoraConfig(
-        task_type="CAUSAL_LM", r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.modules,
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.modules,
         fan_in_fan_out=network.config.model_type == "gpt2",
-    )  # fmt: skip
+    )
     return get_peft_model(network, asked)
 
 

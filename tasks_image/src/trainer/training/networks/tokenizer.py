@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tokenizers import Tokenizer
 
 END_OF_TEXT = "<|endoftext|>"
 ENDS = (END_OF_TEXT, "<s>", "</s>", "<|begin_of_text|>", "[BOS]", "[EOS]")
 """Tokens that stand between texts, as published tokenizers call them."""
+TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 TRIED_TEXTS, TRIED_CHARACTERS = 50, 2000
 TRIAL = "Hello world"
 
@@ -43,24 +44,13 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
     Raises ConfigurationError where there is none, or where it is empty.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    whole, vocabulary, merges = folder / "tokenizer.json", folder / "vocab.json", folder / "merges.txt"
+    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZER_FILES):
+        raise ConfigurationError(
+            f"{folder}: there is no tokenizer: neither tokenizer.json nor vocab.json and merges.txt; a tokenizer of "
+            "transformers writes the first with save_pretrained"
+        )
     try:
-        if whole.is_file():
-            tokenizer = Tokenizer.from_file(str(whole))
-        elif vocabulary.is_file() and merges.is_file():
-            tokenizer = Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
-            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-            tokenizer.decoder = decoders.ByteLevel()
-            tokenizer.add_special_tokens([token for token in (END_OF_TEXT,) if tokenizer.token_to_id(token) is not None])
-        else:
-            raise ConfigurationError(
-                f"{folder}: there is no tokenizer: neither tokenizer.json nor vocab.json and merges.txt; a tokenizer of "
-                "transformers writes the first with save_pretrained"
-            )
-    except ConfigurationError:
-        raise
+        tokenizer = _read(folder)
     except Exception as error:  # what the library raises has no class of its own
         raise ConfigurationError(f"{folder}: the tokenizer cannot be read: {error}; fetch it again") from error
     tokenizer.no_truncation()
@@ -70,6 +60,20 @@ def read_tokenizer(folder: Path) -> Tokenizer:
             f"{folder}: the tokenizer is empty: it has {tokenizer.get_vocab_size()} entries and no token for "
             f"{TRIAL!r}; fetch it again"
         )
+    return tokenizer
+
+
+def _read(folder: Path) -> Tokenizer:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    whole, vocabulary, merges = folder / "tokenizer.json", folder / "vocab.json", folder / "merges.txt"
+    if whole.is_file():
+        return Tokenizer.from_file(str(whole))
+    tokenizer = Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    if tokenizer.token_to_id(END_OF_TEXT) is not None:
+        tokenizer.add_special_tokens([END_OF_TEXT])
     return tokenizer
 
 
@@ -99,8 +103,8 @@ def refuse_lossy(tokenizer: Tokenizer, texts: Sequence[str], where: str) -> None
         back = tokenizer.decode(tokenizer.encode(asked, add_special_tokens=False).ids, skip_special_tokens=False)
         if _letters(back) != _letters(asked):
             raise ConfigurationError(
-                f"{where}: the tokenizer loses a part of text {place + 1}: {_first_difference(asked, back)}; figures of "
-                "its models could not be compared: use one that has a token for every byte"
+                f"{where}: the tokenizer loses a part of text {place + 1}: {_first_difference(asked, back)}; figures "
+                "of its models could not be compared: use one that has a token for every byte"
             )
 
 
@@ -110,7 +114,9 @@ def _letters(text: str) -> str:
 
 def _first_difference(asked: str, back: str) -> str:
     ours, theirs = _letters(asked), _letters(back)
-    at = next((place for place, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), len(theirs))
+    at = next(
+        (place for place, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), len(theirs)
+    )
     return f"{ours[at : at + 20]!r} becomes {theirs[at : at + 20]!r}"
 
 
