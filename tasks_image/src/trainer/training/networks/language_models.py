@@ -100,6 +100,7 @@ def _somebodys(params: LanguageModelParams) -> Beginning:
 def _weighted(folder: Path, name: str) -> Any:
     """The network in a folder. Raises ConfigurationError where it cannot be loaded without code of its own."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
@@ -107,7 +108,7 @@ def _weighted(folder: Path, name: str) -> Any:
             str(folder), use_safetensors=True, trust_remote_code=False, local_files_only=True, dtype=torch.float32,
             output_loading_info=True,
         )  # fmt: skip
-    except (ValueError, OSError, RuntimeError, KeyError) as error:
+    except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
         raise ConfigurationError(
             f"model {name!r}: cannot be loaded: {str(error).strip().splitlines()[0]} Only causal language models that "
             "transformers knows itself are loaded; code that comes with a model is never run"
@@ -158,6 +159,7 @@ def _folder(name: str, what: str) -> Path:
 
 def _from_hub(name: str, revision: str) -> Path:
     """The files of a model on the hub, in the cache of this machine (HF_HOME)."""
+    import httpx2
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -168,7 +170,7 @@ def _from_hub(name: str, revision: str) -> Path:
             f"model {name!r}, revision {revision!r}: the hub has no such model, or keeps it from you; correct the "
             f"name, set HF_TOKEN for a private one, or {ELSE}"
         ) from error
-    except Exception as error:
+    except (OSError, httpx2.HTTPError) as error:
         raise OutageError(
             f"model {name!r}: its weights cannot be had from the hub ({type(error).__name__}), and this machine has "
             f"none in its cache; give it a way to the hub, or {ELSE}"

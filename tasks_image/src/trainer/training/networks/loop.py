@@ -174,7 +174,8 @@ class NetworkTraining(ABC, Generic[Aside]):
 
     def _weights(self) -> dict[str, Any]:
         """What a checkpoint keeps of the network: of one that is learned in part, that part and the buffers."""
-        frozen = {name for name, one in self.network.named_parameters() if not one.requires_grad}
+        each = self.network.named_parameters(remove_duplicate=False)  # a tied weight has two names
+        frozen = {name for name, one in each if not one.requires_grad}
         return {name: value for name, value in self.network.state_dict().items() if name not in frozen}
 
     def _save(self) -> None:

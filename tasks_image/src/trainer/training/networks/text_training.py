@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.errors import DataValidationError, ModelTrainingError
 from trainer.inference.causal_lm import IGNORED, CausalLm, document_losses, plain_weights
 from trainer.pipeline.texts import LanguageModelParams, PretrainedParams
+from trainer.process.ignored_warning import ignored_warning
 from trainer.training.networks.loop import Learned, NetworkTraining
 
 if TYPE_CHECKING:
@@ -207,7 +208,8 @@ def _prepared(network: Any, params: LanguageModelParams) -> Any:
         target_modules=lora.modules,
         fan_in_fan_out=network.config.model_type == "gpt2",
     )
-    return get_peft_model(network, asked)
+    with ignored_warning("`is_gradient_checkpointing` is deprecated"):  # PEFT asks transformers for it
+        return get_peft_model(network, asked)
 
 
 def _merged(network: Any) -> Any:
