@@ -26,7 +26,10 @@ def test_missing_and_empty_documents_are_named(pipeline: TextPipeline) -> None:
 
 
 def test_a_column_that_holds_no_texts_is_refused(pipeline: TextPipeline) -> None:
-    assert "there is no column 'text'; did you mean 'texts'?" in unusable_texts(pipeline, pl.LazyFrame({"texts": ["a"]}))[0]
+    assert (
+        "there is no column 'text'; did you mean 'texts'?"
+        in unusable_texts(pipeline, pl.LazyFrame({"texts": ["a"]}))[0]
+    )
     assert "'text' is Int64, and texts are strings" in unusable_texts(pipeline, pl.LazyFrame({"text": [1]}))[0]
 
 

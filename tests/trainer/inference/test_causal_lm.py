@@ -97,7 +97,9 @@ def test_what_follows_is_drawn_by_the_seed_whatever_stands_beside_it(fitted: Fit
     assert greedy[0] == greedy[1]
 
 
-@pytest.mark.parametrize("asked", [{"max_new_tokens": 16}, {"max_new_tokens": -1}, {"max_new_tokens": 3, "temperature": -0.1}])
+@pytest.mark.parametrize(
+    "asked", [{"max_new_tokens": 16}, {"max_new_tokens": -1}, {"max_new_tokens": 3, "temperature": -0.1}]
+)
 def test_parameters_out_of_range_are_refused(asked: dict[str, Any], fitted: FittedLanguageModel) -> None:
     with pytest.raises(DataValidationError, match=r"max_new_tokens is -?\d+ and temperature .*; expected 1 to 15"):
         fitted.answers(pl.DataFrame({"text": ["a"]}), **asked)
@@ -115,5 +117,8 @@ def test_weights_of_another_network_are_refused(made: Beginning) -> None:
     weights = plain_weights(made.network)
     assert "lm_head.weight" not in weights or "transformer.wte.weight" not in weights, "tied ones are kept once"
     with pytest.raises(ValueError, match=r"weights missing: \['transformer.wpe.weight'\], of another network: \['x'\]"):
-        load_weights(made.network, {**{k: v for k, v in weights.items() if "wpe" not in k}, "x": weights["transformer.wpe.weight"]})
+        load_weights(
+            made.network,
+            {**{k: v for k, v in weights.items() if "wpe" not in k}, "x": weights["transformer.wpe.weight"]},
+        )
     assert CausalLm.requirements == ("torch", "transformers", "tokenizers", "safetensors")

@@ -188,7 +188,18 @@ def test_an_undefined_figure_is_refused(problem: str, made: Predictions, metric:
         ("regression", Predictions(np.array(["1"]), np.array([1.0]), None), None, ModelRefusedError, "needs numbers"),
         ("regression", Predictions(np.zeros(2), np.full(2, 1e200), None), ["mse"], ModelRefusedError, "mse is inf"),
     ],
-    ids=["not-its-metric", "typo", "positive-of-three", "problem", "no-tokens", "dims-0", "dims-1", "dims-2", "text", "overflow"],
+    ids=[
+        "not-its-metric",
+        "typo",
+        "positive-of-three",
+        "problem",
+        "no-tokens",
+        "dims-0",
+        "dims-1",
+        "dims-2",
+        "text",
+        "overflow",
+    ],
 )
 def test_a_request_that_does_not_fit_is_refused(
     problem: str, made: Predictions, names: list[str] | None, error: type[Exception], message: str

@@ -28,9 +28,9 @@ def test_long_texts_count_by_their_size() -> None:
     assert found["bits_per_byte"] == pytest.approx(32 / math.log(2) / 112)
     twice = PROBLEM.figure("perplexity").weighted(made)(np.array([[1.0, 2.0], [1.0, 0.0], [1.0, 0.0]]))
     assert twice == pytest.approx([math.exp(2), math.exp(2)])
-    assert PROBLEM.figure("bits_per_byte").weighted(made)(np.array([[2.0], [0.0], [1.0]])) == pytest.approx(
-        [28 / math.log(2) / 108]
-    )
+    assert PROBLEM.figure("bits_per_byte").weighted(made)(np.array([[2.0], [0.0], [1.0]])) == pytest.approx([
+        28 / math.log(2) / 108
+    ])
 
 
 def test_another_tokenizer_changes_perplexity_and_not_bits_per_byte() -> None:

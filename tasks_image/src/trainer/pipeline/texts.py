@@ -49,7 +49,7 @@ class LanguageModelParams(EpochParams):
     def _windows_overlap(self) -> Self:
         if self.stride is not None and self.stride > self.block_length:
             raise ValueError(
-                f"stride ({self.stride}) is above block_length ({self.block_length}): tokens would be lost"
+                f"stride ({self.stride}) is above block_length ({self.block_length}); tokens would be lost"
             )
         return self
 

@@ -57,7 +57,9 @@ def test_a_file_may_be_a_document(tmp_path: Path) -> None:
 
 def test_what_is_not_utf_8_is_named_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("one\ntwo \xe9".encode("latin-1"))
-    with pytest.raises(DataValidationError, match=r"a\.txt: line 2 is not UTF-8: byte 0xe9 at 8; save the file as UTF-8"):
+    with pytest.raises(
+        DataValidationError, match=r"a\.txt: line 2 is not UTF-8: byte 0xe9 at 8; save the file as UTF-8"
+    ):
         read_source(TextSource(uri=str(tmp_path / "a.txt")))
 
 
@@ -73,4 +75,6 @@ def test_the_published_files_have_720_articles() -> None:
     rows, _ = read_source(TextSource(uri=str(WIKITEXT), documents="articles"))
     assert dict(rows["part"].value_counts().rows()) == {"train": 600, "valid": 60, "test": 60}
     words = rows["text"].str.count_matches(r"\S+|\n").sum() + rows.height
-    assert abs(words - (2_088_628 + 217_646 + 245_569)) <= 3, "all words and line ends, but for the first line of each file"
+    assert abs(words - (2_088_628 + 217_646 + 245_569)) <= 3, (
+        "all words and line ends, but for the first line of each file"
+    )

@@ -140,7 +140,11 @@ class Hub(BaseHTTPRequestHandler):
 
     def _send(self, code: int, content: bytes, *, with_body: bool) -> None:
         self.send_response(code)
-        for key, value in (("X-Repo-Commit", "a" * 40), ("ETag", f'"{hash(content)}"'), ("Content-Length", str(len(content)))):
+        for key, value in (
+            ("X-Repo-Commit", "a" * 40),
+            ("ETag", f'"{hash(content)}"'),
+            ("Content-Length", str(len(content))),
+        ):
             self.send_header(key, value)
         self.end_headers()
         if with_body:
@@ -176,7 +180,9 @@ def test_a_name_is_fetched_from_the_hub(published: Path, tmp_path: Path) -> None
         server.shutdown()
         server.server_close()
     assert found[0] == "tiny/model 280"
-    assert found[1].startswith("ConfigurationError model 'tiny/none', revision 'main': the hub has no such model, or keeps it")
+    assert found[1].startswith(
+        "ConfigurationError model 'tiny/none', revision 'main': the hub has no such model, or keeps it"
+    )
     assert found[1].endswith("train a small model with `KIND: gpt2_from_scratch`")
     cached, absent = _asked("http://127.0.0.1:9", tmp_path, "tiny/model", "tiny/none")
     assert cached == "tiny/model 280", "what was fetched once is there without the hub"

@@ -108,7 +108,9 @@ def test_a_batch_in_parts_gives_the_same_model(parts: int) -> None:
         assert torch.allclose(one, other, atol=1e-5)
 
 
-def test_where_memory_runs_out_the_batch_is_halved(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_memory_runs_out_the_batch_is_halved(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A processor has no such error, so the one that PyTorch raises of a GPU is raised here."""
     chosen = params(epochs=1, dropout=0.0, precision="fp32")
     plain, short = training(chosen), training(chosen)

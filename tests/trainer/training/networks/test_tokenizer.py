@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip("tokenizers", reason="tokenizers is not installed: make setup-deep")
 
-from tests.trainer.training.networks.language import texts  # noqa: E402
-from tests.world import PROJECT  # noqa: E402
-from trainer.errors import ConfigurationError  # noqa: E402
-from trainer.training.networks.tokenizer import (  # noqa: E402
+from tests.trainer.training.networks.language import texts
+from tests.world import PROJECT
+from trainer.errors import ConfigurationError
+from trainer.training.networks.tokenizer import (
     END_OF_TEXT,
     read_tokenizer,
     refuse_lossy,
@@ -67,7 +67,10 @@ def test_what_is_unknown_may_not_become_one_token() -> None:
     [
         ({}, "there is no tokenizer: neither tokenizer.json nor vocab.json and merges.txt"),
         ({"vocab.json": "{}"}, "there is no tokenizer"),
-        ({"vocab.json": "{}", "merges.txt": "#version: 0.2\n"}, "the tokenizer is empty: it has 0 entries and no token for"),
+        (
+            {"vocab.json": "{}", "merges.txt": "#version: 0.2\n"},
+            "the tokenizer is empty: it has 0 entries and no token for",
+        ),
         ({"tokenizer.json": '{"version"'}, "the tokenizer cannot be read"),
     ],
     ids=["nothing", "half", "empty", "cut off"],
