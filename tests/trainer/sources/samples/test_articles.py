@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from trainer.sources.samples.articles import generate_articles
 
 
@@ -15,10 +17,7 @@ def test_articles_are_drawn_by_their_seed() -> None:
 
 
 def test_drift_brings_words_of_another_language() -> None:
-    plain, drifted = (generate_articles(200, 1, drift).frame["text"] for drift in (0, 3))
-    shares = [
-        texts.str.count_matches(r" [a-z]+(?:o|us|wen)\b").sum() / texts.str.count_matches(r"\S+").sum()
-        for texts in (plain, drifted)
-    ]
+    plain, drifted = (generate_articles(200, 1, drift).frame["text"].str.join(" ")[0] for drift in (0, 3))
+    shares = [len(re.findall(r" [a-z]+(?:o|us|wen)\b", text)) / len(text.split()) for text in (plain, drifted)]
     assert shares[0] < 0.05
     assert 0.25 < shares[1] < 0.6

@@ -74,7 +74,7 @@ def test_a_checksum_is_of_one_file(tmp_path: Path) -> None:
 def test_the_published_files_have_720_articles() -> None:
     rows, _ = read_source(TextSource(uri=str(WIKITEXT), documents="articles"))
     assert dict(rows["part"].value_counts().rows()) == {"train": 600, "valid": 60, "test": 60}
-    words = rows["text"].str.count_matches(r"\S+|\n").sum() + rows.height
+    words = int(rows["text"].str.count_matches(r"\S+|\n").sum()) + rows.height
     assert abs(words - (2_088_628 + 217_646 + 245_569)) <= 3, (
         "all words and line ends, but for the first line of each file"
     )

@@ -187,7 +187,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_lora_leaves_the_weights_and_is_added_to_what_is_served(published: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft", reason="PEFT is not installed: make setup-deep")
     lora = {"rank": 2, "modules": ["c_attn"], "dropout": 0.0}
-    chosen = PretrainedParams(model=str(published), epochs=1, lr=0.05, batch_size=4, block_length=16, lora=lora)  # type: ignore[arg-type]
+    chosen = PretrainedParams(model=str(published), epochs=1, lr=0.05, batch_size=4, block_length=16, lora=lora)
     running = training(chosen, tmp_path)
     before = {name: one.clone() for name, one in running.network.named_parameters() if not one.requires_grad}
     found = train(running, aside(running), ignore)
