@@ -107,6 +107,7 @@ def _curves_are_in_mlflow(trained: TrainResult) -> None:
         [point] = client.get_metric_history(trained.run_id, name)
         assert (point.step, point.value > 0) == (1, True)
     data = client.get_run(trained.run_id).data
+    assert 0 < data.metrics["train_perplexity"] < 60, "of 100 of the 210 training texts"
     assert data.metrics["validation_epoch_perplexity"] == pytest.approx(trained.metrics["perplexity"], rel=1e-5)
     assert (data.params["block_length"], data.params["window_stride"]) == ("64", "64")
 

@@ -16,6 +16,7 @@ from trainer.training.job import Job
 if TYPE_CHECKING:
     import polars as pl
 
+    from trainer.tables.row_subset import ChosenRows
     from trainer.tables.training_table import SplitPart, TrainingTable
     from trainer.training.networks.checkpoints import Checkpoints
     from trainer.training.networks.language_models import Beginning
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SECONDS_PER_MINUTE = 60
+MOST_SCORED = 100
+"""Training texts that are scored to be set beside the validation texts."""
 
 
 class TextJob(Job):
@@ -72,6 +75,16 @@ class TextJob(Job):
         checkpoints = self._checkpoints(made, learned)
         training = TextTraining(made, learned, self.model, self.seed, checkpoints, self._log_progress)
         return FittedLanguageModel(preparation, train(training, aside, self._log_epoch))
+
+    def scored(self, table: TrainingTable, part: SplitPart) -> ChosenRows:
+        """All texts, but of the training texts beside others a seeded choice: each takes a third of its training."""
+        import numpy as np
+
+        rows = table.rows(part)
+        if part != "train" or self.score_parts == ("train",) or rows.height <= MOST_SCORED:
+            return rows
+        logger.info("of the %d training texts %d are scored", rows.height, MOST_SCORED)
+        return rows.among(np.random.default_rng(self.seed).choice(rows.height, MOST_SCORED, replace=False))
 
     def _texts(self, table: TrainingTable, part: SplitPart, preparation: TextPreparation) -> list[str]:
         return preparation.transform(table.rows(part).collect())
