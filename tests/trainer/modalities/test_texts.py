@@ -47,6 +47,7 @@ STEPS = (
     "register", "accept", "promote", "report",
 )  # fmt: skip
 JUDGED = STEPS[: STEPS.index("explain")]
+DRIFTED = {"KIND": "sample", "sample": "articles", "rows": 300, "seed": 7, "drift": 3.0}
 TRAINED = STEPS[: STEPS.index("refit")]
 
 
@@ -89,14 +90,20 @@ def test_the_whole_chain_on_the_built_in_articles(surroundings: Surroundings) ->
     assert "scratch, fitted on 210 training rows; trained FROM SCRATCH, not from published weights" in said
     _serves_texts(run)
 
-    drifted = {"KIND": "sample", "sample": "articles", "rows": 300, "seed": 7, "drift": 3.0}
-    second = run_all(surroundings.home, "two", JUDGED, source=drifted, algorithms=algorithms(vocabulary=400, epochs=2))
+    second = run_all(surroundings.home, "two", STEPS[:3], source=DRIFTED)
     drift = second.at("detect_drift").result(DriftResult)
     assert drift.target is not None
     assert drift.target.drifted, "the words are others"
     assert {"characters"} <= {column.column for column in drift.columns if column.drifted}
+
+
+@pytest.mark.slow  # the comparison itself is in test_language_modeling; here both models answer for themselves
+def test_production_with_another_tokenizer_is_compared_on_the_same_documents(surroundings: Surroundings) -> None:
+    without_use = tuple(name for name in STEPS if name not in {"explain", "report"})
+    run_all(surroundings.home, "one", without_use)
+    second = run_all(surroundings.home, "two", JUDGED, source=DRIFTED, algorithms=algorithms(vocabulary=400, epochs=2))
     compared = second.at("evaluate").result(EvaluateResult).comparison
-    assert compared is not None, "production has a tokenizer of its own, and is compared on the same documents"
+    assert compared is not None
     assert (compared.metric, compared.rows) == ("bits_per_byte", 45)
     assert compared.lower > 0, "the challenger has seen such words"
 
