@@ -156,22 +156,22 @@ class Hub(BaseHTTPRequestHandler):
 
 FROM_HUB = """
 import sys
-from tests.trainer.training.networks.language import texts
 from trainer.errors import TrainerError
-from trainer.pipeline.texts import PretrainedParams
-from trainer.training.networks.language_models import beginning
+from trainer.training.networks.language_models import _from_hub
 
 for name in sys.argv[1:]:
     try:
-        made = beginning(PretrainedParams(model=name, block_length=16), texts(), 1)
-        print(name, made.network.config.vocab_size)
+        print(name, *sorted(file.name for file in _from_hub(name, "main").iterdir()))
     except TrainerError as error:
         print(type(error).__name__, error)
 """
+FETCHED = "tiny/model config.json model.safetensors tokenizer.json"
 
 
-def test_a_name_is_fetched_from_the_hub(published: Path, tmp_path: Path) -> None:
-    handler = type("TinyHub", (Hub,), {"folder": published})
+def test_a_name_is_fetched_from_the_hub(copied: Path, tmp_path: Path) -> None:
+    for name in ("own.py", "pytorch_model.bin"):
+        (copied / name).write_text("must not be fetched")
+    handler = type("TinyHub", (Hub,), {"folder": copied})
     server = HTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -179,13 +179,13 @@ def test_a_name_is_fetched_from_the_hub(published: Path, tmp_path: Path) -> None
     finally:
         server.shutdown()
         server.server_close()
-    assert found[0] == "tiny/model 280"
+    assert found[0] == FETCHED, "no code, and nothing that is pickled"
     assert found[1].startswith(
         "ConfigurationError model 'tiny/none', revision 'main': the hub has no such model, or keeps it"
     )
     assert found[1].endswith("train a small model with `KIND: gpt2_from_scratch`")
     cached, absent = _asked("http://127.0.0.1:9", tmp_path, "tiny/model", "tiny/none")
-    assert cached == "tiny/model 280", "what was fetched once is there without the hub"
+    assert cached == FETCHED, "what was fetched once is there without the hub"
     assert absent.startswith("OutageError model 'tiny/none': its weights cannot be had from the hub")
 
 
