@@ -47,7 +47,7 @@ run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PAR
 ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all) UI_PORT=8080 MLFLOW_PORT=5000
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.ui --port "$(UI_PORT)" --mlflow-port "$(MLFLOW_PORT)" --unpause "$$UNPAUSE"
 
-setup-deep: .venv/ready-deep  ## add PyTorch, which pipelines of images need: the build for processors
+setup-deep: .venv/ready-deep  ## add PyTorch and transformers, for pipelines of images and texts: the build for processors
 
 data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
 	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"
@@ -148,12 +148,14 @@ clean:  ## remove what the above made
 	@touch $@
 
 # Where pip's settings name a folder of wheels, the build for processors is taken from there, else from PyTorch's index.
-.venv/ready-deep: .venv/ready tasks_image/requirements-gpu.in
-	@echo "Installing PyTorch into .venv …"
+.venv/ready-deep: .venv/ready tasks_image/requirements-gpu.in tasks_image/requirements-language.txt
+	@echo "Installing PyTorch and transformers into .venv …"
 	@links="$${PIP_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)}"; \
 	  torch="$$(grep '^torch==' tasks_image/requirements-gpu.in)"; \
-	  if [ -n "$$links" ]; then UV_FIND_LINKS="$$links" $(BIN)/uv pip install --quiet --python $(BIN)/python "$$torch"; \
-	  else $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu "$$torch"; fi
+	  language="$$(grep -E '^(huggingface-hub|peft|safetensors|tokenizers|transformers)==' tasks_image/requirements-language.txt)"; \
+	  install="$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c tasks_image/requirements-language.txt"; \
+	  if [ -n "$$links" ]; then UV_FIND_LINKS="$$links" $$install "$$torch" $$language; \
+	  else $$install --torch-backend cpu "$$torch" $$language; fi
 	@touch $@
 
 .airflow/env: .venv/ready Makefile

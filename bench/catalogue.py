@@ -9,6 +9,7 @@ from bench.drift import drift_statistics
 from bench.feature_store import feature_store
 from bench.housing import housing_error
 from bench.ingestion import csv_snapshot
+from bench.language import language_tokens
 from bench.networks import image_epoch
 from bench.parsing import parse_per_pipeline
 from bench.pods import pod_step_overhead
@@ -46,6 +47,7 @@ CATALOGUE = [
     Bench(("ten_times_the_rows", "ten_million_rows_memory"), ten_times_the_rows),
     Bench(("ten_million_rows_training",), ten_million_rows_training),
     Bench(("image_epoch",), image_epoch),
+    Bench(("language_tokens",), language_tokens),
     Bench(("housing_error",), housing_error),
     Bench(("step_start",), step_start),
     Bench(("run_beside_one_process",), run_beside_one_process),

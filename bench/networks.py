@@ -10,7 +10,7 @@ from bench.timing import alternate, cpu_seconds
 from trainer.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from trainer.training.networks.loop import Labelled
+    from trainer.training.networks.image_training import Labelled
 
 ROWS, CLASSES = 6_000, 10
 REPEATS = 3
@@ -39,7 +39,7 @@ def image_epoch() -> list[Figure]:
 def _rows() -> Labelled:
     import numpy as np
 
-    from trainer.training.networks.loop import Labelled
+    from trainer.training.networks.image_training import Labelled
 
     random = np.random.default_rng(42)
     pixels = random.integers(0, 256, (ROWS, *SHAPE), dtype=np.uint8)
@@ -48,7 +48,8 @@ def _rows() -> Labelled:
 
 def _ours(rows: Labelled) -> None:
     from trainer.pipeline.images import NetworkParams
-    from trainer.training.networks.loop import ImageTraining, train
+    from trainer.training.networks.image_training import ImageTraining
+    from trainer.training.networks.loop import train
 
     train(ImageTraining(rows, CLASSES, NetworkParams(epochs=1), seed=42), None, lambda _end: None)
 

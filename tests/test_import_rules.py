@@ -24,7 +24,7 @@ HEAVY = (
     "pandas", "polars", "great_expectations", "evidently", "mlflow", "optuna", "xgboost", "lightgbm", "sklearn", "shap",
     "duckdb", "dvc", "torch", "numpy", "scipy", "pyarrow", "matplotlib",
 )  # fmt: skip
-SHIPPED = ["bikes_training", "california_housing_training", "churn_training", "mnist_training"]
+SHIPPED = ["bikes_training", "california_housing_training", "churn_training", "mnist_training", "wikitext_training"]
 STANDARD = tuple(sys.stdlib_module_names)
 
 FOLDERS = {

@@ -19,6 +19,7 @@ NAMES = {
     "bootstrap",
     "pod_step_overhead",
     "image_epoch",
+    "language_tokens",
     "housing_error",
     "predict_one_row",
     "predict_ten_thousand_rows",

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from trainer.environment import Environment, variable_name
+from trainer.environment import Environment, limit_threads, variable_name
 from trainer.process import logs
+
+limit_threads()  # as a step does, before any library has counted the cores or decided how its threads wait
 
 Standing = Callable[[Path], AbstractContextManager[None]]
 

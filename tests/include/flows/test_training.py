@@ -76,7 +76,13 @@ def pipelines(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_shipped_pipelines_give_exactly_these_dags(dags: dict[str, Any]) -> None:
-    assert set(dags) == {"bikes_training", "california_housing_training", "churn_training", "mnist_training"}
+    assert set(dags) == {
+        "bikes_training",
+        "california_housing_training",
+        "churn_training",
+        "mnist_training",
+        "wikitext_training",
+    }
 
 
 def test_schedule_and_limits(dag: Any) -> None:
@@ -448,7 +454,7 @@ def test_an_algorithm_named_like_a_step_leaves_no_half_a_dag(pipelines: Path, pr
 def test_wrong_settings_break_every_pipeline_with_the_reason(enter: Callable[[str], None], project: Path) -> None:
     enter("prodution")
     dags = load(project)
-    assert set(dags) == {"bikes_broken", "california_housing_broken", "churn_broken", "mnist_broken"}
+    assert set(dags) == {"bikes_broken", "california_housing_broken", "churn_broken", "mnist_broken", "wikitext_broken"}
     assert all("did you mean" in dag.doc_md for dag in dags.values())
 
 

@@ -56,7 +56,10 @@ def test_a_second_one_on_the_same_database_is_refused(
         ("", []),
         ("churn", ["churn_training"]),
         (" churn,", ["churn_training"]),
-        ("all", ["bikes_training", "california_housing_training", "churn_training", "mnist_training"]),
+        (
+            "all",
+            ["bikes_training", "california_housing_training", "churn_training", "mnist_training", "wikitext_training"],
+        ),
     ],
 )
 def test_pipelines_are_named_as_in_their_files(unpause: str, expected: list[str]) -> None:

@@ -87,7 +87,7 @@ def test_a_kind_that_is_also_a_key_does_not_confuse_the_place() -> None:
         pytest.param(
             "source",
             {"KIND": "cvs", "uri": "x" * 500},
-            "source.KIND: there is no kind 'cvs'; did you mean 'csv'? allowed: csv, dvc, http, idx, image_folder, parquet, postgres, s3, sample",
+            "source.KIND: there is no kind 'cvs'; did you mean 'csv'? allowed: csv, dvc, http, idx, image_folder, jsonl, parquet, postgres, s3, sample, text",
             id="unknown",
         ),
         pytest.param(
@@ -100,7 +100,7 @@ def test_a_kind_that_is_also_a_key_does_not_confuse_the_place() -> None:
         pytest.param(
             "source",
             {"uri": "a"},
-            "source.KIND: is required; allowed: csv, dvc, http, idx, image_folder, parquet, postgres, s3, sample",
+            "source.KIND: is required; allowed: csv, dvc, http, idx, image_folder, jsonl, parquet, postgres, s3, sample, text",
             id="missing",
         ),
     ],

@@ -66,6 +66,8 @@ def test_metrics_that_get_better_as_they_fall() -> None:
         "mse",
         "mae",
         "mape",
+        "perplexity",
+        "bits_per_byte",
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from trainer.pipeline import metrics_for
 from trainer.problems.predictions import Predictions
 
-PROBLEMS = ["binary_classification", "multiclass_classification", "regression"]
+PROBLEMS = ["binary_classification", "multiclass_classification", "regression", "language_modeling"]
 EVERY = [(problem, metric) for problem in PROBLEMS for metric in metrics_for(problem)]
 CLASSES = ("b", "c", "a")
 """Out of their alphabetical order on purpose: the order of the columns is the model's."""
@@ -19,6 +19,9 @@ def make(problem: str, rows: int = 300, model: int = 0, noise: float = 1.0) -> P
     if problem == "regression":
         truth = truths.normal(1e4, 50, rows).round()
         return Predictions(truth, truth + answers.normal(0, 40 * noise, rows).round(), None)
+    if problem == "language_modeling":
+        size, tokens = truths.integers(200, 9000, rows).astype(float), answers.integers(40, 60, rows).astype(float)
+        return Predictions(size, -size * (0.7 + 0.2 * noise * answers.random(rows)), None, tokens=tokens)
     if problem == "binary_classification":
         hit = truths.random(rows) < 0.3
         probability = np.clip(0.3 * hit + 0.3 + 0.3 * noise * answers.normal(size=rows), 0, 1).round(2)

@@ -180,14 +180,26 @@ def test_an_undefined_figure_is_refused(problem: str, made: Predictions, metric:
         ("regression", regression(), ["accuracy"], ConfigurationError, "regression has no metric 'accuracy'"),
         ("binary_classification", binary(), ["acuracy"], ConfigurationError, "accuracy"),
         ("multiclass_classification", multiclass(), ["positive_recall"], ConfigurationError, "'positive_recall'"),
-        ("language_modeling", regression(), None, ConfigurationError, "there is no problem 'language_modeling'"),
+        ("translation", regression(), None, ConfigurationError, "there is no problem 'translation'"),
+        ("language_modeling", regression(), None, ModelRefusedError, "needs the number of tokens of each text"),
         ("regression", binary(), None, ModelRefusedError, "regression needs probabilities of 0 dimensions"),
         ("binary_classification", multiclass(), None, ModelRefusedError, "of 1 dimensions .* not of 2"),
         ("multiclass_classification", regression(), None, ModelRefusedError, "of 2 dimensions .* not of 0"),
         ("regression", Predictions(np.array(["1"]), np.array([1.0]), None), None, ModelRefusedError, "needs numbers"),
         ("regression", Predictions(np.zeros(2), np.full(2, 1e200), None), ["mse"], ModelRefusedError, "mse is inf"),
     ],
-    ids=["not-its-metric", "typo", "positive-of-three", "problem", "dims-0", "dims-1", "dims-2", "text", "overflow"],
+    ids=[
+        "not-its-metric",
+        "typo",
+        "positive-of-three",
+        "problem",
+        "no-tokens",
+        "dims-0",
+        "dims-1",
+        "dims-2",
+        "text",
+        "overflow",
+    ],
 )
 def test_a_request_that_does_not_fit_is_refused(
     problem: str, made: Predictions, names: list[str] | None, error: type[Exception], message: str

@@ -54,7 +54,7 @@ def some_weights(rows: int, kind: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["counts", "fractions"])
-@pytest.mark.parametrize(("problem", "metric"), EVERY)
+@pytest.mark.parametrize(("problem", "metric"), [pair for pair in EVERY if pair[0] != "language_modeling"])
 def test_weighted_metrics_are_those_of_scikit_learn(problem: str, metric: str, kind: str) -> None:
     made = make(problem)
     weights = some_weights(300, kind)

@@ -51,3 +51,11 @@ def test_outputs_are_signed_too() -> None:
 def test_a_type_that_mlflow_does_not_have() -> None:
     with pytest.raises(DataValidationError, match=r"column 'x': MLflow's signatures have no type for List"):
         SchemaSigner().sign(pl.DataFrame({"x": [[1, 2]]}), OUTPUTS)
+
+
+def test_parameters_are_signed_with_their_defaults() -> None:
+    signed = SchemaSigner().sign(pl.DataFrame({"x": ["a"]}), OUTPUTS, {"seed": 1, "temperature": 0.5})
+    assert [(one.name, one.dtype, one.default) for one in signed.params] == [
+        ("seed", DataType.long, 1), ("temperature", DataType.double, 0.5),
+    ]  # fmt: skip
+    assert SchemaSigner().sign(pl.DataFrame({"x": ["a"]}), OUTPUTS, {}).params is None

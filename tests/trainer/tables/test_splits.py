@@ -8,7 +8,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from trainer.errors import DataValidationError
-from trainer.pipeline import AnySplit, HashSplit, RandomSplit
+from trainer.pipeline import AnySplit, GivenSplit, HashSplit, RandomSplit
 from trainer.tables.row_keys import row_keys
 from trainer.tables.splits import split_rows
 
@@ -83,3 +83,22 @@ def test_rows_that_scikit_learn_cannot_split_are_refused() -> None:
         split(RandomSplit(), KEYS[:1])
     with pytest.raises(DataValidationError, match="cannot be set aside"):
         split(RandomSplit(stratify=True), KEYS[:50], pl.Series("y", ["rare"] + ["no"] * 49))
+
+
+def test_a_column_may_name_test_and_validation_rows() -> None:
+    given = pl.Series("part", ["train", "valid", "test", None] * 50)
+    spec = GivenSplit(column="part", test_values=["test"], validation_values=["valid", "dev"])
+    parts = split_rows(spec, KEYS.head(200), given=given)[0]
+    assert parts.to_list() == ["train", "validation", "test", "train"] * 50
+    drawn = split_rows(spec.model_copy(update={"validation_values": []}), KEYS.head(200), given=given)[0]
+    assert drawn.filter(given == "test").unique().to_list() == ["test"]
+    others = drawn.filter((given != "test").fill_null(value=True))
+    assert 0.05 < int((others == "validation").sum()) / len(others) < 0.3
+
+
+@pytest.mark.parametrize("field", ["test_values", "validation_values"])
+def test_a_value_that_no_row_has_is_told(field: str) -> None:
+    given = pl.Series("part", ["train", "valid", "test"] * 10)
+    spec = GivenSplit(column="part", **{"test_values": ["test"], field: ["tset"]})
+    with pytest.raises(DataValidationError, match=rf"split\.{field}: no row has 'tset' in 'part', so there is none to"):
+        split_rows(spec, KEYS.head(30), given=given)

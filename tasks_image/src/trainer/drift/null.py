@@ -43,7 +43,7 @@ def binned_null(counts: Counts) -> dict[str, float]:
     reference = _permuted(pooled, int(counts[0].sum()))
     current = pooled - reference
     statistics = {"psi": population_stability_index, "jensen_shannon": jensen_shannon_distance}
-    return {name: _quantile(statistic(reference, current)) for name, statistic in statistics.items()}
+    return {name: quantile(statistic(reference, current)) for name, statistic in statistics.items()}
 
 
 def wasserstein_null(pooled: Pooled) -> float:
@@ -61,7 +61,7 @@ def wasserstein_null(pooled: Pooled) -> float:
     cells = np.diff(ranks, prepend=0, append=size)
     before = _permuted(cells, pooled.reference_size)[:, :-1].cumsum(axis=1)
     differences = before / pooled.reference_size - (ranks - before) / pooled.current_size
-    return _quantile(np.abs(differences) @ _widths(pooled.values, ranks))
+    return quantile(np.abs(differences) @ _widths(pooled.values, ranks))
 
 
 def _permuted(cells: Counts, reference_size: int) -> Counts:
@@ -72,7 +72,8 @@ def _permuted(cells: Counts, reference_size: int) -> Counts:
     return rng.multivariate_hypergeometric(cells, reference_size, size=DRAWS, method="marginals")
 
 
-def _quantile(statistics: Floats) -> float:
+def quantile(statistics: Floats) -> float:
+    """The value that few statistics (n,) drawn by chance exceed."""
     import numpy as np
 
     position = math.ceil(LEVEL * (statistics.size + 1)) - 1

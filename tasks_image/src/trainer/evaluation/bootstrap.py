@@ -155,6 +155,7 @@ def _same_answers(challenger: Predictions, production: Predictions) -> bool:
         challenger.classes == production.classes
         and np.array_equal(challenger.predicted, production.predicted)
         and np.array_equal(challenger.probability, production.probability)  # type: ignore[arg-type]
+        and np.array_equal(challenger.tokens, production.tokens)  # type: ignore[arg-type]
     )
 
 

@@ -71,11 +71,13 @@ def _stack(challenger: Predictions, production: Predictions) -> Predictions:
 
     sides = (challenger, production)
     probabilities = [side.probability for side in sides if side.probability is not None]
+    tokens = [side.tokens for side in sides if side.tokens is not None]
     return replace(
         challenger,
         truth=np.concatenate([side.truth for side in sides]),
         predicted=np.concatenate([side.predicted for side in sides]),
         probability=np.concatenate(probabilities) if probabilities else None,
+        tokens=np.concatenate(tokens) if tokens else None,
     )
 
 

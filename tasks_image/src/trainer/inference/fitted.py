@@ -6,7 +6,7 @@ It travels inside the served model, so it imports nothing but what serving needs
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from trainer.errors import DataValidationError
 from trainer.inference.features import check_expressions, columns_used, fit_features, names_used
@@ -97,6 +97,8 @@ def fit_preparation(
 class FittedPipeline:
     """From raw rows to predictions."""
 
+    parameters: ClassVar[Mapping[str, Any]] = {}
+    """What a caller may give beside the rows, with the value that stands for nothing given."""
     preparation: Preparation
     estimator: Any
     classes: tuple[Any, ...] = ()
@@ -115,7 +117,7 @@ class FittedPipeline:
 
         return pl.DataFrame(self.answers(frame))
 
-    def answers(self, frame: pl.DataFrame) -> dict[str, np.ndarray]:
+    def answers(self, frame: pl.DataFrame, **given: Any) -> dict[str, np.ndarray]:  # noqa: ARG002  (it has no parameters)
         """The columns that `predict` gives, each (n,): labels as they are in the target, texts as objects."""
         numbers = self.preparation.transform(frame)
         if not self.classes:

@@ -27,10 +27,15 @@ class _FromRows:
     fitted: FittedPipeline
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Rows (n, raw inputs) to rows (n, `prediction` and, for classifiers, `probability` columns)."""
+        """Rows (n, raw inputs) to rows (n, `prediction` and, for classifiers, `probability` columns).
+
+        Of a language model `prediction` is the log-likelihood, `tokens` stands beside it, and `params` may ask for a
+        `continuation` (see `FittedLanguageModel`).
+        """
         import pandas as pd
 
-        return pd.DataFrame(self.fitted.answers(_frame(model_input)), copy=False)
+        given = {name: value for name, value in (params or {}).items() if name in self.fitted.parameters}
+        return pd.DataFrame(self.fitted.answers(_frame(model_input), **given), copy=False)
 
 
 class InferencePipeline(_FromRows, mlflow.pyfunc.PythonModel):  # type: ignore[misc]

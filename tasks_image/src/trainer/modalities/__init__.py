@@ -1,4 +1,4 @@
-"""The kinds of rows: numbers and texts in columns, or images. There is one object for each modality."""
+"""The kinds of rows: numbers and texts in columns, images, or whole texts. There is one object for each modality."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MODALITIES = {
     "tabular": "trainer.modalities.tabular.Tabular",
     "images": "trainer.modalities.images.ImageModality",
+    "text": "trainer.modalities.texts.TextModality",
 }
 """The class of each modality, imported when a pipeline needs it: each has libraries of its own."""
 

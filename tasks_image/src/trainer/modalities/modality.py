@@ -60,13 +60,15 @@ class Prepared:
 class Explained:
     """What a model's answers rest on."""
 
-    method: Literal["shap", "permutation", "saliency"]
+    method: Literal["shap", "permutation", "saliency", "loss"]
     why: str
     """Why not by SHAP values; empty where they were used."""
     unit: str
     rows: int
     importance: list[Importance]
     drawings: list[Drawing]
+    files: dict[str, str] = field(default_factory=dict)
+    """Further files for a person, by their names."""
 
 
 class Modality(ABC, Generic[P]):

@@ -32,15 +32,18 @@ from trainer.pipeline.sources import (
     HttpSource,
     IdxSource,
     ImageFolderSource,
+    JsonLinesSource,
     ParquetSource,
     PostgresSource,
     S3Source,
     SampleSource,
     Source,
     StoredSource,
+    TextSource,
 )
 from trainer.pipeline.spec import Spec
 from trainer.pipeline.tabular import TabularPipeline
+from trainer.pipeline.texts import TextPipeline
 
 __all__ = [
     "METRICS",
@@ -73,6 +76,7 @@ __all__ = [
     "IdxSource",
     "ImageFolderSource",
     "ImagePipeline",
+    "JsonLinesSource",
     "LightGBM",
     "Limit",
     "Memory",
@@ -98,6 +102,8 @@ __all__ = [
     "StepResources",
     "StoredSource",
     "TabularPipeline",
+    "TextPipeline",
+    "TextSource",
     "TimeSplit",
     "Toleration",
     "Tuning",

@@ -111,13 +111,16 @@ class TimeSplit(Split):
 class GivenSplit(Split):
     """The test rows are those that a column names, as published data sets have them.
 
-    Of the other rows the validation rows are drawn by a hash of the id, as `hash` draws them. `test` does not count.
+    So are the validation rows where `validation_values` names any, else they are drawn from the other rows by a hash of
+    the id, as `hash` draws them. `test` does not count.
     """
 
     KIND: Literal["column"] = "column"
     column: str
     test_values: Annotated[list[str], Field(min_length=1)]
     """What the column holds in test rows."""
+    validation_values: list[str] = []
+    """What it holds in validation rows; without any, `validation` is their share."""
 
 
 AnySplit = Annotated[HashSplit | RandomSplit | TimeSplit | GivenSplit, Field(discriminator="KIND")]

@@ -73,6 +73,9 @@ class Gates(Spec):
     mape: float | None = None
     """As a share, 0.1 for 10 %, over the rows whose target is not 0."""
     r2: float | None = None
+    perplexity: float | None = None
+    """Per token of the model's own tokenizer, so the limit is for that tokenizer."""
+    bits_per_byte: float | None = None
     against_production: AgainstProduction
     slices: list[SliceGate] = []
     """What has to be reached within segments, where a model that is good on the whole may fail."""

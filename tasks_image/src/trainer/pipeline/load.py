@@ -8,6 +8,7 @@ from trainer.errors import ConfigurationError
 from trainer.pipeline.document import parse_yaml, read_text, validate
 from trainer.pipeline.images import ImagePipeline
 from trainer.pipeline.tabular import TabularPipeline
+from trainer.pipeline.texts import TextPipeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from trainer.pipeline.pipeline import Pipeline
 
 TABULAR = "tabular"
-PIPELINES: dict[str, type[Pipeline]] = {TABULAR: TabularPipeline, "images": ImagePipeline}
+PIPELINES: dict[str, type[Pipeline]] = {TABULAR: TabularPipeline, "images": ImagePipeline, "text": TextPipeline}
 """The class of pipelines of each modality, by the section that only their YAML has; a table's has none."""
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ProblemName = Literal["binary_classification", "multiclass_classification", "regression"]
+ProblemName = Literal["binary_classification", "multiclass_classification", "regression", "language_modeling"]
 
 _BINARY = frozenset({"binary_classification"})
 _CLASSES = frozenset({"binary_classification", "multiclass_classification"})
 _NUMBERS = frozenset({"regression"})
+_TEXTS = frozenset({"language_modeling"})
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ METRICS: dict[str, MetricInfo] = {
     "mae": MetricInfo(_NUMBERS, greater_is_better=False),
     "mape": MetricInfo(_NUMBERS, greater_is_better=False),
     "r2": MetricInfo(_NUMBERS),
+    "perplexity": MetricInfo(_TEXTS, greater_is_better=False),
+    "bits_per_byte": MetricInfo(_TEXTS, greater_is_better=False),
 }
 """Precision, recall and F1 without a prefix are averages weighted by class size; `positive_` ones look at the
 positive class alone. For three classes and more, the areas are one-vs-rest averages weighted by class size. `mape` is a

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -60,6 +60,9 @@ class Choice(Spec):
 
 class Algorithm(Spec):
     """What every algorithm can say."""
+
+    remark: ClassVar[str] = ""
+    """What a person should know of its models beside their name."""
 
     KIND: str
     params: dict[str, Any] = {}

@@ -42,6 +42,8 @@ class Pipeline(Spec):
     """Whether networks are trained, of which a run may set epochs, learning rate and batch."""
     has_features: ClassVar[bool] = False
     """Whether rows have features that a service can ask for by id."""
+    target_is_input: ClassVar[bool] = False
+    """Whether a model is given the target: of a text, each token is predicted from those before it."""
 
     version: Literal[1] = 1
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
@@ -172,7 +174,7 @@ class Pipeline(Spec):
         return mistakes + [
             f"behaviour ({behaviour.name}): the target {self.columns.target!r} cannot be set"
             for behaviour in self.behaviour
-            if self.columns.target in behaviour.set
+            if self.columns.target in behaviour.set and not self.target_is_input
         ]
 
     def _run_mistakes(self) -> list[str]:

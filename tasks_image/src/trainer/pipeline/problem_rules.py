@@ -43,9 +43,23 @@ def _positive_mistakes(pipeline: Pipeline) -> list[str]:
     return mistakes
 
 
+def _of_texts(pipeline: Pipeline) -> list[str]:
+    """Figures per token cannot compare models, each of which has a tokenizer of its own."""
+    named = {
+        "tuning.metric": pipeline.tuning.metric,
+        "gates.against_production.metric": pipeline.gates.against_production.metric,
+    }
+    return _of_numbers(pipeline) + [
+        f"{where}: 'perplexity' is per token, and models are compared whose tokenizers may differ; use bits_per_byte"
+        for where, metric in named.items()
+        if metric == "perplexity"
+    ]
+
+
 PROBLEM_RULES: dict[str, Callable[[Pipeline], list[str]]] = {
     "regression": _of_numbers,
     "binary_classification": _of_two_classes,
     "multiclass_classification": _of_several_classes,
+    "language_modeling": _of_texts,
 }
 """For each problem what finds the mistakes of a pipeline, as lines for a person."""

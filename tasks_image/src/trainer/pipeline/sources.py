@@ -20,13 +20,15 @@ ColumnType = Literal[
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ConnectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 """An Airflow connection; a step finds it in the variable `TRAINER_CONNECTION_` and the name in capitals."""
-FileFormat = Literal["csv", "parquet"]
-SampleName = Literal["telco", "housing", "bikes", "digits"]
+FileFormat = Literal["csv", "parquet", "jsonl"]
+SampleName = Literal["telco", "housing", "bikes", "digits", "articles"]
 FORMATS: dict[str, FileFormat] = {
     ".csv": "csv", ".csv.gz": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
+    ".jsonl": "jsonl", ".ndjson": "jsonl",
 }  # fmt: skip
 """What files hold, by how their names end."""
 ENDINGS_OF_IMAGES = {"idx": ("-ubyte", "-ubyte.gz"), "image_folder": (".png", ".jpg", ".jpeg")}
+ENDINGS_OF_TEXTS = {"text": (".txt", ".text", ".md")}
 
 
 def endings_of(kind: str) -> tuple[str, ...]:
@@ -35,7 +37,8 @@ def endings_of(kind: str) -> tuple[str, ...]:
     >>> endings_of("parquet")
     ('.parquet', '.pq')
     """
-    return ENDINGS_OF_IMAGES.get(kind) or tuple(ending for ending, held in FORMATS.items() if held == kind)
+    known = {**ENDINGS_OF_IMAGES, **ENDINGS_OF_TEXTS}
+    return known.get(kind) or tuple(ending for ending, held in FORMATS.items() if held == kind)
 
 
 def _without_secret(uri: str) -> str:
@@ -129,14 +132,14 @@ class FileSource(Source):
         """What a file of that name holds. Raises ValueError where neither the source nor the name says it."""
         ending = next((ending for ending in FORMATS if name.lower().endswith(ending)), None)
         if self.format is None and ending is None:
-            raise ValueError(f"{name}: no telling what it holds by its name; say `format: csv` or `format: parquet`")
+            raise ValueError(f"{name}: no telling what it holds by its name; say `format: csv`, `parquet` or `jsonl`")
         return self.format or FORMATS[str(ending)]
 
 
 class StoredSource(Source):
     """Rows in files: one file, a folder or a glob, by path or address."""
 
-    KIND: FileFormat | Literal["idx", "image_folder"]
+    KIND: FileFormat | Literal["idx", "image_folder", "text"]
     uri: Uri
     sha256: Sha256 | None = None
     """The checksum that the file must have, for data that must not change unnoticed; of one file only."""
@@ -172,6 +175,25 @@ class ParquetSource(StoredSource):
     @property
     def declared(self) -> set[str]:
         return super().declared | {self.rename.get(column, column) for column in self.columns}
+
+
+class JsonLinesSource(StoredSource):
+    """Rows in files of JSON Lines: an object in each line, whose keys are the columns."""
+
+    KIND: Literal["jsonl"] = "jsonl"
+
+
+class TextSource(StoredSource):
+    """Documents in plain text files (UTF-8): one file, a folder or a glob, by path or address.
+
+    The columns are `id` (the part and the document's place in it), `part` and `text`. The part is the name of the file
+    without its ending, such as `train`; where each file is a document it is the name of its folder.
+    """
+
+    KIND: Literal["text"] = "text"
+    documents: Literal["articles", "blocks", "files"] = "blocks"
+    """`articles`: a heading `= Title =` begins one, as in WikiText. `blocks`: blank lines divide them. `files`: each is
+    one."""
 
 
 def _one_select(query: str) -> str:
@@ -291,6 +313,8 @@ AnySource = Annotated[
     | ParquetSource
     | IdxSource
     | ImageFolderSource
+    | JsonLinesSource
+    | TextSource
     | PostgresSource
     | S3Source
     | HttpSource

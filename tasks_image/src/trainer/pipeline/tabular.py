@@ -17,6 +17,7 @@ class TabularPipeline(Pipeline):
     modality: ClassVar[str] = "tabular"
     rows_are_made_by: ClassVar[frozenset[str]] = frozenset({"features", "preprocess"})
     has_features: ClassVar[bool] = True
+    problems: ClassVar[frozenset[str]] = frozenset({"binary_classification", "multiclass_classification", "regression"})
 
     features: Features = Features()
     preprocess: Preprocess = Preprocess()

@@ -1,10 +1,11 @@
-"""What is predicted: a number, one of two classes, one of several. One object for each, chosen by its name."""
+"""What is predicted: a number, one of two classes, one of several, a text. One object for each, chosen by its name."""
 
 from __future__ import annotations
 
 from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean
 from trainer.problems.binary import BinaryClassification
+from trainer.problems.language_modeling import LanguageModeling
 from trainer.problems.multiclass import MulticlassClassification
 from trainer.problems.problem import Problem
 from trainer.problems.regression import Regression
@@ -12,7 +13,8 @@ from trainer.problems.regression import Regression
 __all__ = ["PROBLEMS", "Problem", "problem_of"]
 
 PROBLEMS: dict[str, Problem] = {
-    problem.name: problem for problem in (Regression(), BinaryClassification(), MulticlassClassification())
+    problem.name: problem
+    for problem in (Regression(), BinaryClassification(), MulticlassClassification(), LanguageModeling())
 }
 
 

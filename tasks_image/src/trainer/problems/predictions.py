@@ -37,6 +37,8 @@ class Predictions:
     """The k labels in the order of the columns of `probability`."""
     positive: object | None = None
     """The positive label of two classes."""
+    tokens: Array | None = None
+    """Tokens (n,) that a language model has scored of each text; None for other problems."""
 
     def __post_init__(self) -> None:
         if self.truth.size == 0:
@@ -52,7 +54,9 @@ class Predictions:
     def rows(self, chosen: Array) -> Predictions:
         """The predictions of some rows, given by a mask (n,) or by positions."""
         probability = None if self.probability is None else self.probability[chosen]
-        return Predictions(self.truth[chosen], self.predicted[chosen], probability, self.classes, self.positive)
+        tokens = None if self.tokens is None else self.tokens[chosen]
+        truth, predicted = self.truth[chosen], self.predicted[chosen]
+        return Predictions(truth, predicted, probability, self.classes, self.positive, tokens)
 
     def codes(self) -> tuple[Array, Array]:
         """True and predicted classes (n,) as 0 … k-1 in the order of `classes`; 1 is positive where there are two."""

@@ -49,6 +49,16 @@ def weighted_mean_of_defined(values: Array) -> Weighted:
     return weighted
 
 
+def weighted_ratio(values: Array, sizes: Array) -> Weighted:
+    """The weighted sum of a value per row (n,) as a share of the weighted sum of the rows' sizes (n,), all above 0."""
+
+    def weighted(weights: Array) -> Array:
+        ratio: Array = _total(values, weights) / _total(sizes, weights)
+        return ratio
+
+    return weighted
+
+
 def _total(values: Array, weights: Array) -> Array:
     """The weighted sum of values (n,); not by `@`, whose threads wait for each other where cores are shared."""
     import numpy as np

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trainer.errors import DataValidationError
 from trainer.pipeline import Spec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.types import ColSpec, ParamSchema, Schema
 
 
 class SchemaSigner(Spec):
@@ -22,11 +24,21 @@ class SchemaSigner(Spec):
 
     KIND: Literal["schema"] = "schema"
 
-    def sign(self, inputs: pl.DataFrame | pl.LazyFrame, outputs: pl.DataFrame) -> ModelSignature:
-        """The signature for raw inputs (n, columns) and predictions (n, columns)."""
+    def sign(
+        self, inputs: pl.DataFrame | pl.LazyFrame, outputs: pl.DataFrame, parameters: Mapping[str, Any] | None = None
+    ) -> ModelSignature:
+        """The signature for raw inputs (n, columns), predictions (n, columns) and parameters with their defaults."""
         from mlflow.models import ModelSignature
 
-        return ModelSignature(inputs=_schema(inputs.lazy()), outputs=_schema(outputs.lazy()))
+        params = _parameters(parameters) if parameters else None
+        return ModelSignature(inputs=_schema(inputs.lazy()), outputs=_schema(outputs.lazy()), params=params)
+
+
+def _parameters(defaults: Mapping[str, Any]) -> ParamSchema:
+    from mlflow.types import DataType, ParamSchema, ParamSpec
+
+    kinds = {int: DataType.long, float: DataType.double}
+    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in defaults.items()])
 
 
 def _schema(rows: pl.LazyFrame) -> Schema:

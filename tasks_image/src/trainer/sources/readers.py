@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainer.sources.built_dates import build_dates
 from trainer.sources.dvc.reader import dvc_location, open_dvc
-from trainer.sources.files.reader import open_csv, open_parquet, stored_location
+from trainer.sources.files.reader import open_csv, open_jsonl, open_parquet, stored_location
 from trainer.sources.http.reader import http_location, open_http
 from trainer.sources.images.folder import open_image_folder
 from trainer.sources.images.idx import open_idx
@@ -19,6 +19,7 @@ from trainer.sources.reading import Lineage, Reading, Table
 from trainer.sources.row_filter import keep_rows
 from trainer.sources.s3.reader import open_s3, s3_location
 from trainer.sources.samples.reader import open_sample, sample_location
+from trainer.sources.texts.reader import open_texts
 from trainer.tables.parquet import sink_rows
 from trainer.tables.row_subset import open_table
 
@@ -42,6 +43,8 @@ class Reader(NamedTuple):
 READERS = {
     "csv": Reader(stored_location, open_csv),
     "parquet": Reader(stored_location, open_parquet),
+    "jsonl": Reader(stored_location, open_jsonl),
+    "text": Reader(stored_location, open_texts),
     "idx": Reader(stored_location, open_idx),
     "image_folder": Reader(stored_location, open_image_folder),
     "postgres": Reader(postgres_location, open_postgres),

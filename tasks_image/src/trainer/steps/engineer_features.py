@@ -75,8 +75,8 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     _check_judging(pipeline, pl.concat([snapshot, derived], how="horizontal"), snapshot, parts)
     ordered = [] if times is None else [times.alias(TIME)]
     known = pl.DataFrame([keys.alias(KEY), parts.alias(PART), *ordered])
-    target = snapshot.select(pipeline.columns.target)
-    sink_table(run, FEATURES, pl.concat([known.lazy(), prepared.table, target], how="horizontal"))
+    target = [] if pipeline.target_is_input else [snapshot.select(pipeline.columns.target)]
+    sink_table(run, FEATURES, pl.concat([known.lazy(), prepared.table, *target], how="horizontal"))
     keys_digest = write_table(run, KEYS, known.select(KEY, PART))
     run.write_json(CONSTANTS, prepared.constants)
     proportions = _proportions(parts, labels)
@@ -151,7 +151,8 @@ def _check_judging(pipeline: Pipeline, whole: pl.LazyFrame, snapshot: pl.LazyFra
     modality.check_behaviours(pipeline, snapshot.collect_schema())
     if not pipeline.behaviour:
         return
-    validation = rows_where(snapshot.drop(pipeline.columns.target), parts == "validation").collect()
+    given = snapshot if pipeline.target_is_input else snapshot.drop(pipeline.columns.target)
+    validation = rows_where(given, parts == "validation").collect()
     for behaviour in pipeline.behaviour:
         if not modality.change(behaviour, validation, pipeline.tuning.seed).positions.size:
             logger.warning(

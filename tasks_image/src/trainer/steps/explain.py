@@ -54,8 +54,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> ExplainResult:
         rows=explained.rows,
         importance=explained.importance[:FIRST_COLUMNS],
         plots=plots,
+        files=[run.write_text(name, content) for name, content in explained.files.items()],
     )
-    _log(start.run_id, run, result)
+    _log(start.run_id, run, result, [*explained.files])
     return result
 
 
@@ -79,12 +80,12 @@ def read_predictions(pipeline: Pipeline, run: RunFolder) -> tuple[Predictions, P
     return challenger, problem.predictions(table["truth"], rival, positive)
 
 
-def _log(run_id: str, run: RunFolder, result: ExplainResult) -> None:
+def _log(run_id: str, run: RunFolder, result: ExplainResult, files: list[str]) -> None:
     """Keep every file of the step in the parent MLflow run."""
     from trainer.registry.tracking import connect
 
     client = connect()
-    names = [IMPORTANCE, *(f"{plot.name}.{kind}" for plot in result.plots for kind in ("png", "svg"))]
+    names = [IMPORTANCE, *files, *(f"{plot.name}.{kind}" for plot in result.plots for kind in ("png", "svg"))]
     for name in names:
         with run.local(name) as file:
             client.log_artifact(run_id, str(file), PLOTS)

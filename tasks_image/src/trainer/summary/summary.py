@@ -133,8 +133,8 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         drift=_drift(run),
         candidates=_candidates(pipeline, evaluation),
         winner=evaluation.winner if evaluation else "",
-        fitted=_fitted(run, REFIT),
-        fitted_again=_fitted(run, AFTER_DECISION),
+        fitted=_fitted(run, pipeline, REFIT),
+        fitted_again=_fitted(run, pipeline, AFTER_DECISION),
         metrics=evaluation.metrics if evaluation else {},
         production_metrics=evaluation.production_metrics if evaluation else {},
         gates=decision.gates if decision else [],
@@ -276,10 +276,13 @@ def _approvals(run: RunFolder) -> list[ApprovalResult]:
     return [answer for answer in found if answer is not None]
 
 
-def _fitted(run: RunFolder, step: str) -> str:
+def _fitted(run: RunFolder, pipeline: Pipeline, step: str) -> str:
     """The description of a fit, or an empty text."""
     fit = run.at(step).result_or_none(RefitResult)
-    return fit.what if fit else ""
+    if fit is None:
+        return ""
+    remark = pipeline.algorithms[fit.winner].remark
+    return f"{fit.what}; {remark}" if remark else fit.what
 
 
 def _model(run: RunFolder, pipeline: Pipeline, evaluation: EvaluateResult | None) -> ModelSummary:

@@ -27,7 +27,10 @@ PREDICTIONS = "predictions.parquet"
 
 
 def rows_of(pipeline: Pipeline, run: RunFolder, part: str) -> tuple[pl.DataFrame, pl.Series, pl.Series]:
-    """A part's rows with all raw columns but the target, its targets and its row keys; no other rows are held."""
+    """A part's rows with all raw columns but the target, its targets and its row keys; no other rows are held.
+
+    Where the target is what a model is given, it stays among the columns.
+    """
     import polars as pl
 
     from trainer.tables.row_subset import ChosenRows
@@ -37,7 +40,8 @@ def rows_of(pipeline: Pipeline, run: RunFolder, part: str) -> tuple[pl.DataFrame
     with run.at("ingest").local(SNAPSHOT) as file:
         rows = ChosenRows(pl.scan_parquet(file), chosen).collect()
     target = pipeline.columns.target
-    return rows.drop(target), rows[target], keys[KEY].filter(chosen)
+    given = rows if pipeline.target_is_input else rows.drop(target)
+    return given, rows[target], keys[KEY].filter(chosen)
 
 
 def keyed(run: RunFolder, outputs: pl.DataFrame) -> pl.DataFrame:
@@ -52,6 +56,7 @@ def keyed(run: RunFolder, outputs: pl.DataFrame) -> pl.DataFrame:
 def largest_difference(fitted: RunFolder, keys: pl.Series, output: pl.DataFrame) -> float:
     """The largest difference between outputs (n rows, `keys` (n,)) and what was written when the model was fitted.
 
+    Of numbers above 1 it is a share of the number: a sum of thousands of floats is as exact as its size allows.
     `fitted` is the folder of the step that fitted it. Raises ModelRefusedError where rows have no prediction there.
     """
     import polars as pl
@@ -61,4 +66,5 @@ def largest_difference(fitted: RunFolder, keys: pl.Series, output: pl.DataFrame)
     both = pl.DataFrame({KEY: keys, "loaded": output[column]}).join(trained, on=KEY, how="left")
     if both["trained"].null_count():
         raise ModelRefusedError(f"{both['trained'].null_count()} rows have no prediction from training to compare with")
-    return float((both["loaded"] - both["trained"]).abs().max() or 0.0)  # type: ignore[arg-type]
+    shares = (both["loaded"] - both["trained"]).abs() / both["trained"].abs().clip(lower_bound=1.0)
+    return float(shares.max() or 0.0)  # type: ignore[arg-type]

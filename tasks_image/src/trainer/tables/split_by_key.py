@@ -39,7 +39,8 @@ def draw_by_hash(split: HashSplit, keys: pl.Series) -> pl.Series:
 def draw_as_given(split: GivenSplit, keys: pl.Series, given: pl.Series | None) -> pl.Series:
     """Return the part of each row (n,): the test rows by the column `given` (n,), of the others some by a hash.
 
-    Raises DataValidationError without the column, or if none of its values is that of a test row.
+    Where the split names values of validation rows, these are chosen by the column as well.
+    Raises DataValidationError without the column, or if none of its values is that of a test or a validation row.
 
     >>> import polars as pl
     >>> from trainer.pipeline import GivenSplit
@@ -52,15 +53,28 @@ def draw_as_given(split: GivenSplit, keys: pl.Series, given: pl.Series | None) -
 
     if given is None:
         raise DataValidationError(f"split.column: there is no column {split.column!r}")
-    is_test = given.cast(pl.String).is_in(split.test_values).fill_null(value=False).to_numpy()
-    if not is_test.any():
+    is_test = _named(split, "test_values", given, "judge by")
+    if split.validation_values:
+        is_validation = _named(split, "validation_values", given, "choose by")
+    else:
+        is_validation = _uniform(keys, split.seed) < split.validation
+    others = np.where(is_validation, "validation", "train")
+    return pl.Series("__part__", np.where(is_test, "test", others))
+
+
+def _named(split: GivenSplit, field: str, given: pl.Series, use: str) -> npt.NDArray[np.bool_]:
+    """Which rows (n,) have one of the values of a field. Raises DataValidationError if none has."""
+    import polars as pl
+
+    values = getattr(split, field)
+    is_named: npt.NDArray[np.bool_] = given.cast(pl.String).is_in(values).fill_null(value=False).to_numpy()
+    if not is_named.any():
         found = ", ".join(map(repr, given.unique().head(EXAMPLES).to_list()))
         raise DataValidationError(
-            f"split.test_values: no row has {' or '.join(map(repr, split.test_values))} in {split.column!r}, so there "
-            f"is none to judge by; found: {found}"
+            f"split.{field}: no row has {' or '.join(map(repr, values))} in {split.column!r}, so there "
+            f"is none to {use}; found: {found}"
         )
-    others = np.where(_uniform(keys, split.seed) < split.validation, "validation", "train")
-    return pl.Series("__part__", np.where(is_test, "test", others))
+    return is_named
 
 
 def _uniform(keys: pl.Series, seed: int) -> npt.NDArray[np.float64]:

@@ -157,6 +157,10 @@ class Job(Spec, ABC):
     def fit(self, table: TrainingTable) -> FittedPipeline:
         """Everything fitted on the training rows; what is chosen on validation rows is chosen on those."""
 
+    def scored(self, table: TrainingTable, part: SplitPart) -> ChosenRows:
+        """Of a part's rows those that are scored: all, unless that takes too long."""
+        return table.rows(part)
+
     def _score(self, fitted: FittedPipeline, table: TrainingTable) -> tuple[pl.DataFrame, dict[str, dict[str, float]]]:
         import polars as pl
 
@@ -165,9 +169,9 @@ class Job(Spec, ABC):
         figures: dict[str, dict[str, float]] = {}
         outputs = []
         for part in self.score_parts:
-            rows = table.rows(part)
+            rows = self.scored(table, part)
             output = fitted.predict_in_batches(rows)
-            predictions = problem.predictions(table.targets_of(part), output, self.positive)
+            predictions = problem.predictions(table.targets.filter(rows.is_chosen), output, self.positive)
             figures[part] = {metric.name: metric.score(problem, predictions) for metric in chosen}
             outputs.append(output.insert_column(0, rows.is_chosen.arg_true().alias("__row__")))
             logger.info("%s rows %s: %s", part, output.height, _readable(figures[part]))
@@ -178,7 +182,8 @@ class Job(Spec, ABC):
 
         taken = list(fitted.preparation.inputs)
         example = next(training.batches()).head(EXAMPLE_ROWS).select(taken)
-        signature = self.signer.sign(training.lazy().select(taken), fitted.predict(example))
+        inputs = training.lazy().select(taken)
+        signature = self.signer.sign(inputs, fitted.predict(example), fitted.parameters)
         metadata = {"problem": self.problem, "algorithm": self.algorithm, "cut_off": fitted.cut_off}
         info = self.saver.save(fitted, signature, example, {**metadata, "params": self.params})
         mlflow.set_tag("model_uri", info.model_uri)

@@ -62,7 +62,7 @@ class Epochs:
         import numpy as np
         import torch
 
-        from trainer.training.networks.loop import ImageTraining, Labelled
+        from trainer.training.networks.image_training import ImageTraining, Labelled
 
         torch.set_num_threads(cores())
         pipeline, problem = self.pipeline, problem_of(self.pipeline.problem)

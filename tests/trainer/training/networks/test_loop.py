@@ -17,7 +17,8 @@ from trainer.pipeline.images import NetworkParams  # noqa: E402
 from trainer.process.sigterm import ENDED  # noqa: E402
 from trainer.run import RunFolder  # noqa: E402
 from trainer.training.networks.checkpoints import KEPT, Checkpoints  # noqa: E402
-from trainer.training.networks.loop import EpochEnd, ImageTraining, Labelled, _mean_and_deviation, train  # noqa: E402
+from trainer.training.networks.image_training import ImageTraining, Labelled  # noqa: E402
+from trainer.training.networks.loop import EpochEnd, train  # noqa: E402
 
 PARAMS = NetworkParams(epochs=3, batch_size=16, channels=(4, 4), hidden=8, lr=0.01)
 STEPS = 3 * 7
@@ -46,7 +47,7 @@ def training(where: Checkpoints | None = None, params: NetworkParams = PARAMS) -
 @pytest.fixture(scope="module")
 def undisturbed() -> bytes:
     ends: list[EpochEnd] = []
-    weights = train(training(), digits(seed=1), ends.append).weights
+    weights: bytes = train(training(), digits(seed=1), ends.append).weights
     assert [end.epoch for end in ends] == [1, 2, 3]
     assert ends[-1].validation_accuracy is not None
     assert ends[-1].validation_accuracy > 0.95
@@ -142,14 +143,6 @@ def test_another_configuration_has_checkpoints_of_its_own(tmp_path: Path) -> Non
     train(training(checkpoints(tmp_path)), None, ignore)
     assert training(checkpoints(tmp_path, lr=0.5)).step == 0
     assert len([*tmp_path.glob("train/cnn/state/*")]) == KEPT, "the others are left as they are"
-
-
-def test_pixels_are_standardised_by_their_mean_and_deviation() -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (1100, 3, 8, 8), dtype=np.uint8)
-    mean, deviation = _mean_and_deviation(pixels)
-    assert mean == pytest.approx(pixels.mean(axis=(0, 2, 3)), rel=1e-6)
-    assert deviation == pytest.approx(pixels.std(axis=(0, 2, 3)), rel=1e-6)
-    assert _mean_and_deviation(np.zeros((2, 1, 8, 8), dtype=np.uint8))[1].tolist() == [1.0]
 
 
 def test_a_loss_that_is_no_number_is_told_with_its_step() -> None:

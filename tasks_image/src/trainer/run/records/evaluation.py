@@ -142,7 +142,7 @@ class Plot(BaseModel):
 class ExplainResult(Result):
     """What the challenger's answers rest on, and what they look like."""
 
-    method: Literal["shap", "permutation", "saliency"]
+    method: Literal["shap", "permutation", "saliency", "loss"]
     why: str = ""
     """Why it is permutation and not SHAP."""
     unit: str
@@ -152,3 +152,5 @@ class ExplainResult(Result):
     importance: list[Importance]
     """The first columns; `importance.json` has all."""
     plots: list[Plot]
+    files: list[str] = []
+    """Addresses of further files for a person."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.sources.files.concatenate import FileRows, one_table
 from trainer.sources.files.csv_reader import csv_rows
+from trainer.sources.files.jsonl_reader import jsonl_attempts
 from trainer.sources.files.parquet_reader import raw_parquet_rows, refuse_damaged, typed_parquet_rows
 
 if TYPE_CHECKING:
@@ -37,9 +38,14 @@ def file_attempts(files: list[SourceFile], source: FileSource, reading: Reading)
     except ValueError as error:
         raise ConfigurationError(f"source.format: {error}") from None
     if len(kinds) > 1:
-        raise DataValidationError(f"{files[0].name} and the others hold CSV and Parquet; name only files of one kind")
+        formats = ", ".join(sorted(kinds))
+        raise DataValidationError(
+            f"{files[0].name} and the others hold different formats ({formats}); name only files of one kind"
+        )
     if kinds == {"csv"}:
         yield csv_attempts(files, source, source.separator, reading.scratch)
+    elif kinds == {"jsonl"}:
+        yield jsonl_attempts(files, source)
     else:
         with parquet_attempts(files, source, source.columns, reading.named) as attempts:
             yield attempts

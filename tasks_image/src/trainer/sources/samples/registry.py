@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from trainer.sources.samples import bikes, digits, housing, telco
+from trainer.sources.samples import articles, bikes, digits, housing, telco
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,8 @@ class Sample(NamedTuple):
 
     published_rows: int
     generate: Callable[
-        [int, int, float], telco.TelcoSample | housing.HousingSample | bikes.BikesSample | digits.DigitsSample
+        [int, int, float],
+        telco.TelcoSample | housing.HousingSample | bikes.BikesSample | digits.DigitsSample | articles.ArticlesSample,
     ]
 
 
@@ -25,6 +26,7 @@ SAMPLES = {
     "telco": Sample(telco.PUBLISHED_ROWS, telco.generate_telco),
     "housing": Sample(housing.PUBLISHED_ROWS, housing.generate_housing),
     "bikes": Sample(bikes.PUBLISHED_ROWS, bikes.generate_bikes),
+    "articles": Sample(articles.PUBLISHED_ROWS, articles.generate_articles),
     "digits": Sample(digits.PUBLISHED_ROWS, digits.generate_digits),
 }
 

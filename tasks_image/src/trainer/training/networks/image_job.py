@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from trainer.tables.training_table import SplitPart, TrainingTable
     from trainer.training.networks.checkpoints import Checkpoints
-    from trainer.training.networks.loop import EpochEnd, Labelled
+    from trainer.training.networks.image_training import Labelled
+    from trainer.training.networks.loop import EpochEnd
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,8 @@ class ImageJob(Job):
         """Train on the training rows; each epoch is logged, with its figures on the validation rows."""
         import torch
 
-        from trainer.training.networks.loop import ImageTraining, train
+        from trainer.training.networks.image_training import ImageTraining
+        from trainer.training.networks.loop import train
 
         torch.set_num_threads(cores())
         problem, preparation = problem_of(self.problem), ImagePreparation.of(self.images)
@@ -75,7 +77,7 @@ class ImageJob(Job):
     ) -> Labelled:
         import numpy as np
 
-        from trainer.training.networks.loop import Labelled
+        from trainer.training.networks.image_training import Labelled
 
         codes = problem_of(self.problem).encode(table.targets_of(part), classes)
         return Labelled(preparation.transform(table.rows(part).collect()), np.array(codes, dtype=np.int64))
@@ -98,12 +100,13 @@ class ImageJob(Job):
         from trainer.registry.tracking import log_training_metrics
 
         name = f"{self.run_config.name}, {self.device}, epoch {end.epoch}/{self.network.epochs}"
+        accuracy = end.train_accuracy or 0.0
         aside = "" if end.validation_loss is None else f", validation accuracy {end.validation_accuracy:.2%}"
         logger.info(
             "%s: loss %.4f, accuracy %.2f%%%s, %.1f s",
-            name, end.train_loss, 100 * end.train_accuracy, aside, end.seconds,
+            name, end.train_loss, 100 * accuracy, aside, end.seconds,
         )  # fmt: skip
-        mlflow.log_metrics({"train_accuracy": end.train_accuracy, "epoch_seconds": end.seconds}, step=end.epoch)
+        mlflow.log_metrics({"train_accuracy": accuracy, "epoch_seconds": end.seconds}, step=end.epoch)
         log_training_metrics(
             self.run_config.name, end.epoch, end.train_loss, end.validation_loss, end.validation_accuracy
         )

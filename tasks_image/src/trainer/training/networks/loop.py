@@ -1,40 +1,42 @@
-"""The training loop of a network that classifies images; killed at any moment, it goes on as if nothing had been."""
+"""The training loop of a network; killed at any moment, it goes on as if nothing had been."""
 
 from __future__ import annotations
 
-import io
 import logging
+import math
 import time
+from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from trainer.errors import DivergedError
-from trainer.inference.network_estimator import NetworkEstimator
 from trainer.process.sigterm import last_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy as np
     import torch
 
-    from trainer.pipeline.images import NetworkParams
+    from trainer.pipeline.networks import EpochParams
     from trainer.training.networks.checkpoints import Checkpoints
 
 logger = logging.getLogger(__name__)
 
 SECONDS_PER_MINUTE = 60
-SCORED_AT_ONCE = 1000
-LEVELS, COUNTED_AT_ONCE = 256, 500
+Aside = TypeVar("Aside")
+"""Validation rows, as a training takes them."""
 
 
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """Pixels (n, channels, height, width), a byte each, and their class codes (n,)."""
+class Learned(NamedTuple):
+    """What a batch has shown while it was learned."""
 
-    pixels: np.ndarray
-    codes: np.ndarray
+    loss: float
+    """Its mean over rows, or over tokens."""
+    size: int
+    """How many rows or tokens that is."""
+    hits: int = 0
+    """Rows whose class was right."""
 
 
 @dataclass(frozen=True)
@@ -44,52 +46,63 @@ class EpochEnd:
     epoch: int
     """From 1."""
     train_loss: float
-    """Mean over the epoch's batches, while the network was learning."""
-    train_accuracy: float
+    """Mean over the rows or tokens of the epoch, while the network was learning."""
+    train_accuracy: float | None
+    """None where no classes are learned."""
     validation_loss: float | None
     validation_accuracy: float | None
     seconds: float
 
 
-class ImageTraining:
-    """A network that learns images.
+class NetworkTraining(ABC, Generic[Aside]):
+    """A network that learns rows.
 
     The order of the rows follows from the seed and the epoch alone, and a checkpoint has all the rest: weights,
     optimiser, schedule and random numbers. On a CPU the result is the same to the bit, however often it was killed.
     """
 
-    def __init__(
-        self, rows: Labelled, classes: int, params: NetworkParams, seed: int, checkpoints: Checkpoints | None = None
-    ) -> None:
+    rows: int
+    """Rows that are learned from."""
+
+    def __init__(self, network: Any, params: EpochParams, seed: int, checkpoints: Checkpoints | None) -> None:
         import torch
 
-        from trainer.inference.networks import cnn
-
-        self.params, self.seed, self.checkpoints = params, seed, checkpoints
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(seed)
-        _, *size = rows.pixels.shape
-        self.shape: tuple[int, int, int] = (size[0], size[1], size[2])
-        self.classes = classes
-        network = cnn(params.model_dump(), self.shape, classes)
-        self.network = network.to(self.device, memory_format=torch.channels_last)
-        self.pixels = torch.from_numpy(rows.pixels).to(self.device).contiguous(memory_format=torch.channels_last)
-        self.codes = torch.from_numpy(rows.codes).to(self.device)
-        mean, deviation = _mean_and_deviation(rows.pixels)
-        self.mean = torch.from_numpy(mean).to(self.device)
-        self.deviation = torch.from_numpy(deviation).to(self.device)
-        self.steps_per_epoch = -(-len(self.codes) // params.batch_size)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=True
-        )
-        total = max(2, params.epochs * self.steps_per_epoch)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, max_lr=params.lr, total_steps=total)
-        self.step, self.hits, self.loss, self.seconds = 0, 0, 0.0, 0.0
+        self.network, self.seed, self.checkpoints = network, seed, checkpoints
+        self.epoch_params = params
+        self.steps_per_epoch = -(-self.rows // params.batch_size)
+        self.total_steps = params.epochs * self.steps_per_epoch
+        learned = [one for one in network.parameters() if one.requires_grad]
+        self.optimiser = torch.optim.AdamW(learned, lr=params.lr, weight_decay=params.weight_decay, fused=True)
+        self.schedule = self._schedule()
+        self.step, self.size, self.hits, self.loss, self.seconds = 0, 0, 0, 0.0, 0.0
         self._random_before: torch.Tensor | None = None
         self._ended: list[EpochEnd] = []
         self._resume()
 
-    def epochs(self, aside: Labelled | None) -> Iterator[EpochEnd]:
+    @staticmethod
+    def chosen_device() -> torch.device:
+        """A GPU where PyTorch sees one."""
+        import torch
+
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @abstractmethod
+    def estimator(self) -> Any:
+        """The network as it is now, to be served."""
+
+    @abstractmethod
+    def _schedule(self) -> torch.optim.lr_scheduler.LRScheduler:
+        """How the optimiser's learning rate goes."""
+
+    @abstractmethod
+    def _gradient(self, chosen: torch.Tensor) -> Learned:
+        """Compute the gradient of some rows, by their places."""
+
+    @abstractmethod
+    def _scored(self, aside: Aside) -> tuple[float | None, float | None]:
+        """Loss and accuracy on rows that are not learned, as far as they are defined."""
+
+    def epochs(self, aside: Aside | None) -> Iterator[EpochEnd]:
         """Train, and yield after each epoch; `aside` are validation rows, which are only looked at.
 
         Epochs that a checkpoint has come first, so that the curves of a resumed training are complete.
@@ -98,23 +111,13 @@ class ImageTraining:
         self._saved_at = time.monotonic()
         yield from self._ended
         with last_words(self._save_where_it_stands):
-            while (epoch := self.step // self.steps_per_epoch) < self.params.epochs:
+            while (epoch := self.step // self.steps_per_epoch) < self.epoch_params.epochs:
                 self._train_epoch(epoch)
                 end = self._end_of(epoch, aside)
                 self._ended.append(end)
-                self.hits, self.loss, self.seconds = 0, 0.0, 0.0
+                self.size, self.hits, self.loss, self.seconds = 0, 0, 0.0, 0.0
                 self._save()
                 yield end
-
-    def estimator(self) -> NetworkEstimator:
-        """The network as it is now."""
-        import torch
-
-        weights = io.BytesIO()
-        state = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        torch.save(state, weights)
-        standard = tuple(self.mean.tolist()), tuple(self.deviation.tolist())
-        return NetworkEstimator(self.params.model_dump(), self.shape, self.classes, *standard, weights.getvalue())
 
     def _train_epoch(self, epoch: int) -> None:
         import torch
@@ -122,73 +125,58 @@ class ImageTraining:
         began = time.monotonic()
         self.network.train()
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        order = torch.randperm(len(self.codes), generator=generator).to(self.device)
+        order, size = torch.randperm(self.rows, generator=generator), self.epoch_params.batch_size
         for place in range(self.step % self.steps_per_epoch, self.steps_per_epoch):
-            chosen = order[place * self.params.batch_size : (place + 1) * self.params.batch_size]
-            self._learn(self.pixels[chosen], self.codes[chosen])
-            if time.monotonic() - self._saved_at > self.params.checkpoint_minutes * SECONDS_PER_MINUTE:
+            self._learn(order[place * size : (place + 1) * size])
+            self._after_step()
+            if time.monotonic() - self._saved_at > self.epoch_params.checkpoint_minutes * SECONDS_PER_MINUTE:
                 self._save()
         self.seconds += time.monotonic() - began
 
-    def _learn(self, pixels: torch.Tensor, codes: torch.Tensor) -> None:
+    def _after_step(self) -> None:
+        """Report progress, where there is something to say."""
+
+    def _learn(self, chosen: torch.Tensor) -> None:
         """One step; what it needs to be undone is kept until it is done."""
         import torch
 
         self._random_before = torch.get_rng_state()
-        with self._autocast():
-            scores = self._scores(pixels)
-            loss = torch.nn.functional.cross_entropy(scores.float(), codes)
-        value = float(loss.detach())
-        if value != value or value == float("inf"):  # noqa: PLR0124  (NaN)
-            raise DivergedError(
-                f"the loss is {value} at step {self.step + 1} of {self.params.epochs * self.steps_per_epoch}; lower "
-                f"`lr` ({self.params.lr:g}). The last good checkpoint is kept"
-            )
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        learned = self._gradient(chosen)
+        if not math.isfinite(learned.loss):
+            raise DivergedError(
+                f"the loss is {learned.loss} at step {self.step + 1} of {self.total_steps}; lower "
+                f"`lr` ({self.epoch_params.lr:g}). The last good checkpoint is kept"
+            )
         self.optimiser.step()
         self.schedule.step()
-        self.hits += int((scores.argmax(dim=1) == codes).sum())
-        self.loss += value * len(codes)
+        self.hits += learned.hits
+        self.loss += learned.loss * learned.size
+        self.size += learned.size
         self.step += 1
         self._random_before = None
 
-    def _end_of(self, epoch: int, aside: Labelled | None) -> EpochEnd:
-        rows = len(self.codes)
-        loss, accuracy = self._scored(aside) if aside is not None and len(aside.codes) else (None, None)
-        return EpochEnd(epoch + 1, self.loss / rows, self.hits / rows, loss, accuracy, self.seconds)
+    def _end_of(self, epoch: int, aside: Aside | None) -> EpochEnd:
+        loss, accuracy = (None, None) if aside is None else self._scored(aside)
+        return EpochEnd(epoch + 1, self.loss / self.size, self._train_accuracy(), loss, accuracy, self.seconds)
 
-    def _scored(self, rows: Labelled) -> tuple[float, float]:
-        """Loss and accuracy on rows that are not learned."""
-        import torch
-
-        self.network.eval()
-        losses, hits = 0.0, 0
-        with torch.inference_mode(), self._autocast():
-            batches = zip(
-                torch.from_numpy(rows.pixels).split(SCORED_AT_ONCE),
-                torch.from_numpy(rows.codes).split(SCORED_AT_ONCE),
-                strict=True,
-            )
-            for batch, batch_codes in batches:
-                pixels, codes = batch.to(self.device), batch_codes.to(self.device)
-                scores = self._scores(pixels.contiguous(memory_format=torch.channels_last)).float()
-                losses += float(torch.nn.functional.cross_entropy(scores, codes, reduction="sum"))
-                hits += int((scores.argmax(dim=1) == codes).sum())
-        return losses / len(rows.codes), hits / len(rows.codes)
+    def _train_accuracy(self) -> float | None:
+        return None
 
     def _autocast(self) -> Any:
         """Half the bits where that is faster: on GPUs and on processors with bfloat16."""
         import torch
 
-        if self.device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001  (asked nowhere else)
+        device = self.chosen_device().type
+        if device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # noqa: SLF001  (asked nowhere else)
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return torch.autocast(device, dtype=torch.bfloat16)
 
-    def _scores(self, pixels: torch.Tensor) -> torch.Tensor:
-        from trainer.inference.networks import standardised
-
-        return self.network(standardised(pixels, self.mean, self.deviation))
+    def _weights(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the network: of one that is learned in part, that part and the buffers."""
+        each = self.network.named_parameters(remove_duplicate=False)  # a tied weight has two names
+        frozen = {name for name, one in each if not one.requires_grad}
+        return {name: value for name, value in self.network.state_dict().items() if name not in frozen}
 
     def _save(self) -> None:
         import torch
@@ -197,11 +185,12 @@ class ImageTraining:
         if self.checkpoints is None:
             return
         state = {
-            "network": self.network.state_dict(),
+            "network": self._weights(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
             "step": self.step,
+            "size": self.size,
             "hits": self.hits,
             "loss": self.loss,
             "ended": [asdict(end) for end in self._ended],
@@ -227,36 +216,17 @@ class ImageTraining:
         state = None if self.checkpoints is None else self.checkpoints.newest()
         if state is None:
             return
-        self.network.load_state_dict(state["network"])
+        self.network.load_state_dict(state["network"], strict=False)  # what is frozen is not in there
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"])
-        self.step, self.hits, self.loss = state["step"], state["hits"], state["loss"]
+        self.step, self.hits, self.loss, self.size = (state[name] for name in ("step", "hits", "loss", "size"))
         self._ended = [EpochEnd(**end) for end in state["ended"]]
-        done, total = self.step, self.params.epochs * self.steps_per_epoch
-        logger.info("training goes on after step %d of %d, from a checkpoint", done, total)
+        logger.info("training goes on after step %d of %d, from a checkpoint", self.step, self.total_steps)
 
 
-def _mean_and_deviation(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (channels,) of pixels, some at a time: as floats all would take four times the room.
-
-    A deviation below one level counts as one.
-    """
-    import numpy as np
-
-    levels = np.arange(LEVELS, dtype=float)
-    counts = np.zeros((pixels.shape[1], LEVELS))
-    for begin in range(0, len(pixels), COUNTED_AT_ONCE):
-        for channel, values in enumerate(pixels[begin : begin + COUNTED_AT_ONCE].swapaxes(0, 1)):
-            counts[channel] += np.bincount(values.ravel(), minlength=LEVELS)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    mean = shares @ levels
-    variance = (shares * (levels - mean[:, None]) ** 2).sum(axis=1)
-    return mean.astype(np.float32), np.sqrt(variance).clip(min=1.0).astype(np.float32)
-
-
-def train(training: ImageTraining, aside: Labelled | None, on_epoch: Callable[[EpochEnd], None]) -> NetworkEstimator:
-    """Train to the end; `on_epoch` gets each epoch."""
+def train(training: NetworkTraining[Aside], aside: Aside | None, on_epoch: Callable[[EpochEnd], None]) -> Any:
+    """Train to the end, and return the estimator; `on_epoch` gets each epoch."""
     for end in training.epochs(aside):
         on_epoch(end)
     return training.estimator()

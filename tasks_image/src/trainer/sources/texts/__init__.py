@@ -1,0 +1,1 @@
+"""Texts in plain files: documents, one after the other."""
