@@ -136,6 +136,7 @@ clean:  ## remove what the above made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: requirements.txt tasks_image/pyproject.toml
+	@case "$(ROOT)" in *[[:space:]]*) echo "There is a space in $(ROOT): move this folder, or clone it elsewhere"; exit 1;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV); }
 	@echo "Installing pinned requirements into .venv …"
