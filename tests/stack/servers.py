@@ -34,6 +34,8 @@ BUCKET = "training"
 PARTS = {"metadatabase": AIRFLOW[0], "dag_processor": AIRFLOW[1], "scheduler": AIRFLOW[2], "triggerer": AIRFLOW[3]}
 SECONDS_TO_END = 60
 PATIENCE_SECONDS = 400
+BETWEEN_LOOKS = 1.0
+"""Seconds; each look costs the API server and its database some work."""
 SOON = {
     # What takes minutes after a crash, in seconds; on a busy machine, less has tasks started again that run.
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
@@ -156,7 +158,7 @@ class Stack:
         end = time.monotonic() + PATIENCE_SECONDS
         while not (found := condition()):
             assert time.monotonic() < end, f"waited in vain for {what}; {self.log(service).read_text()[-5000:]}"
-            time.sleep(0.2)
+            time.sleep(BETWEEN_LOOKS)
         return found
 
     def close(self) -> None:

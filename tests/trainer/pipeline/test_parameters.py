@@ -13,7 +13,7 @@ from trainer.pipeline import RunParameters
 def test_by_default_nothing_is_changed() -> None:
     assert RunParameters().model_dump() == {
         "algorithms": None, "tuning": None, "trials": None, "sample_ratio": 1.0, "batch_size": None,
-        "epochs": None, "lr": None, "promote_to": "production", "note": "",
+        "epochs": None, "lr": None, "promote_to": "production", "answer": None, "note": "",
     }  # fmt: skip
 
 
