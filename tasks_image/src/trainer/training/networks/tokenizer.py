@@ -89,7 +89,7 @@ def start_token(tokenizer: Tokenizer, config: dict[str, Any], where: str) -> int
         raise ConfigurationError(
             f"{where}: the tokenizer has no token that begins or ends a text; add one of {', '.join(ENDS)}"
         )
-    return [*known, *called][0]
+    return int([*known, *called][0])
 
 
 def refuse_lossy(tokenizer: Tokenizer, texts: Sequence[str], where: str) -> None:
