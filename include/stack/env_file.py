@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BLANKS = " \t\r"
-"""What compose cuts off a line's ends as well."""
+"""Characters that compose strips from a line as well."""
 LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 HEADER = "# Written by `make env`; .env.example describes each key. It holds passwords: keep it out of Git and mails.\n"
 

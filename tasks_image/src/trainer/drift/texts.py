@@ -41,7 +41,7 @@ def text_statistics(rows: pl.LazyFrame, column: str) -> pl.DataFrame:
 
 
 def compare_words(reference: pl.LazyFrame, current: pl.LazyFrame, column: str, limits: Drift, seed: int) -> ColumnDrift:
-    """How far the shares of the commonest words have moved; words are what all tokenizers can agree on.
+    """Compare the shares of the commonest words; words do not depend on a tokenizer.
 
     A word that a document is about comes again and again in it, so words are not independent draws: what chance
     explains is seen by handing out whole documents to both sides at random (Fisher 1935).
@@ -62,7 +62,7 @@ def compare_words(reference: pl.LazyFrame, current: pl.LazyFrame, column: str, l
 
 
 def _counts(reference: pl.LazyFrame, current: pl.LazyFrame, column: str) -> tuple[Array, Array]:
-    """How often each of the commonest words, and any other, stands in each document (n, words + 1); who is new (n,).
+    """Return the counts of the commonest words, and of all others, in each document (n, words + 1); who is new (n,).
 
     Of many documents some count as one, at random, so that a few thousand are handed out.
     """
@@ -82,7 +82,7 @@ def _counts(reference: pl.LazyFrame, current: pl.LazyFrame, column: str) -> tupl
 
 
 def _words(rows: pl.LazyFrame, column: str) -> pl.DataFrame:
-    """How often (`times`) each word stands in each bundle of documents. Raises DataValidationError if there is none."""
+    """Count (`times`) each word in each bundle of documents. Raises DataValidationError if there is none."""
     import polars as pl
 
     number = pl.int_range(pl.len())

@@ -49,7 +49,7 @@ class CausalLm:
         return -losses, np.array([len(one) for one in documents], dtype=np.int64)
 
     def generate(self, texts: Sequence[str], *, max_new_tokens: int, temperature: float, seed: int) -> list[str]:
-        """What could follow each of the texts (n,). Raises DataValidationError for parameters out of range."""
+        """Return a continuation of each of the texts (n,). Raises DataValidationError for parameters out of range."""
         import torch
 
         if not 0 < max_new_tokens < self.block_length or temperature < 0:
