@@ -30,6 +30,7 @@ SETTINGS = (
     "full_page_writes=off",
     "unix_socket_directories=",
     "shared_buffers=16MB",
+    "jit=off",  # compiling the wide queries of Airflow takes longer than running them
 )
 PATIENCE_SECONDS = 60
 LOCK = 7
