@@ -63,7 +63,8 @@ if "fork_server" not in " ".join(sys.orig_argv): note()
 # An Airflow process of its own that runs one step and says how that ended; with the arguments of `airflow dags test`,
 # from a fork server of its own.
 PARENT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # below a shell that ignores Ctrl-C too, as for `make test &`
 from trainer.process import servers
 servers.STEPS = servers.SCORING = ("trainer.commands.step",)
 from airflow.sdk.bases.operator import ExecutorSafeguard

@@ -194,7 +194,7 @@ def test_a_model_that_cannot_be_loaded_is_refused_with_the_reason(logged: Logged
 
 
 def test_a_model_that_does_not_answer_each_row_is_refused(altered: Callable[..., str]) -> None:
-    call = "pd.DataFrame(self.fitted.answers(_frame(model_input)), copy=False)"
+    call = "pd.DataFrame(self.fitted.answers(_frame(model_input), **given), copy=False)"
     uri = altered("inference/pyfunc.py", f"return {call}", f"return {call}.head(3)")
     with pytest.raises(ModelRefusedError, match="3 predictions for 40 rows"):
         score_in_isolation(uri, ROWS)

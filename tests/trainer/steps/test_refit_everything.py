@@ -154,7 +154,7 @@ def test_with_few_newer_rows_production_is_kept(monthly: Monthly, caplog: pytest
     decision = run.at("decide").result(DecisionResult)
     assert decision.outcome == "keep"
     assert decision.reason.startswith("70 of 70 test rows are new to production version 1, and 100 are needed")
-    with pytest.raises(ConfigurationError, match="the decision is to keep, so nothing is fitted"):
+    with pytest.raises(ConfigurationError, match="the decision is to keep: there is nothing to refit_everything"):
         monthly.step(run, "refit_everything", run.pipeline())
 
 
