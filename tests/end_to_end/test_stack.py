@@ -184,7 +184,9 @@ def test_a_question_outlives_the_scheduler_and_keep_keeps(stack: Stack, asked: s
 @pytest.mark.parametrize(
     ("on_timeout", "outcome"),
     [
-        ("keep", ("kept", f"nobody has answered within {SECOND:g} h, so production stays")),
+        pytest.param(
+            "keep", ("kept", f"nobody has answered within {SECOND:g} h, so production stays"), marks=pytest.mark.slow
+        ),
         ("refuse", ("refused", "approve: ModelRefusedError: churn-predictor: nobody has approved the challenger (logistic)")),
     ],
 )  # fmt: skip
