@@ -98,7 +98,7 @@ class FittedPipeline:
     """From raw rows to predictions."""
 
     parameters: ClassVar[Mapping[str, Any]] = {}
-    """What a caller may give beside the rows, with the value that stands for nothing given."""
+    """Parameters that a caller may give beside the rows, with their defaults."""
     preparation: Preparation
     estimator: Any
     classes: tuple[Any, ...] = ()

@@ -15,8 +15,8 @@ class Approval(Spec):
     """When a person decides: before production moves, and before a run begins."""
 
     when: When = "never"
-    """Which decisions to promote to production a person has to approve. `borderline`: those with drifted data, with a
-    segment whose loss may be above its limit, or with a gain that is barely above `min_gain`."""
+    """The decisions to promote to production that a person has to approve. `borderline`: those with drifted data, with
+    a segment whose loss may be above its limit, or with a gain that is barely above `min_gain`."""
     start: bool = False
     """True: a person has to approve each run before it begins."""
     assignees: list[Annotated[str, StringConstraints(min_length=1, max_length=250)]] = []
@@ -25,5 +25,5 @@ class Approval(Spec):
     timeout_hours: Annotated[float, Field(gt=0)] | None = 72
     """Hours until a request that nobody has answered ends; null: it waits for ever."""
     on_timeout: Literal["keep", "refuse"] = "keep"
-    """What follows then. `keep`: production stays, and the run succeeds. `refuse`: the run fails. A run that waits for
-    its beginning fails in both cases."""
+    """The consequence of no answer. `keep`: production stays, and the run succeeds. `refuse`: the run fails. A run that
+    waits for its beginning fails in both cases."""

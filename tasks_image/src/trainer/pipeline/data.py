@@ -120,7 +120,7 @@ class GivenSplit(Split):
     test_values: Annotated[list[str], Field(min_length=1)]
     """What the column holds in test rows."""
     validation_values: list[str] = []
-    """What it holds in validation rows; without any, `validation` is their share."""
+    """The values of validation rows; without any, `validation` is their share."""
 
 
 AnySplit = Annotated[HashSplit | RandomSplit | TimeSplit | GivenSplit, Field(discriminator="KIND")]

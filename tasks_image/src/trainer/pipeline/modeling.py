@@ -62,7 +62,7 @@ class Algorithm(Spec):
     """What every algorithm can say."""
 
     remark: ClassVar[str] = ""
-    """What a person should know of its models beside their name."""
+    """A remark on its models, shown beside their name."""
 
     KIND: str
     params: dict[str, Any] = {}

@@ -14,10 +14,10 @@ from trainer.pipeline.spec import Spec
 
 
 class EpochParams(Spec):
-    """How any network is trained."""
+    """Parameters of the training of any network."""
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = 2
-    """How often all training rows are seen."""
+    """Passes over all training rows."""
     lr: Annotated[float, Field(gt=0, le=1)] = 0.001
     """The highest learning rate."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 128
