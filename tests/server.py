@@ -12,17 +12,22 @@ from pathlib import Path
 
 PATIENCE_SECONDS = 300
 BELOW_CLIENTS = range(15_000, 32_000)
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port on loopback that nothing listens on, below those that the kernel gives to clients.
+    """Return a port on loopback that nothing listens on, another one at each call.
 
-    A server may start seconds later, and a client of another test would have such a port by then.
+    It lies below those that the kernel gives to clients: a server may start seconds later, and a client of another
+    test would have such a port by then.
     """
     while True:
         port = BELOW_CLIENTS.start + secrets.randbelow(len(BELOW_CLIENTS))
+        if port in _given:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
 
 
