@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from tests.mailbox import Mailbox
@@ -33,6 +34,7 @@ def _set_environment() -> Path:
     for name in [name for name in os.environ if name.startswith(("AIRFLOW", "PIPELINES_", "TRAINER_"))]:
         del os.environ[name]
     os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))  # the libraries read them when they are imported
+    os.environ["SSL_CERT_FILE"] = _one_certificate(home)
     os.environ.update({
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
@@ -43,6 +45,17 @@ def _set_environment() -> Path:
         "PIPELINES_HOME": str(home / "pipelines"),
     })  # fmt: skip
     return home
+
+
+def _one_certificate(home: Path) -> str:
+    """Return a file with one public authority's certificate.
+
+    A client of Kubernetes reads all that the system trusts at each call, which takes longer than the call.
+    """
+    first, end, _ = certifi.contents().partition("-----END CERTIFICATE-----\n")
+    file = home / "certificate.pem"
+    file.write_text(first + end)
+    return str(file)
 
 
 def _keep_to_one_core() -> None:

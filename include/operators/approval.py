@@ -71,8 +71,12 @@ class AskOperator(HITLOperator):
         )
         self.run = run
 
-    def ask(self, context: Context, question: Question) -> None:
-        """Put a question on the page and mail where it is; the task then waits for the answer."""
+    def ask(self, context: Context, folder: RunFolder, question: Question) -> None:
+        """Put a question on the page and mail where it is; the task then waits for the answer.
+
+        :param folder: of this task; an answer that it has from an earlier question does not count any more
+        """
+        self._keep(folder.begin)
         self.subject, self.body = question.subject, question.body
         link = self.generate_link_to_ui_from_context(context=context)
         send.on_question(question, link)
@@ -111,7 +115,8 @@ class ApprovePromotionOperator(AskOperator):
             return self._answered(folder, unasked_answer(pipeline))
         if pipeline.run.answer:
             self.log.warning("the run parameter `answer` counts only where no scheduler can ask a person")
-        self.ask(context, promotion_question(pipeline, folder, decision, str(context["run_id"])))
+        question = promotion_question(pipeline, folder, decision, str(context["run_id"]))
+        self.ask(context, folder.at(APPROVE), question)
         raise AssertionError("the question has not made the task wait")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  (Airflow's)
@@ -136,7 +141,8 @@ class ApproveStartOperator(AskOperator):
         """Wait for the answer; a run in one process was begun by the person at that terminal."""
         if is_one_process():
             return self._answered(Answer("begin", "nobody"), "begun by hand, without a scheduler")
-        self.ask(context, self._question(dict(context["params"]), str(context["run_id"])))
+        question = self._question(dict(context["params"]), str(context["run_id"]))
+        self.ask(context, open_run(self.run).at(APPROVE_START), question)
         raise AssertionError("the question has not made the task wait")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  (Airflow's)

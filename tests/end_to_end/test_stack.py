@@ -35,8 +35,8 @@ DAG = "churn_training"
 MODEL = "churn-predictor"
 HASTY = "hasty_training"
 WAITS, ENDED = "awaiting_input", {"success", "failed", "skipped"}
-SECOND = 0.0003
-"""In hours."""
+SHORTLY = 0.002
+"""Hours; Airflow 3.3.2 fails a question that ends before its scheduler knows that the asking process has ended."""
 ASKS = {"when": "always", "start": True, "assignees": ["1"], "timeout_hours": None}
 """User 1 is the stack's first."""
 
@@ -44,7 +44,7 @@ ASKS = {"when": "always", "start": True, "assignees": ["1"], "timeout_hours": No
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """The running servers, with a churn pipeline that a person has to approve and one that nobody approves in time."""
-    hurried = {"start": True, "timeout_hours": SECOND}
+    hurried = {"start": True, "timeout_hours": SHORTLY}
     hasty = churn_of_table(name="hasty", schedule=None, approval=hurried)
     with run_stack([churn_of_table(schedule=None, approval=ASKS), hasty]) as servers:
         known = partial(servers.airflow.ask, "GET", "/dags")
@@ -99,12 +99,13 @@ def promoted(stack: Stack, approved: str) -> str:
 
 
 def ask_again(stack: Stack, run: str) -> None:
-    """Let the run ask for approval, again if that was answered."""
+    """Let the run ask for approval, again if that was answered; the earlier answer does not count any more."""
     if state(stack, run, "approve") != WAITS:
         stack.wait_for_run(DAG, run)
         before = stack.processes_ended(run, "approve")
         stack.airflow.clear(DAG, run, "approve")
         stack.wait_for_question(DAG, run, "approve", before)
+        assert not [name for name in stack.names("runs/churn/") if name.endswith("/approve/result.json")]
 
 
 def state(stack: Stack, run: str, task: str) -> str | None:
@@ -185,7 +186,7 @@ def test_a_question_outlives_the_scheduler_and_keep_keeps(stack: Stack, asked: s
     ("on_timeout", "outcome"),
     [
         pytest.param(
-            "keep", ("kept", f"nobody has answered within {SECOND:g} h, so production stays"), marks=pytest.mark.slow
+            "keep", ("kept", f"nobody has answered within {SHORTLY:g} h, so production stays"), marks=pytest.mark.slow
         ),
         ("refuse", ("refused", "approve: ModelRefusedError: churn-predictor: nobody has approved the challenger (logistic)")),
     ],
@@ -194,7 +195,7 @@ def test_silence_keeps_or_refuses(stack: Stack, asked: str, on_timeout: str, out
     ask_again(stack, asked)
     stack.airflow.answer(DAG, asked, "approve", "Keep production")
     stack.wait_for_run(DAG, asked)
-    hurried = {**ASKS, "timeout_hours": SECOND, "on_timeout": on_timeout}
+    hurried = {**ASKS, "timeout_hours": SHORTLY, "on_timeout": on_timeout}
     with stack.changed_pipeline(churn_of_table(schedule=None, approval=hurried)):
         stack.airflow.clear(DAG, asked, "approve")
         stack.wait_until(lambda: state(stack, asked, "approve") in ENDED, "the time to be over")
