@@ -15,6 +15,10 @@ SERVICE ?=
 UI_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 S3_PORT ?= 8333
+MUTANTS ?=
+SECTIONS ?=
+RUNS ?= 3
+SEED ?=
 
 # One more than two cores have room for: a test often waits for a server, a pod or Airflow.
 WORKERS ?= 3
@@ -28,7 +32,12 @@ ALONE = $(shell grep -rl --include='*.py' 'pytest\.mark\.alone' tests)
 STATE := .airflow .data .mlflow .outbox .runs .studies
 # What Airflow says of its own bookkeeping; a step's log stays as it is.
 QUIET := airflow.api_fastapi=WARNING airflow.dag_processing=WARNING airflow.models=WARNING airflow.serialization=WARNING task=WARNING
-export PIPELINES_ENVIRONMENT PIPELINE PARAMS UNPAUSE
+# What a person types reaches programs as it was typed: make would carry out its `$(shell …)` and eat its `$5`.
+TYPED := PIPELINE PARAMS DATA_MIRROR UNPAUSE SERVICE UI_PORT MLFLOW_PORT S3_PORT MUTANTS SECTIONS RUNS SEED
+$(foreach name,$(TYPED),$(eval override $(name) := $$(value $(name))))
+export PIPELINES_ENVIRONMENT $(filter-out %_PORT,$(TYPED))
+# Not for all: docker compose would take such a variable rather than the port in .env.
+$(foreach name,$(filter %_PORT,$(TYPED)),$(eval ui screenshots cluster-up: export override $(name) := $$($(name))))
 # Bytecode is compiled at install and halves every start.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
@@ -45,12 +54,12 @@ run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PAR
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.run_once "$$PIPELINE" --parameters "$$PARAMS"
 
 ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all) UI_PORT=8080 MLFLOW_PORT=5000
-	@source .airflow/env && exec $(BIN)/python -m include.laptop.ui --port "$(UI_PORT)" --mlflow-port "$(MLFLOW_PORT)" --unpause "$$UNPAUSE"
+	@source .airflow/env && exec $(BIN)/python -m include.laptop.ui --port "$$UI_PORT" --mlflow-port "$$MLFLOW_PORT" --unpause "$$UNPAUSE"
 
 setup-deep: .venv/ready-deep  ## add PyTorch and transformers, for pipelines of images and texts: the build for processors
 
 data: .venv/ready  ## fetch the real data sets into .data/ (DATA_MIRROR=folder takes them from there)
-	@$(BIN)/trainer data --to .data --mirror "$(DATA_MIRROR)"
+	@$(BIN)/trainer data --to .data --mirror "$$DATA_MIRROR"
 
 env:  ## write .env for the stack, with random passwords; it never overwrites one
 	@$(PYTHON) -m include.stack env
@@ -62,7 +71,7 @@ down:  ## end the stack; its data stays
 	@$(PYTHON) -m include.stack down
 
 logs:  ## follow the stack's logs: SERVICE=airflow-scheduler
-	@$(PYTHON) -m include.stack logs $(SERVICE)
+	@$(PYTHON) -m include.stack logs $$SERVICE
 
 seed:  ## load the churn data of .data/ into the stack's PostgreSQL
 	@$(PYTHON) -m include.stack seed
@@ -71,7 +80,7 @@ stack-check:  ## start the stack and train on it; exits with 2 where there is no
 	@$(PYTHON) -m include.stack check
 
 cluster-up: .venv/ready  ## start a cluster with kind, with MLflow, PostgreSQL and an S3 store in it: MLFLOW_PORT=5000 S3_PORT=8333
-	@$(BIN)/python -m include.cluster up --mlflow-port "$(MLFLOW_PORT)" --s3-port "$(S3_PORT)"
+	@$(BIN)/python -m include.cluster up --mlflow-port "$$MLFLOW_PORT" --s3-port "$$S3_PORT"
 
 cluster-down: .venv/ready  ## delete that cluster and all that it holds
 	@$(BIN)/python -m include.cluster down
@@ -117,19 +126,19 @@ bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a r
 	@source .airflow/env && $(BIN)/python -m bench
 
 simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: SECTIONS="promotion months drift"
-	@$(BIN)/python -m bench.simulation $(SECTIONS)
+	@$(BIN)/python -m bench.simulation $$SECTIONS
 
 dashboards: .venv/ready-dev  ## write Grafana's dashboards from include/stack/grafana/dashboards.py
 	@$(BIN)/python -m include.stack.grafana.dashboards
 
 screenshots: .airflow/ready .venv/ready-dev  ## take the README's pictures from a running `make ui` and its newest successful run
-	@source .airflow/env && $(BIN)/python -m docs.screenshots --address "http://127.0.0.1:$(UI_PORT)" --pipeline "$$PIPELINE"
+	@source .airflow/env && $(BIN)/python -m docs.screenshots --address "http://127.0.0.1:$$UI_PORT" --pipeline "$$PIPELINE"
 
 chaos: .airflow/ready .venv/ready-dev  ## kill the steps of whole runs at random instants: RUNS=3 SEED=7
-	@source .airflow/env && $(BIN)/python -m tests.faults.chaos --runs "$(or $(RUNS),3)" $(if $(SEED),--seed "$(SEED)")
+	@source .airflow/env && $(BIN)/python -m tests.faults.chaos --runs "$$RUNS" $${SEED:+--seed "$$SEED"}
 
 mutants: .airflow/ready .venv/ready-dev  ## break the product in 40 places, for each of which a test must fail: MUTANTS="id ..."
-	@source .airflow/env && $(BIN)/python -m tests.mutants $(MUTANTS)
+	@source .airflow/env && $(BIN)/python -m tests.mutants $$MUTANTS
 
 clean:  ## remove what the above made
 	rm -rf .venv $(STATE) .mypy_cache .pytest_cache .ruff_cache bench/results.json tasks_image/*.egg-info

@@ -28,6 +28,8 @@ PIPELINES = PROJECT / "include" / "pipelines"
 SAMPLES_ALLOWED_IN = ("default", "development", "trial", "compose")
 MLFLOW_UI = "PIPELINES_MLFLOW_UI"
 """By this variable `make ui` tells Airflow where its MLflow UI is."""
+ALLOWED_HOSTS = "PIPELINES_ALLOWED_HOSTS"
+"""By this variable `make ui` has Airflow answer to these names of its host alone, with spaces between."""
 STEP_SERVER = "PIPELINES_STEP_SERVER"
 RUN_FOLDER_FILE = "PIPELINES_RUN_FOLDER_FILE"
 OF_ONE_RUN = {STEP_SERVER, RUN_FOLDER_FILE}
@@ -296,6 +298,7 @@ def ui_environment(port: int, mlflow_ui: str) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),  # of this start, shared by its servers
         "AIRFLOW__CORE__AUTH_MANAGER": SIMPLE_AUTH_MANAGER,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        ALLOWED_HOSTS: f"{LOOPBACK} localhost",  # every page in the browser could else act as an admin
         MLFLOW_UI: mlflow_ui,
     }
     no_proxy = {name: ",".join(filter(None, [os.environ.get(name), LOOPBACK])) for name in ("NO_PROXY", "no_proxy")}

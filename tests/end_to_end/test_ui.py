@@ -10,7 +10,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.request import ProxyHandler, build_opener
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 import yaml
@@ -73,6 +74,16 @@ def ask(address: str) -> Any:
         return json.loads(response.read())
 
 
+def answers_as(address: str, host: str) -> int:
+    """Return the status of an answer to a request by another name of the host."""
+    try:
+        with build_opener(ProxyHandler({})).open(Request(address, headers={"Host": host}), timeout=60) as response:
+            return int(response.status)
+    except HTTPError as error:
+        error.close()
+        return error.code
+
+
 def trigger(page: Page, airflow: str) -> None:
     """Fill in the form and start a run."""
     form = browser.open_form(page, f"{airflow}/dags/{DAG}")
@@ -101,6 +112,12 @@ def listening(processes: list[int]) -> set[str]:
 def test_a_run_from_the_form_goes_through_and_ctrl_c_leaves_nothing(quick: Checkout) -> None:
     with make_ui(quick, DAG.removesuffix("_training")) as (airflow, mlflow, ui), browser.open_page() as page:
         assert listening(quick.processes()) == {"0100007F"}, "something listens beyond loopback"
+        for address in (
+            f"{airflow}/api/v2/version",
+            f"{airflow}/auth/token",
+            f"{mlflow}/api/2.0/mlflow/experiments/get",
+        ):
+            assert answers_as(address, "evil.example") in (400, 403), address
 
         trigger(page, airflow)
         runs = f"{airflow}/api/v2/dags/{DAG}/dagRuns"
