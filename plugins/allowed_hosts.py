@@ -7,13 +7,14 @@ own that it lets point to loopback (DNS rebinding).
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
 from include.environment.settings import ALLOWED_HOSTS
 
 
-def _middlewares() -> list[dict[str, object]]:
+def _middlewares() -> list[dict[str, Any]]:
     allowed = os.environ.get(ALLOWED_HOSTS, "").split()
     if not allowed:
         return []
