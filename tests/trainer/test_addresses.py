@@ -22,6 +22,9 @@ SECRET = "s3cr3t-value"
         ("http://[broken", ""), (f"https://anna:{SECRET}@h/x.csv", "a password"), (f"s3://k:{SECRET}@b/x", "a password"),
         (f"https://{SECRET}@h/x.csv", "a user name or a token"),
         (f"https://h/x?X-Amz-Signature={SECRET}", "a secret (X-Amz-Signature)"), (f"https://h/x?sig={SECRET}", "a secret (sig)"),
+        *((f"https://h/x?page=2&{name}={SECRET}", f"a secret ({name})") for name in ("pass", "db_pass", "jwt", "code", "PWD")),
+        (f"https://h/x#token={SECRET}", "a secret (token)"), (f"https://h/x#access_token={SECRET}&state=1", "a secret (access_token)"),
+        ("https://h/x?bypass=1&compass=north&encode=utf-8&zipcode=1#part-2", ""),
     ],
 )  # fmt: skip
 def test_what_in_an_address_is_a_secret(address: str, found: str) -> None:

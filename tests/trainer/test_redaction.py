@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from urllib.parse import quote
+
 import pytest
 
 from trainer.environment import secrets
@@ -22,6 +26,63 @@ from trainer.redaction import without_secrets
 )
 def test_passwords_and_tokens_in_addresses_are_hidden(text: str, shown: str) -> None:
     assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("DB_PASS=hunter22 DB_USER=anna", "DB_PASS=*** DB_USER=anna"),
+        ("cannot log in: password=1234, host=db", "cannot log in: password=***, host=db"),
+        ("pgpass; POSTGRES_PWD='a b'; retry", "pgpass; POSTGRES_PWD=***; retry"),
+        ("token=abc.def-1 page=2", "token=*** page=2"),
+        ('{"user": "anna", "db_password": "pa55", "rows": 3}', '{"user": "anna", "db_password": "***", "rows": 3}'),
+        ("{'api_key': 'k-1', 'n': 1}", "{'api_key': '***', 'n': 1}"),
+        (r'body: "{\"client_secret\": \"s3\", \"n\": 1}"', r'body: "{\"client_secret\": \"***\", \"n\": 1}"'),
+        ("login:\n  user: anna\n  password: pa55\n", "login:\n  user: anna\n  password: ***\n"),
+        ("run: load --db-password pa55 --rows 3", "run: load --db-password *** --rows 3"),
+        ("Authorization: Bearer abc123.def", "Authorization: Bearer ***"),
+        ("{'Authorization': 'Basic YW5uYTpwYTU1'}", "{'Authorization': 'Basic ***'}"),
+        ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln from it", "got *** from it"),
+        ("remote: ghp_0123456789abcdefABCD is not valid", "remote: *** is not valid"),
+        ("https://h/x#access_token=abc&state=1", "https://h/x#access_token=***&state=1"),
+    ],
+)
+def test_what_its_name_or_form_gives_away_is_hidden(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "512 tokens: 3.2 nats, pad_token=50256, use_token=true", "passed=3, bypass=yes, compass=north",
+        "Basic authentication is needed", "the password: it is in .env", "secrets: trainer-s3, trainer-studies",
+        "key=monthly_charges: 3 rows", "tokens_per_second=12,345", "the column 'token': 4 values", "token: none",
+    ],
+)  # fmt: skip
+def test_ordinary_words_stay(text: str) -> None:
+    assert without_secrets(text) == text
+
+
+def test_a_long_line_costs_no_more_than_its_length() -> None:
+    for text in (
+        "-" * 200_000,
+        "a_" * 100_000 + "pass",
+        "\\" * 200_000 + '"',
+        "\n" * 200_000 + "password",
+        "eyJ" * 60_000,
+    ):
+        assert without_secrets(text) == text
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab"])
+def test_a_secret_is_hidden_in_json_addresses_and_base64(monkeypatch: pytest.MonkeyPatch, before: str) -> None:
+    secret = 'pa"55/wörd+'
+    monkeypatch.setenv("DB_PASS", secret)
+    login = base64.b64encode(f"{before}:{secret}:more".encode()).decode()
+    for text in (json.dumps(f"login {secret} refused"), f"h/{quote(secret, safe='')}/x", f"Proxy: {login}"):
+        hidden = without_secrets(text)
+        assert "***" in hidden
+        assert not any(part in hidden for part in ("55", "w%C3", login))
 
 
 def test_secrets_of_the_environment_are_hidden_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ import re
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SENSITIVE = (
-    r"[\w.-]*(?:signature|token|secret|passw(?:or)?d|pwd|credential|api[_-]?key|accesskeyid)[\w.-]*|sig|key|auth"
+    r"[\w.-]*(?:signature|token|secret|passw(?:or)?d|passphrase|pwd|credential|api[_-]?key|access_?key|jwt)[\w.-]*"
+    r"|(?:[\w.-]*[_.-])?pass|sig|key|auth|code|bearer"
 )
 """What a parameter of an address is called whose value nobody else may see, as a regular expression."""
 _KEY = re.compile(SENSITIVE, re.IGNORECASE)
@@ -30,7 +31,7 @@ def secret_in(address: str) -> str:
         return "a password"
     if at and parts.scheme in _BY_HTTP:
         return "a user name or a token"
-    named = [key for key, value in parse_qsl(parts.query) if value and is_sensitive(key)]
+    named = [key for key, value in parse_qsl(f"{parts.query}&{parts.fragment}") if value and is_sensitive(key)]
     return f"a secret ({named[0]})" if named else ""
 
 

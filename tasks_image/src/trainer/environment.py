@@ -35,7 +35,9 @@ THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"
 PASSIVE = ("OMP_WAIT_POLICY", "PASSIVE")
 """OpenMP's threads spin while they wait for each other. Beside other work, one that waits for a core takes it from the
 one that it waits for: a fit of LightGBM took ten times as long."""
-_SECRET_NAME = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY")
+_SECRET_NAME = re.compile(
+    r"SECRET|PASSWORD|PASSWD|PASSPHRASE|(?:^|_)PASS(?:_|$)|_PWD(?:_|$)|TOKEN|JWT|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY"
+)
 
 
 def _without_secret(address: str) -> str:
