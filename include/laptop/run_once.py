@@ -61,7 +61,7 @@ def main() -> int:
         _say(f"Interrupted after {time.monotonic() - began:.0f} s: the run {how}; nothing is left running{where}")
         return INTERRUPTED
     if folder is None or not _has_started(folder):
-        _say(f"The run did not get through its first step (exit code {exit_code}); the log above says why.")
+        _say(f"The run did not get through its first step (exit code {exit_code}){_why(folder)}.")
         return exit_code or 1
     opened = _opened(folder)
     summary = build_summary(opened, time.monotonic() - began)
@@ -138,6 +138,12 @@ def _command(pipeline: str, parameters: str) -> list[str]:
 def _has_started(folder: str) -> bool:
     opened = _opened(folder)
     return bool(opened.filesystem.exists(opened.path(PIPELINE_FILE)))
+
+
+def _why(folder: str | None) -> str:
+    """Return why the first step failed, where it has kept that."""
+    failure = None if folder is None else _opened(folder).at("start").failure()
+    return "; the log above says why" if failure is None else f": {failure.error}: {failure.message.rstrip('.')}"
 
 
 def _opened(address: str) -> RunFolder:

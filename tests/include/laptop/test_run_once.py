@@ -19,6 +19,7 @@ from trainer.environment import python_environment
 from trainer.process.forked import ForkServer
 from trainer.run import RunFolder
 from trainer.run.latest import mark_latest
+from trainer.run.records import Failure
 
 READY = "import pathlib, signal, sys, time; {handler}pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 DEAF = "signal.signal(signal.SIGINT, signal.SIG_IGN); "
@@ -138,6 +139,16 @@ def test_a_run_without_a_folder_is_no_success(
     airflow_does(f"raise SystemExit({code})")
     assert run_once.main() == expected
     assert f"did not get through its first step (exit code {code})" in capsys.readouterr().out
+
+
+def test_a_first_step_that_failed_says_why(
+    tmp_path: Path, airflow_does: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure = Failure(step="start", error="DataValidationError", message="x.csv: there is no such file", exit_code=3)
+    RunFolder.open(str(tmp_path)).at("start").fail(failure)
+    airflow_does(ANNOUNCE, f"file://{tmp_path}", "1")
+    assert run_once.main() == 1
+    assert "(exit code 1): DataValidationError: x.csv: there is no such file.\n" in capsys.readouterr().out
 
 
 def test_the_summary_of_an_earlier_run_is_not_shown_for_this_one(
