@@ -10,6 +10,9 @@ SENSITIVE = (
     r"|(?:[\w.-]*[_.-])?pass|sig|key|auth|code|bearer"
 )
 """What a parameter of an address is called whose value nobody else may see, as a regular expression."""
+_POSTGRESQL = re.compile(r"postgres(?:ql)?(?=:)")
+DRIVER = "postgresql+psycopg2"
+"""The one that is installed; by a plain `postgresql://`, SQLAlchemy means another."""
 _KEY = re.compile(SENSITIVE, re.IGNORECASE)
 _BY_HTTP = frozenset({"http", "https"})
 
@@ -50,3 +53,13 @@ def without_login(address: str) -> tuple[str, str, str]:
     login, at, host = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     return (parts._replace(netloc=host).geturl() if at else address), unquote(user), unquote(password)
+
+
+def with_driver(address: str) -> str:
+    """Return an address of PostgreSQL with the driver that is installed, unless it names one; others as they are.
+
+    >>> with_driver("postgresql://host:5432/studies")
+    'postgresql+psycopg2://host:5432/studies'
+    """
+    found = _POSTGRESQL.match(address)
+    return address if found is None else DRIVER + address[found.end() :]

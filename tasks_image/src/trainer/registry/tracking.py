@@ -8,8 +8,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from trainer.addresses import without_login
+from trainer.addresses import with_driver, without_login
 from trainer.environment import cores_paid, read_environment, read_means
+from trainer.errors import ConfigurationError
 from trainer.process.sigterm import last_words
 from trainer.run.cost import cost_of, dollars
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
     from trainer.run import RunFolder
 
@@ -62,7 +63,7 @@ def _tracking_uri() -> str:
     """The store's address without a login; that of a server is handed to MLflow as it asks for it."""
     given = read_environment().tracking_uri
     if not given.startswith(("http://", "https://")):
-        return given
+        return with_driver(given)
     address, user, password = without_login(given)
     for name, value in (("MLFLOW_TRACKING_USERNAME", user), ("MLFLOW_TRACKING_PASSWORD", password)):
         if value:
@@ -73,12 +74,30 @@ def _tracking_uri() -> str:
 
 
 def ensure_experiment(client: MlflowClient, name: str) -> str:
-    """The id of an experiment, created with the environment's artifact location where it does not exist."""
-    experiment = client.get_experiment_by_name(name)
-    if experiment is not None:
-        return str(experiment.experiment_id)
+    """Return the id of an experiment, created with the environment's artifact location where it does not exist."""
+    from mlflow import MlflowException
+
+    if (experiment := client.get_experiment_by_name(name)) is not None:
+        return _usable(experiment)
     location = read_environment().artifact_location
-    return str(client.create_experiment(name, artifact_location=f"{location}/{name}" if location else None))
+    try:
+        return str(client.create_experiment(name, artifact_location=f"{location}/{name}" if location else None))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        if (experiment := client.get_experiment_by_name(name)) is None:
+            raise
+        return _usable(experiment)  # another run has created it meanwhile
+
+
+def _usable(experiment: Experiment) -> str:
+    """Return an experiment's id. Raises ConfigurationError if somebody has deleted it: MLflow keeps its name taken."""
+    if experiment.lifecycle_stage != "active":
+        raise ConfigurationError(
+            f"registry.experiment: {experiment.name!r} was deleted in MLflow; restore it with "
+            f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`, or name another"
+        )
+    return str(experiment.experiment_id)
 
 
 def find_run(client: MlflowClient, experiment_id: str, pipeline: str, run_key: str, task: str) -> Run | None:

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
     """Write `pipeline.yaml`, create or migrate MLflow's store, and find or create the parent run."""
+    from trainer.registry.store_creation import sole_creator
     from trainer.registry.tracking import connect, ensure_experiment
     from trainer.sources.readers import location_of
     from trainer.sources.settle import settle_source
@@ -36,8 +37,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartResult:
     own(run, environment.airflow_run_id)
     run.at("").write_text(PIPELINE_FILE, settled.to_yaml())
     mark_latest(run)
-    client = connect()
-    experiment_id = ensure_experiment(client, settled.registry.experiment)
+    with sole_creator(environment.tracking_uri):
+        client = connect()
+        experiment_id = ensure_experiment(client, settled.registry.experiment)
     own_commit = environment.git_commit or _git_commit()
     tags = _tags(settled, run, environment, own_commit)
     run_id = _parent_run(client, experiment_id, settled, run, tags)

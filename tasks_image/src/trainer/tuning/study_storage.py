@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.addresses import with_driver
 from trainer.errors import ConfigurationError
 from trainer.sources.postgres.server import CONNECTION
 
@@ -22,9 +23,6 @@ DIGEST_DIGITS = 12
 """Of the digest at the end of a study's name."""
 LOCK_GRACE_SECONDS = 5
 """After a kill a lock can stay behind; it is taken over when its holder has been silent for so long."""
-POSTGRESQL = frozenset({"postgresql", "postgres"})
-DRIVER = "postgresql+psycopg2"
-"""The one that is installed; by a plain `postgresql://`, SQLAlchemy means another."""
 ENGINE = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 2}
 """A step uses a connection at a time, and a server has few; one that has died between two trials is replaced."""
 SESSION = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "60s"}
@@ -64,13 +62,12 @@ def _parsed(address: str) -> sqlalchemy.URL:
     import sqlalchemy
 
     try:
-        url = sqlalchemy.make_url(address)
+        return sqlalchemy.make_url(with_driver(address))
     except (sqlalchemy.exc.ArgumentError, ValueError):
         # Neither the address nor its error is repeated: there may be a password in them.
         raise ConfigurationError(
             "TRAINER_STUDY_STORAGE is no address; write it like journal:///folder or postgresql://host:5432/database"
         ) from None
-    return url.set(drivername=DRIVER) if url.drivername in POSTGRESQL else url
 
 
 def _database(url: sqlalchemy.URL) -> optuna.storages.BaseStorage:
