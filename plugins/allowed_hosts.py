@@ -6,17 +6,15 @@ own that it lets point to loopback (DNS rebinding).
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from include.environment.settings import ALLOWED_HOSTS
+from include.environment.settings import allowed_hosts
 
 
 def _middlewares() -> list[dict[str, Any]]:
-    allowed = os.environ.get(ALLOWED_HOSTS, "").split()
-    if not allowed:
+    if not (allowed := allowed_hosts()):
         return []
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 

@@ -7,6 +7,7 @@ import re
 import secrets
 import shlex
 import sys
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -31,6 +32,8 @@ MLFLOW_UI = "PIPELINES_MLFLOW_UI"
 ALLOWED_HOSTS = "PIPELINES_ALLOWED_HOSTS"
 """By this variable `make ui` has Airflow answer to these names of its host alone, with spaces between."""
 STEP_SERVER = "PIPELINES_STEP_SERVER"
+PROCESS_CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
+"""Airflow's own: a process that is a "server" may read its database."""
 RUN_FOLDER_FILE = "PIPELINES_RUN_FOLDER_FILE"
 OF_ONE_RUN = {STEP_SERVER, RUN_FOLDER_FILE}
 """Variables by which `make run` and its Airflow command find each other."""
@@ -303,6 +306,24 @@ def ui_environment(port: int, mlflow_ui: str) -> dict[str, str]:
     }
     no_proxy = {name: ",".join(filter(None, [os.environ.get(name), LOOPBACK])) for name in ("NO_PROXY", "no_proxy")}
     return {**os.environ, **no_proxy, **own}
+
+
+def allowed_hosts() -> list[str]:
+    """Return the names of its host that Airflow's API server answers to; none: to all."""
+    return os.environ.get(ALLOWED_HOSTS, "").split()
+
+
+@contextmanager
+def connections_of_the_database() -> Iterator[None]:
+    """Let Airflow look for connections in its database too while the block lasts."""
+    before = os.environ.get(PROCESS_CONTEXT)
+    os.environ[PROCESS_CONTEXT] = "server"
+    try:
+        yield
+    finally:
+        del os.environ[PROCESS_CONTEXT]
+        if before is not None:
+            os.environ[PROCESS_CONTEXT] = before
 
 
 def run_address(dag_id: str, run_id: str) -> str | None:

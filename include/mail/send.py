@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import email.policy
 import logging
-import os
-from contextlib import contextmanager
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,7 +16,7 @@ from airflow.sdk import Connection
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.environment.settings import load_settings
+from include.environment.settings import connections_of_the_database, load_settings
 from include.mail.content import Mail, mail_of, start_of, subject_of
 from include.mail.html_body import as_html
 from include.mail.text_body import as_text
@@ -29,8 +28,6 @@ from trainer.run.ownership import refuse_other_run
 from trainer.summary.summary import build_summary, unreadable_summary, write_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow.sdk import Context
 
     from include.environment.settings import Alerts
@@ -43,8 +40,6 @@ logger = logging.getLogger(__name__)
 SUCCESS = "Training Pipeline - Success"
 FAILURE = "Training Pipeline - Failure"
 QUESTION = "Training Pipeline - Approval"
-PROCESS_CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
-"""Airflow's own variable: a "server" may read its database."""
 POLICY = email.policy.default.clone(max_line_length=200)
 """Subjects in one line: some programs show the fold."""
 
@@ -70,7 +65,8 @@ def on_run_failure(context: Context) -> None:
     summary = _summary(folder, str(context["run_id"]))
     reason = str(context.get("reason") or "")
     logger.info("run %s of %s ended %s: %s", context["run_id"], pipeline, summary.outcome, reason)
-    with _connections_of_the_database():
+    # `airflow dags test` calls this outside of any task, where Airflow looks for connections in the environment alone.
+    with connections_of_the_database() if is_one_process() else nullcontext():
         _send(subject_of(summary, FAILURE), summary, folder)
 
 
@@ -88,25 +84,6 @@ def on_question(question: Question, link: str) -> str:
     except Exception as error:  # the question is on Airflow's page, whatever the mail server does
         logger.exception("the mail %r was not sent; the question is at %s", subject, link)
         return f"not sent: {type(error).__name__}: {error}"
-
-
-@contextmanager
-def _connections_of_the_database() -> Iterator[None]:
-    """Let connections be found in Airflow's database too, where a run has no scheduler.
-
-    `airflow dags test` calls the DAG outside of any task, where Airflow looks into the environment alone.
-    """
-    if not is_one_process():
-        yield
-        return
-    before = os.environ.get(PROCESS_CONTEXT)
-    os.environ[PROCESS_CONTEXT] = "server"
-    try:
-        yield
-    finally:
-        del os.environ[PROCESS_CONTEXT]
-        if before is not None:
-            os.environ[PROCESS_CONTEXT] = before
 
 
 def _summary(folder: RunFolder, run_id: str) -> Summary:
