@@ -16,7 +16,7 @@ from include.environment.settings import allowed_hosts
 def _middlewares() -> list[dict[str, Any]]:
     if not (allowed := allowed_hosts()):
         return []
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from fastapi.middleware.trustedhost import TrustedHostMiddleware
 
     options = {"allowed_hosts": allowed, "www_redirect": False}
     return [{"name": "allowed hosts", "middleware": TrustedHostMiddleware, "args": [], "kwargs": options}]
