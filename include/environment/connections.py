@@ -1,4 +1,4 @@
-"""The connection that a pipeline's source names: from Airflow, to the steps that need it and to no other."""
+"""Credentials: each step gets those that it needs and no other."""
 
 from __future__ import annotations
 
@@ -9,8 +9,34 @@ from trainer.errors import ConfigurationError
 from trainer.run.flow import step_named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from include.environment.settings import Settings
     from trainer.pipeline import Pipeline
+    from trainer.run.flow import Login
+
+VARIABLES: Mapping[Login, frozenset[str]] = {
+    "repository": frozenset({"GIT_USERNAME", "GIT_PASSWORD"}),
+    "studies": frozenset({"PGUSER", "PGPASSWORD", "TRAINER_STUDY_STORAGE"}),
+    "features": frozenset({"REDIS_USERNAME", "REDIS_PASSWORD"}),
+}
+"""The environment variables of each login."""
+
+
+def withheld_from(step: str, settings: Settings) -> frozenset[str]:
+    """Return the variables that a step does not get: those of logins that only other steps need."""
+    return _all_but(step_named(step).logins, settings)
+
+
+def withheld_from_checkout(settings: Settings) -> frozenset[str]:
+    """Return the variables that the fetching of a pipeline's own code does not get."""
+    return _all_but(["repository"], settings)
+
+
+def _all_but(needed: Iterable[Login], settings: Settings) -> frozenset[str]:
+    """Leave a step PostgreSQL's login where MLflow's store is such a database, and no server."""
+    stores = ["studies"] if settings.mlflow.tracking_uri.startswith("postgres") else []
+    return frozenset().union(*(names for login, names in VARIABLES.items() if login not in {*needed, *stores}))
 
 
 def connection_of(pipeline: Pipeline, step: str) -> str | None:

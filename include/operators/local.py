@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from include.environment.connections import login_of
+from include.environment.connections import login_of, withheld_from, withheld_from_checkout
 from include.environment.settings import credentials, inherited_environment, load_settings, step_environment
 from include.operators.base import INTERRUPTED, HandedOver, StepOperator, log_line
 from include.operators.step_servers import step_servers
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from include.environment.settings import Settings
     from trainer.process.forked import ForkedProcess
 
 STOP_WITH_PARENT = "TRAINER_STOP_WITH_PARENT"
@@ -47,7 +48,7 @@ class LocalStepOperator(StepOperator):
         """Run the step; returns its result. A failure that no retry can change is final."""
         folder = self.opened(str(context["run_id"]))
         try:
-            exit_code = self._run_commands(self._environment(context))
+            exit_code = self._run_commands(self._environment(context), load_settings())
         except ConfigurationError as error:
             failure = self.own_failure(error.exit_code, type(error).__name__, str(error))
             self.raise_failure(self.kept(failure, folder), folder)
@@ -66,9 +67,16 @@ class LocalStepOperator(StepOperator):
         self._killed = True
         self._end_group()
 
-    def _run_commands(self, environment: dict[str, str]) -> int:
-        """Fetch the pipeline's own code, where it has some, then run the step; the first exit code that is not 0."""
-        of_checkout = {name: value for name, value in environment.items() if not is_connection(name)}
+    def _run_commands(self, environment: dict[str, str], settings: Settings) -> int:
+        """Fetch the pipeline's own code, where it has some, then run the step; returns the first exit code but 0.
+
+        :param environment: of every step of the run; what this one does not need is left away
+        """
+        withheld, away = withheld_from(self.step, settings), withheld_from_checkout(settings)
+        of_checkout = {
+            name: value for name, value in environment.items() if not is_connection(name) and name not in away
+        }
+        environment = {name: value for name, value in environment.items() if name not in withheld}
         with self._code_folder() as code:
             own = {} if code is None else {"TRAINER_CODE": str(code)}
             if code is not None and (failed := self._run_to_end(self.checkout_command, {**of_checkout, **own})):

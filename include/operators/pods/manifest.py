@@ -25,7 +25,6 @@ SECONDS_TO_END = 20
 CODE = "/code"
 CHECKOUT = "checkout"
 """The init container that clones the pipeline's own code."""
-REPOSITORY_LOGIN = {"GIT_USERNAME", "GIT_PASSWORD"}
 TMP = "/tmp"  # noqa: S108  (the pod's own volume)
 MANAGED_BY = {"app.kubernetes.io/managed-by": "training-pipelines"}
 """The label that all our pods bear."""

@@ -8,6 +8,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 from kubernetes.client import models as k8s
 
+from include.environment.connections import VARIABLES, withheld_from, withheld_from_checkout
 from include.environment.settings import load_settings
 from include.operators.base import StepOperator
 from include.operators.pods import manifest
@@ -87,11 +88,13 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
         self.container_resources, self.container_security_context = shared["resources"], shared["security_context"]
         self.cmds, self.arguments = self.command[:1], [manifest.literal(text) for text in self.command[1:]]
         path = {"PYTHONPATH": f"{manifest.CODE}/{self.code_path}"} if with_code else {}
+        withheld = withheld_from(self.step, settings)
+        if not self.placement.reads_repository:  # then only the one that clones needs its login
+            withheld |= VARIABLES["repository"]
         self.env_vars = [
             one
             for one in manifest.variables_of(settings, self.placement, {**variables, **path}, self.connection)
-            if self.placement.reads_repository  # and else only the one that clones needs its login
-            or one.name not in manifest.REPOSITORY_LOGIN
+            if one.name not in withheld
         ]
         self.init_containers = []
         if with_code:
@@ -99,7 +102,11 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
                 name=manifest.CHECKOUT,
                 command=self.checkout_command[:1],
                 args=[manifest.literal(text) for text in self.checkout_command[1:]],
-                env=manifest.variables_of(settings, self.placement, variables),
+                env=[
+                    one
+                    for one in manifest.variables_of(settings, self.placement, variables)
+                    if one.name not in withheld_from_checkout(settings)
+                ],
                 volume_mounts=self.volume_mounts,
                 **shared,
             )

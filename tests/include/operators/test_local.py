@@ -573,9 +573,7 @@ def test_secrets_reach_the_step_and_nothing_else(
     assert list(tmp_path.rglob("*ml-production*")) == []
 
 
-def test_the_checkout_of_code_does_not_get_the_sources_connection(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_checkout_and_the_step_get_each_what_it_needs(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, dict[str, str]] = {}
 
     def note(_operator: LocalStepOperator, command: list[str], environment: dict[str, str]) -> int:
@@ -583,10 +581,14 @@ def test_the_checkout_of_code_does_not_get_the_sources_connection(
         return 0
 
     monkeypatch.setattr(LocalStepOperator, "_run_to_end", note)
-    environment = {"TRAINER_CONNECTION_WAREHOUSE": f"postgresql://anna:{SECRET}@db/shop", "GIT_PASSWORD": "token-1"}
-    assert operator("ingest", run, code_path="src")._run_commands(environment) == 0
+    environment = {
+        "TRAINER_CONNECTION_WAREHOUSE": f"postgresql://anna:{SECRET}@db/shop",
+        **dict.fromkeys(("GIT_PASSWORD", "PGPASSWORD", "REDIS_PASSWORD"), SECRET),
+    }
+    assert operator("tune", run, algorithm="logistic", code_path="src")._run_commands(environment, load_settings()) == 0
     assert sorted(given["checkout"]) == ["GIT_PASSWORD", "TRAINER_CODE"]
-    assert given["step"]["TRAINER_CONNECTION_WAREHOUSE"] == environment["TRAINER_CONNECTION_WAREHOUSE"]
+    expected = {"PGPASSWORD", "PYTHONPATH", "TRAINER_CODE", "TRAINER_CONNECTION_WAREHOUSE"}
+    assert {*given["step"]} == expected
 
 
 def test_a_run_on_s3_is_reached_by_the_airflow_connection(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
 
+Login = Literal["repository", "studies", "features"]
+"""What a step may log in to beside the stores of all: a Git repository, the studies' database, the feature store."""
 Condition = Literal["always", "promoted", "may_promote", "to_production"]
 REFIT: Final = "refit"
 """The step whose model is judged."""
@@ -34,6 +36,8 @@ class Step:
     """A process or pod of its own, or Airflow's: then it needs nothing that is heavy."""
     reads_source: bool = False
     """True if the step reads the pipeline's source and needs its login."""
+    logins: frozenset[Login] = frozenset()
+    """Whose credentials it gets, if the run has such."""
     after_failure: bool = False
     """True if it runs after failures as well."""
     is_reference: bool = False
@@ -43,13 +47,13 @@ class Step:
 
 
 TRAINING = (
-    Step("start", reads_source=True),
-    Step("ingest", reads_source=True, is_reference=True),
+    Step("start", reads_source=True, logins=frozenset({"repository"})),
+    Step("ingest", reads_source=True, logins=frozenset({"repository"}), is_reference=True),
     Step("validate"),
     Step("detect_drift"),
     Step("engineer_features", is_reference=True),
-    Step("tune_worker", once_per="worker", placed_as="tune"),
-    Step("tune", once_per="algorithm"),
+    Step("tune_worker", once_per="worker", logins=frozenset({"studies"}), placed_as="tune"),
+    Step("tune", once_per="algorithm", logins=frozenset({"studies"})),
     Step("train", once_per="algorithm"),
     Step(REFIT),
     Step("evaluate"),
@@ -60,7 +64,7 @@ TRAINING = (
     Step("register", only_if="promoted"),
     Step("accept", only_if="promoted"),
     Step("promote", only_if="may_promote"),
-    Step("publish_features", only_if="to_production"),
+    Step("publish_features", only_if="to_production", logins=frozenset({"features"})),
     Step("report", after_failure=True),
 )
 """The flow that trains, judges and promotes a model."""

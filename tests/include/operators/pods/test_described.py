@@ -39,6 +39,16 @@ def variables(pod: dict[str, Any], container: str = "base") -> dict[str, Any]:
     return {one["name"]: one.get("value", one.get("valueFrom")) for one in found["env"]}
 
 
+SECRETS = {
+    "GIT_PASSWORD": {"name": "git", "key": "token"},
+    "PGUSER": {"name": "studies", "key": "username"},
+    "PGPASSWORD": {"name": "studies", "key": "password"},
+    "REDIS_PASSWORD": {"name": "features", "key": "password"},
+    "AWS_SECRET_ACCESS_KEY": {"name": "trainer-s3", "key": "secret"},
+}
+"""What an environment has from Secrets: logins of some steps, and one of all."""
+
+
 @pytest.mark.parametrize("step", [step for step in STEPS if step != "decide"])
 def test_every_steps_pod_fits_the_schema_and_runs_the_command_of_every_runtime(step: str, operator: Operator) -> None:
     algorithm = "logistic" if step in PER_ALGORITHM else ""
@@ -96,16 +106,31 @@ def test_the_pod_is_restricted(operator: Operator) -> None:
 def test_secrets_are_references_and_only_the_one_who_clones_has_the_repositorys_login(
     operator: Operator, cluster_environment: Describe
 ) -> None:
-    secrets = {"GIT_PASSWORD": {"name": "git", "key": "token"}, "PGPASSWORD": {"name": "studies", "key": "password"}}
-    cluster_environment(secrets={**secrets, "PGUSER": {"name": "studies", "key": "username"}})
+    cluster_environment(secrets=SECRETS)
     pod = manifest(operator("ingest", code_path="src"))
     checkout, base = variables(pod, "checkout"), variables(pod)
-    assert base["PGPASSWORD"] == {"secretKeyRef": {"name": "studies", "key": "password"}}
+    assert base["AWS_SECRET_ACCESS_KEY"] == {"secretKeyRef": {"name": "trainer-s3", "key": "secret"}}
+    assert {*checkout} & {*SECRETS} == {"GIT_PASSWORD", "AWS_SECRET_ACCESS_KEY"}
     assert checkout["GIT_PASSWORD"] == {"secretKeyRef": {"name": "git", "key": "token"}}
     assert "GIT_PASSWORD" not in base
     assert base["TRAINER_GPU_HOUR_RATE"] == {"configMapKeyRef": {"name": "training-cost-rates", "key": "gpu_hour"}}
     assert (base["TRAINER_CODE"], base["PYTHONPATH"], checkout.get("PYTHONPATH")) == ("/code", "/code/src", None)
     assert pod["spec"]["initContainers"][0]["args"][:5] == ["-m", "trainer", "checkout", "--step", "ingest"]
+
+
+@pytest.mark.parametrize(
+    ("step", "algorithm", "own"),
+    [
+        ("start", "", []), ("validate", "", []), ("tune", "logistic", ["PGUSER", "PGPASSWORD"]), ("train", "logistic", []),
+        ("promote", "", []), ("publish_features", "", ["REDIS_PASSWORD"]),
+    ],
+)  # fmt: skip
+def test_a_step_gets_the_credentials_that_it_needs_and_no_other(
+    step: str, algorithm: str, own: list[str], operator: Operator, cluster_environment: Describe
+) -> None:
+    cluster_environment(secrets=SECRETS)
+    given = variables(manifest(operator(step, algorithm)))
+    assert {*given} & {*SECRETS} == {*own, "AWS_SECRET_ACCESS_KEY"}
 
 
 @pytest.mark.parametrize(("step", "expected"), [("start", True), ("ingest", True), ("validate", False)])
