@@ -24,6 +24,7 @@ from include.operators.base import open_run
 from include.operators.step_servers import is_one_process
 from trainer.errors import ConfigurationError
 from trainer.run import run_key
+from trainer.run.folder import make_private
 from trainer.run.ownership import refuse_other_run
 from trainer.summary.summary import build_summary, unreadable_summary, write_summary
 
@@ -171,7 +172,7 @@ def _to_outbox(settings: Alerts, message: EmailMessage, name: str) -> str:
             f"alerts.connection: Airflow has no connection {settings.connection!r}; add it, or name an `alerts.outbox`"
         )
     outbox = Path(settings.outbox)
-    outbox.mkdir(parents=True, exist_ok=True)
+    make_private(outbox)
     file = outbox / f"{name}.eml"
     file.write_bytes(bytes(message))
     logger.info("no connection %r: the mail is in %s", settings.connection, file)

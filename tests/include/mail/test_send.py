@@ -213,6 +213,7 @@ def outbox_mail(home: Path) -> EmailMessage:
 def test_without_a_connection_the_mail_is_written_to_the_outbox(kept_run: RunFolder, home: Path) -> None:
     told = on_run_success(kept_run.uri)
     assert told == f"written to {home}/.outbox/churn-manual__1-a1b2c3-kept.eml"
+    assert (home / ".outbox").stat().st_mode & 0o777 == 0o700
     message = outbox_mail(home)
     assert message["Subject"] == "Training Pipeline - Success: churn kept"
     assert message["From"] == "pipelines@example.com"

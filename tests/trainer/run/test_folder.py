@@ -37,6 +37,12 @@ def files(run: RunFolder) -> list[str]:
     return sorted(str(path).removeprefix(f"{run.root}/") for path in run.filesystem.find(run.root))
 
 
+def test_new_folders_are_this_users_alone(tmp_path: Path) -> None:
+    RunFolder.open(f"{tmp_path}/runs/churn/key-1").at("ingest").write_text("rows.txt", "anna")
+    folders = [path for path in (tmp_path / "runs").rglob("*") if path.is_dir()]
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "runs", *folders)} == {0o700}
+
+
 def test_addresses(run: RunFolder) -> None:
     tune = run.at("tune", "xgboost")
     assert run.key == "key-1"

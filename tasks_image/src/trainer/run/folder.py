@@ -116,7 +116,7 @@ class RunFolder:
         """A local path to write to; the file appears under `name` only if the block ends without an error."""
         target = self.path(name)
         if self.is_local:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            make_private(Path(target).parent)
         with tempfile.TemporaryDirectory(dir=Path(target).parent if self.is_local else None, prefix=".tmp-") as scratch:
             file = Path(scratch) / Path(name).name
             yield file
@@ -220,6 +220,13 @@ class RunFolder:
         prefix = self.path()
         kept = f"{prefix}/{STATE_FOLDER}/"
         return [path for path in self.filesystem.find(prefix) if not str(path).startswith(kept)]
+
+
+def make_private(folder: Path) -> None:
+    """Create a folder, and those above it that are missing, for this user alone: runs hold rows of the data."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _replace_durably(file: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ValidationError
 
 from trainer.errors import OutageError
+from trainer.run.folder import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +144,7 @@ def _create(folder: RunFolder, name: str, text: str) -> bool:
         if not folder.is_local:
             folder.filesystem.pipe_file(target, text.encode(), mode="create")
             return True
-        Path(folder.root).mkdir(parents=True, exist_ok=True)
+        make_private(Path(folder.root))
         with tempfile.NamedTemporaryFile(dir=folder.root, prefix=".tmp-") as scratch:
             scratch.write(text.encode())
             scratch.flush()
