@@ -48,8 +48,17 @@ def test_text_with_an_exception(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up("text")
     failed_in(logging.getLogger("trainer"))
     lines = written(capsys)
-    assert (lines[0], lines[1]) == ("ERROR trainer: reading failed", "Traceback (most recent call last):")
-    assert lines[-1] == "ValueError: no rows"
+    assert (lines[0], lines[1]) == ("ERROR trainer: reading failed", "  Traceback (most recent call last):")
+    assert lines[-1] == "  ValueError: no rows"
+
+
+def test_a_value_of_the_data_neither_commands_a_terminal_nor_passes_for_a_record(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.set_up("text")
+    logging.getLogger("trainer").warning("names: %s", "a\x1b[2J\x9b1m, b\r\nERROR trainer: lost, c\u202etxt, dé\t1")
+    said = ["WARNING trainer: names: a\\x1b[2J\\x9b1m, b\\r", "  ERROR trainer: lost, c\\u202etxt, dé\t1"]
+    assert written(capsys) == said
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:

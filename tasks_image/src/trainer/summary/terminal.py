@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer.environment import variable_name
+from trainer.process.printable import printable
 from trainer.run.cost import dollars
 from trainer.run.flow import STEPS, placed_as
 
@@ -39,7 +40,7 @@ def meaning(summary: Summary) -> str:
 
 def render(summary: Summary) -> str:
     """The summary, most important first, in lines for a terminal; the first says what data it rests on."""
-    return "\n".join(_lines(summary))
+    return printable("\n".join(_lines(summary)))
 
 
 def _lines(summary: Summary) -> Iterator[str]:
