@@ -57,6 +57,16 @@ NAMES = (
 )
 
 
+ABORTING = """
+import os, time
+from sklearn.linear_model import LogisticRegression
+
+class Aborting(LogisticRegression):
+    def __init__(self):
+        os.abort()
+"""
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     return RunFolder.open(str(tmp_path / ".runs/churn/key-1"))
@@ -305,7 +315,10 @@ def test_check_looks_into_expressions_expectations_and_estimators(tmp_path: Path
         "taken.yaml": PIPELINE.replace("{xgboost: ", "{evaluate: "),
         "never.yaml": PIPELINE + "schedule: '0 0 30 2 *'\n",
         "behaviour.yaml": PIPELINE + "behaviour: [{name: b, set: {a: 'max(a)'}, expect: unchanged}]\n",
+        "aborting.yaml": PIPELINE.replace("{KIND: xgboost}", "{KIND: sklearn, estimator: aborting.Aborting}"),
+        "where.yaml": PIPELINE.replace("source: {", "source: {where: 'a >', "),
     }
+    (tmp_path / "aborting.py").write_text(ABORTING)
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     churn = project / "include/pipelines/churn.yaml"
@@ -322,7 +335,20 @@ def test_check_looks_into_expressions_expectations_and_estimators(tmp_path: Path
     assert lines[5] == "taken.yaml: algorithms.evaluate: 'evaluate' is the name of a step; give it another"
     assert lines[6].startswith("never.yaml: schedule: '0 0 30 2 *' is not a cron expression: ")
     assert lines[7].startswith("behaviour.yaml: behaviour (b).set.a: ")
-    assert len(lines) == 8
+    assert lines[8] == "aborting.yaml: its check was ended by SIGABRT; look at `algorithms` and their `params`"
+    assert lines[9].startswith("where.yaml: source.where: 'a >' is no SQL expression")
+    assert len(lines) == 10
+
+
+def test_a_check_that_never_ends_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "aborting.py").write_text(ABORTING.replace("os.abort()", "time.sleep(600)"))
+    text = PIPELINE.replace("{KIND: xgboost}", "{KIND: sklearn, estimator: aborting.Aborting}")
+    (tmp_path / "hanging.yaml").write_text(text)
+    program = "from trainer.commands import check; check.SECONDS_FOR_ONE = 1; from trainer.__main__ import main; "
+    command = [sys.executable, "-c", f"{program}raise SystemExit(main(['check', 'hanging.yaml']))"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "hanging.yaml: its check took longer than 1 s and was ended" in done.stderr
 
 
 def test_check_leaves_to_start_what_only_a_clone_can_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
