@@ -11,6 +11,7 @@ HEADLINES = {
     "refuse": ("bad", "Refused", "Nothing moves."),
     "promoted": ("good", "Promoted", "The new model is production."),
     "registered": ("good", "Registered", "The new model passed and was not promoted, as asked."),
+    "trained": ("good", "Trained", "The new model passed and was not registered, as asked."),
     "kept": ("warn", "Production is kept", "The new model passed its gates and is not promoted."),
     "refused": ("bad", "Refused", "The new model or its run did not pass; nothing moved."),
     "failed": ("bad", "Failed", "The run did not get to a decision; nothing moved."),

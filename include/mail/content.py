@@ -27,6 +27,7 @@ DATA_ISSUE = "Data quality issue detected"
 HEADLINES: dict[str, tuple[Tone, str]] = {
     "promoted": ("good", "The new model is production"),
     "registered": ("good", "The new model is registered, and not promoted, as asked"),
+    "trained": ("good", "The new model passed, and is not registered, as asked"),
     "kept": ("neutral", "Production stays: the new model is not promoted"),
     "refused": ("bad", "The new model is refused"),
     "unfinished": ("bad", "The run did not get to its end"),
@@ -35,6 +36,7 @@ OF_EXIT_CODE = {CONFIGURATION_WRONG: "The configuration is wrong", DATA_REFUSED:
 NEXT = {
     "promoted": "Nothing has to be done. A version that was production before is under `previous_production`.",
     "registered": "Promote it when you want it: start a run with `promote_to: production`.",
+    "trained": "Register it when you want it: train with `--register-best`.",
     "kept": "Nothing has to be done: production goes on as it was, and the next run tries again.",
     "refused": "See which gate it does not pass; more or other data, features or trials may help. Limits are in the "
     "pipeline's YAML under `gates` and `acceptance`.",

@@ -16,7 +16,7 @@ Database = Literal["mlflow", "airflow", "studies"]
 PLUGIN = "grafana-postgresql-datasource"
 GREEN, BLUE, ORANGE, RED, GREY = "green", "blue", "orange", "red", "text"
 COLOURS = {
-    **dict.fromkeys(("promoted", "registered", "success", "passed"), GREEN),
+    **dict.fromkeys(("promoted", "registered", "trained", "success", "passed"), GREEN),
     **dict.fromkeys(("kept", "running", "waiting", "no gain"), BLUE),
     **dict.fromkeys(("refused", "late"), ORANGE),
     **dict.fromkeys(("queued", "paused"), GREY),

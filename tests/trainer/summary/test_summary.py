@@ -252,6 +252,14 @@ def test_unfinished_after_the_decision(run: RunFolder, pipeline: Pipeline) -> No
     assert summary.reason == "the decision is to promote, and that was not done"
 
 
+def test_trained_where_no_version_was_asked_for(run: RunFolder, pipeline: Pipeline) -> None:
+    decided(run, pipeline)
+    run.at("register").leave_out("the command does not ask for it")
+    summary = build_summary(run)
+    assert (summary.outcome, [*summary.left_out]) == ("trained", ["register"])
+    assert summary.reason == "passed all gates; it was not registered: the command does not ask for it"
+
+
 def test_not_started(run: RunFolder) -> None:
     summary = build_summary(run)
     assert (summary.pipeline, summary.outcome) == ("churn", "unfinished")

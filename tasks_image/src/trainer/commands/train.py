@@ -17,7 +17,7 @@ from trainer.process import log_context, logs
 from trainer.process.colour import painted
 from trainer.run import RunFolder, run_key
 from trainer.run.flow import APPROVE, PartOfRun, parts_of_run, step_named
-from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
+from trainer.run.left_out import NOT_TO_BE_REGISTERED, NOT_TO_PRODUCTION, never_published
 from trainer.summary.summary import build_summary, write_summary
 from trainer.summary.terminal import render
 
@@ -72,6 +72,8 @@ def run_all(folder: RunFolder, pipeline: Pipeline, *, register: bool) -> None:
     try:
         for name, algorithm, _ in _parts(frozen):
             if name in ("start", "report") or not _is_due(name, folder, frozen, register=register):
+                if name == "register" and not register and _is_due(name, folder, frozen, register=True):
+                    folder.at(name).leave_out(NOT_TO_BE_REGISTERED)
                 continue
             if why := _left_out(name, frozen):
                 logger.info("%s is left out: %s", name, why)

@@ -15,7 +15,7 @@ GREEN, YELLOW, RED, RESET = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 PAINTED = tuple(
     (re.compile(pattern, re.MULTILINE), colour)
     for pattern, colour in (
-        (r"^(?:PROMOTED|REGISTERED): .*$", GREEN),
+        (r"^(?:PROMOTED|REGISTERED|TRAINED): .*$", GREEN),
         (r"^(?:KEPT|UNFINISHED): .*$", YELLOW),
         (r"^(?:REFUSED|FAILED): .*$", RED),
         (r"\bFAIL$", RED),

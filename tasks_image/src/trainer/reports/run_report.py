@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     R = TypeVar("R", bound=Result)
 
 PAGE = "report.html"
-KINDS = {"promoted": "good", "registered": "good", "kept": "warn", "unfinished": "warn"}
+KINDS = {"promoted": "good", "registered": "good", "trained": "good", "kept": "warn", "unfinished": "warn"}
 VERDICTS = {"passed": ("good", "passed"), "failed": ("bad", "failed"), "not_better": ("warn", "no gain")}
 WHAT_TO_DO = {
     1: "A new try can help: clear the task in Airflow, or run the command below. The task's log has the details.",

@@ -1,4 +1,4 @@
-"""Why a run leaves the step `publish_features` out."""
+"""Why a run leaves a step out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
 
+NOT_TO_BE_REGISTERED = "the command does not ask for it (`--register-best`)"
 NOT_TO_PRODUCTION = "this run does not promote to production"
 
 

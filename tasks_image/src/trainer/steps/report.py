@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_REASON = 5000
 """Characters; MLflow takes 8,000 for a tag."""
-ENDED_WELL = ("promoted", "registered", "kept")
+ENDED_WELL = ("promoted", "registered", "trained", "kept")
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> ReportResult:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
     from trainer.run.folder import RunFolder
 
-Outcome = Literal["promoted", "registered", "kept", "refused", "failed", "unfinished"]
+Outcome = Literal["promoted", "registered", "trained", "kept", "refused", "failed", "unfinished"]
 
 SUMMARY_FILE = "summary.json"
 MODEL_REFUSED = 4
@@ -209,6 +209,8 @@ def _promotion(run: RunFolder, decision: Decision) -> tuple[Outcome, str]:
         return "promoted", decision.reason
     if run.at("register").result_or_none(RegisterResult) is not None:
         return "registered", "passed all gates; by request it was not promoted to production"
+    if why := run.at("register").left_out():
+        return "trained", f"passed all gates; it was not registered: {why}"
     return "unfinished", "the decision is to promote, and that was not done"
 
 

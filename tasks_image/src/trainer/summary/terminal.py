@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MEANINGS = {
     "promoted": "PROMOTED: the new model is production",
     "registered": "REGISTERED: the new model passed and was not promoted, as asked",
+    "trained": "TRAINED: the new model passed and was not registered, as asked",
     "kept": "KEPT: production stays; the new model passed its gates and is not promoted",
     "refused": "REFUSED: the new model or its run did not pass; nothing moved",
     "failed": "FAILED: the run did not get to its end; production stays, unless `promote` had begun to move it",
