@@ -14,6 +14,7 @@ import pytest
 
 from trainer.errors import DataValidationError, ModelRefusedError
 from trainer.evaluation.comparison import Rival
+from trainer.evaluation.registered import never_seen
 from trainer.pipeline import Pipeline, pipeline_of
 from trainer.problems import problem_of
 from trainer.problems.predictions import Predictions
@@ -21,7 +22,7 @@ from trainer.registry.origin import MODEL_DIGEST_TAG
 from trainer.registry.versions import KEYS_DIGEST_TAG, KEYS_TAG, PRODUCTION, Reference
 from trainer.run import RunFolder
 from trainer.run.records import EvaluateResult, FeaturesResult, RefitResult, TrainResult, TuneResult
-from trainer.steps.evaluate import _compare, _never_seen
+from trainer.steps.evaluate import _compare
 from trainer.tables import row_subset
 from trainer.tables.handover import KEY, KEYS, PART, PREDICTIONS, SNAPSHOT, rows_of
 from trainer.tables.handover import PREDICTIONS as ANSWERS
@@ -169,9 +170,9 @@ def test_with_too_few_new_rows_there_is_no_comparison(accepted: Any, caplog: pyt
     predictions = Predictions(truth, truth, np.linspace(0, 1, 100), positive="Yes")
     few, enough = (Rival(predictions, np.arange(100) < rows) for rows in (29, 30))
     with caplog.at_level(logging.WARNING, logger="trainer"):
-        assert _compare(accepted.frozen, predictions, few) is None
+        assert _compare(accepted.frozen, predictions, few, 0.95) is None
     assert "only 29 test rows are new to production, 30 are needed to compare" in caplog.text
-    assert _compare(accepted.frozen, predictions, enough) is not None
+    assert _compare(accepted.frozen, predictions, enough, 0.95) is not None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no parquet"], ids=["no-file", "empty", "no-parquet"])
@@ -184,19 +185,19 @@ def test_production_without_a_record_of_its_rows_is_no_reason_to_skip_the_compar
     with pytest.raises(
         DataValidationError, match=r"production version 3 was trained on cannot be read from .*keys.parquet"
     ):
-        _never_seen(pl.Series(["a"]), Reference("3", "", "", file.as_uri()))
+        never_seen(pl.Series(["a"]), Reference("3", "", "", file.as_uri()))
 
 
 def test_only_test_rows_and_new_rows_are_unseen_by_production(tmp_path: Path) -> None:
     file = tmp_path / "keys.parquet"
     pl.DataFrame({KEY: ["a", "b", "c"], PART: ["train", "validation", "test"]}).write_parquet(file)
-    unseen = _never_seen(pl.Series(["a", "b", "c", "new"]), Reference("3", "", "", file.as_uri()))
+    unseen = never_seen(pl.Series(["a", "b", "c", "new"]), Reference("3", "", "", file.as_uri()))
     assert unseen.to_list() == [False, False, True, True]
 
 
 def test_production_whose_version_names_no_rows_is_refused() -> None:
     with pytest.raises(DataValidationError, match="production version 3 has no record of the rows"):
-        _never_seen(pl.Series(["a"]), Reference("3", "", "", ""))
+        never_seen(pl.Series(["a"]), Reference("3", "", "", ""))
 
 
 def refused(challenged: Any, message: str) -> None:

@@ -35,7 +35,7 @@ _INVALID = "INVALID_PARAMETER_VALUE"
 
 @dataclass(frozen=True)
 class Reference:
-    """What production's model was trained on."""
+    """The data that the model of production, or of the anchor, was trained on."""
 
     version: str
     snapshot: str
@@ -46,6 +46,8 @@ class Reference:
     """URI of the table of row keys and parts."""
     keys_digest: str = ""
     """Its SHA-256; empty for versions of earlier releases."""
+    role: str = "production"
+    """`production` or `anchor`."""
 
 
 def version_of(client: MlflowClient, model: str, alias: str) -> ModelVersion | None:
@@ -73,6 +75,18 @@ def aliases_of(client: MlflowClient, model: str) -> dict[str, str]:
     """The aliases of a model and the version that each one names; empty if the model does not exist."""
     registered = client.search_registered_models(filter_string=f"name = '{model}'", max_results=1)
     return {alias: str(version) for alias, version in registered[0].aliases.items()} if registered else {}
+
+
+def version_or_none(client: MlflowClient, model: str, number: str) -> ModelVersion | None:
+    """Return a version of a model, or None if it does not exist; any other answer of the registry is raised."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version(model, number)
+    except MlflowException as error:
+        if error.error_code in (_NOT_FOUND, _INVALID):
+            return None
+        raise
 
 
 def production_reference(model_name: str) -> Reference | None:
@@ -160,21 +174,16 @@ def refuse_unknown(client: MlflowClient, model: str) -> None:
 
 def find_version(client: MlflowClient, model: str, *, version: str = "", alias: str = "") -> ModelVersion:
     """The version that a number or an alias names; raises ConfigurationError saying what there is instead."""
-    from mlflow.exceptions import MlflowException
-
     refuse_unknown(client, model)
     if alias:
         if found := version_of(client, model, alias):
             return found
         aliases = [f"{name} → {number}" for name, number in aliases_of(client, model).items()]
         raise ConfigurationError(f"{model} has no alias {alias!r}; {_there_are('aliases', aliases)}")
-    try:
-        return client.get_model_version(model, version)
-    except MlflowException as error:
-        if error.error_code not in (_NOT_FOUND, _INVALID):
-            raise
-        numbers = [str(one.version) for one in client.search_model_versions(f"name = '{model}'")]
-        raise ConfigurationError(f"{model} has no version {version!r}; {_there_are('versions', numbers)}") from error
+    if (known := version_or_none(client, model, version)) is not None:
+        return known
+    numbers = [str(one.version) for one in client.search_model_versions(f"name = '{model}'")]
+    raise ConfigurationError(f"{model} has no version {version!r}; {_there_are('versions', numbers)}")
 
 
 def _there_are(what: str, names: list[str]) -> str:
