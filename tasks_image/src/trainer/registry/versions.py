@@ -11,7 +11,7 @@ from trainer.pipeline import did_you_mean
 from trainer.registry.tracking import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
@@ -131,38 +131,6 @@ def registered_models(client: MlflowClient) -> Iterator[RegisteredModel]:
         token = page.token
         if not token:
             return
-
-
-def folders_in_use(client: MlflowClient, foreign: Sequence[str] = ()) -> dict[str, str]:
-    """Addresses in the run folders that versions with an alias came from, and the version behind each.
-
-    Raises ConfigurationError for such a version without a record, unless its model is named as foreign.
-    """
-    return {
-        address: f"{model.name} version {number} ({', '.join(sorted(aliases))})"
-        for model in registered_models(client)
-        if model.name not in foreign
-        for number, aliases in _by_version(model).items()
-        for address in _recorded_addresses(client.get_model_version(model.name, number), aliases)
-    }
-
-
-def _by_version(model: RegisteredModel) -> dict[str, list[str]]:
-    """The versions of a model that have aliases, and these."""
-    found: dict[str, list[str]] = {}
-    for alias, number in model.aliases.items():
-        found.setdefault(str(number), []).append(alias)
-    return found
-
-
-def _recorded_addresses(version: ModelVersion, aliases: list[str]) -> list[str]:
-    absent = ", ".join(tag for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG) if not version.tags.get(tag))
-    if absent:
-        raise ConfigurationError(
-            f"{version.name} version {version.version} ({', '.join(aliases)}) has no tag {absent}: it is not known "
-            f"which run folder it needs, so none may go. If no run of a pipeline made it, say --foreign {version.name}"
-        )
-    return [version.tags[tag] for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG)]
 
 
 def refuse_unknown(client: MlflowClient, model: str) -> None:
