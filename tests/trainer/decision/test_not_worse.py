@@ -23,13 +23,17 @@ def compared(bound: float | None = -0.005, lower: float = -0.006, **values: Any)
     return Compared.model_construct(**{**fields, **values})
 
 
-def decided(first: Compared | None, anchor: Compared | None, gates: Gates = GATES, **values: Any) -> Decision:
+def evaluation(first: Compared | None, anchor: Compared | None, **values: Any) -> EvaluateResult:
     fields: dict[str, Any] = {
         "winner": "xgboost", "candidates": [], "model_uri": "", "model_id": "", "run_id": "", "test_rows": 1000,
         "metrics": {}, "production_version": "7", "comparison": first, "anchor_version": "3", "anchor_comparison": anchor,
         "rows_new_to_production": 900,
     }  # fmt: skip
-    return decide(gates, EvaluateResult.model_construct(**{**fields, **values}))
+    return EvaluateResult.model_construct(**{**fields, **values})
+
+
+def decided(first: Compared | None, anchor: Compared | None, gates: Gates = GATES, **values: Any) -> Decision:
+    return decide(gates, evaluation(first, anchor, **values))
 
 
 def test_a_model_that_is_no_worse_than_both_is_promoted() -> None:
@@ -70,7 +74,7 @@ def test_a_model_that_may_be_worse_than_one_of_them_is_kept(production: float, a
 def test_the_first_model_needs_no_anchor() -> None:
     decision = decided(None, None, production_version="", anchor_version="")
     assert (decision.outcome, decision.promoted_as, rule_text(decision.gates)) == (
-        "promote", "first", "not_worse, margin 0.01; the gain's lower bound: no bound against production",
+        "promote", "first", "not_worse, margin 0.01; there is no production model to compare with",
     )  # fmt: skip
 
 
@@ -126,9 +130,5 @@ def test_a_segment_is_judged_beside_the_anchor_too() -> None:
 
 
 def test_a_rollback_holds_against_a_fresh_model_too() -> None:
-    evaluation = EvaluateResult.model_construct(
-        metrics={}, production_metrics={}, slices=[], behaviour=[], test_rows=1000, production_version="7",
-        comparison=compared(), anchor_version="3", anchor_comparison=compared(), anchor_missing="",
-    )  # fmt: skip
-    decision = decide(GATES, evaluation, rollback="a rollback holds")
+    decision = decide(GATES, evaluation(compared(), compared()), rollback="a rollback holds")
     assert (decision.outcome, decision.reason, decision.promoted_as) == ("keep", "a rollback holds", "")

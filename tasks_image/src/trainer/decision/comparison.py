@@ -57,13 +57,16 @@ def rule_text(gates: Sequence[GateResult]) -> str:
     compared = [gate for gate in gates if gate.rule == "not_worse"]
     if not compared:
         return ""
+    rule = f"not_worse, margin {compared[0].margin:g}"
+    if not any(gate.compared_with for gate in compared):
+        return f"{rule}; there is no production model to compare with"
     names = {AGAINST_PRODUCTION: "production", AGAINST_ANCHOR: "the anchor"}
     bounds = [
         f"{'no bound' if gate.bound is None else f'{gate.bound:+.6g}'} against {names[gate.name]}"
         f"{f' (version {gate.compared_with})' if gate.compared_with else ''}"
         for gate in compared
     ]
-    return f"not_worse, margin {compared[0].margin:g}; the gain's lower bound: {', '.join(bounds)}"
+    return f"{rule}; the gain's lower bound: {', '.join(bounds)}"
 
 
 def _against_anchor(rule: AgainstProduction, evaluation: EvaluateResult, too_few: Verdict) -> GateResult:
