@@ -69,8 +69,9 @@ class NotWorse:
         challenger, production, anchor = draw_scores(random, positive, aucs, self.correlation)
         if self.few_rows:
             challenger = _reversed_in_few_rows(random, production, self.loss * MARGIN)
-        compared = compare_both(rule, positive, challenger, production, anchor)
-        return decide(rule, *compared, anchor=SECOND)
+        compared = compare_as_run(rule, positive, challenger, production, rule.confidence)
+        before = compare_as_run(rule, positive, challenger, anchor, rule.anchor_confidence)
+        return decide(rule, compared, before, anchor=SECOND)
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,11 @@ class Year:
         positive = draw_truth(random, self.rows)
         challenger, production, anchor = draw_scores(random, positive, aucs, self.correlation)
         is_own = aucs[1] == aucs[2]
-        compared, before = compare_both(rule, positive, challenger, production, production if is_own else anchor)
-        if self.kind == "sinking, production only":  # as if there were no anchor
-            before = compared
+        compared = compare_as_run(rule, positive, challenger, production, rule.confidence)
+        before, bound = compared, compared.bound or 0.0
+        if self.kind != "sinking, production only" and bound > -MARGIN:  # else nothing is promoted, whatever the anchor
+            other = production if is_own else anchor
+            before = compare_as_run(rule, positive, challenger, other, rule.anchor_confidence)
         return decide(rule, compared, before, anchor=FIRST if is_own else SECOND)
 
 
@@ -135,26 +138,18 @@ def draw_scores(random: Generator, positive: Array, aucs: list[float], correlati
     return [separation(auc) * positive + shared + own * random.normal(size=positive.size) for auc in aucs]
 
 
-def compare_both(
-    rule: AgainstProduction,
-    positive: Array,
-    challenger: Array,
-    production: Array,
-    anchor: Array,
-) -> tuple[Compared, Compared]:
-    """Compare as `evaluate` does, on rows that no model has learned from."""
+def compare_as_run(
+    rule: AgainstProduction, positive: Array, challenger: Array, other: Array, bound_confidence: float
+) -> Compared:
+    """Compare scores (n,) as `evaluate` does, on rows that no model has learned from."""
     import numpy as np
 
     from trainer.evaluation.comparison import compare
     from trainer.problems import problem_of
 
-    all_rows, ours = np.ones(positive.size, dtype=bool), as_predictions(positive, challenger)
-    confidences = (rule.confidence, rule.anchor_confidence)
-    first, second = (
-        compare(problem_of(PROBLEM), rule, ours, as_predictions(positive, other), all_rows, bound_confidence=confidence)
-        for other, confidence in zip((production, anchor), confidences, strict=True)
-    )
-    return first, second
+    all_rows = np.ones(positive.size, dtype=bool)
+    sides = (as_predictions(positive, challenger), as_predictions(positive, other))
+    return compare(problem_of(PROBLEM), rule, *sides, all_rows, bound_confidence=bound_confidence)
 
 
 def decide(rule: AgainstProduction, compared: Compared, before: Compared, *, anchor: str) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bench.simulation.freshness import NotWorse, Year
 from bench.simulation.report import WRONG_PROMOTIONS, as_table, of_share
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Found = Mapping[NotWorse | Year, list[Share]]
 
-CONTRAST = "sinking, production only"
+CONTRAST: Final = "sinking, production only"
 
 
 def comparison_table(found: Found) -> str:
