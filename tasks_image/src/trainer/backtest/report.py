@@ -80,23 +80,25 @@ def _plot(folder: RunFolder, record: dict[str, Any]) -> str:
     """Draw production's metric by window, one line per rule, and return the SVG."""
     from trainer.plots.drawing import FIRST, INK, SECOND, Drawing, figure, keep, style
 
-    colours = {"better": FIRST, "not_worse": SECOND, "always": INK}
     with style():
         made, axes = figure(f"{record['metric']} of production, by window", width=9.6, height=4.2)
+        looks = {"better": (FIRST, 7), "not_worse": (SECOND, 4), "always": (INK, 1.5)}  # equal ones stay visible
         numbers = range(1, len(record["windows"]) + 1)
         for one in record["rules"]:
             refit = "with refit" if one["refit"] == "validation" else "without refit"
             figures = [live["figure"] for live in one["windows"]]
-            look = {
-                "linestyle": LINE_STYLES[one["refit"]],
-                "color": colours[one["rule"]],
-                "marker": "o",
-                "markersize": 4,
-            }
-            axes.plot(numbers, figures, label=f"{one['rule']}, {refit}", alpha=0.85, **look)
+            colour, width = looks[one["rule"]]
+            axes.plot(
+                numbers,
+                figures,
+                LINE_STYLES[one["refit"]],
+                color=colour,
+                linewidth=width,
+                label=f"{one['rule']}, {refit}",
+            )
         axes.set_xlabel("window")
         axes.set_ylabel(record["metric"])
-        axes.legend(fontsize=9)
+        axes.legend(fontsize=9, handlelength=4)
         shown = "; ".join(f"{one['rule']}, refit {one['refit']}: mean {one['mean']:.6g}" for one in record["rules"])
         keep(folder, Drawing("backtest", f"{record['metric']} by window", shown, made))
     return folder.read_text("backtest.svg")
