@@ -17,7 +17,7 @@ def test_every_newer_row_is_in_exactly_one_window() -> None:
     windows = windows_of(DAYS, 4, 0.5)
     assert windows[0].begin == DAYS[round(0.5 * (len(DAYS) - 1))]
     assert [one.end for one in windows[:-1]] == [one.begin for one in windows[1:]]
-    inside = [((DAYS >= one.begin) & (DAYS < one.end)).sum() for one in windows]
+    inside = [int(((one.begin <= DAYS) & (one.end > DAYS)).sum()) for one in windows]
     assert sum(inside) == (windows[0].begin <= DAYS).sum()
     assert max(inside) - min(inside) <= 1
 
