@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 HEADLINES = {
-    "promote": ("good", "To be promoted", "It passed every gate and is better than production, or the first."),
+    "promote": ("good", "To be promoted", "It passed every gate and the rule against production, or is the first."),
     "keep": ("warn", "Production is kept", "The new model passed its gates and is not promoted."),
     "refuse": ("bad", "Refused", "Nothing moves."),
     "promoted": ("good", "Promoted", "The new model is production."),
@@ -18,7 +18,12 @@ HEADLINES = {
     "unfinished": ("warn", "Unfinished", "The run has not come to its end."),
 }
 """By the decision's outcome while the run goes on, and by the run's own afterwards."""
-VERDICTS = {"passed": ("good", "passed"), "failed": ("bad", "failed"), "not_better": ("warn", "no gain")}
+VERDICTS = {
+    "passed": ("good", "passed"),
+    "failed": ("bad", "failed"),
+    "not_better": ("warn", "no gain"),
+    "may_be_worse": ("warn", "may be worse"),
+}
 STYLE = """
 :root { color-scheme: light dark; --line: #d5dae0; --soft: #59636e; --good: #1a6b3c; --warn: #7a4d00; --bad: #a1231c }
 @media (prefers-color-scheme: dark) {

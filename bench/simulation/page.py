@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 TITLE = "# Simulation: how often the rules decide wrongly"
-INTRODUCTION = "Written by `make simulate`. `SECTIONS=` names those to write anew: `promotion`, `months`, `drift`."
+INTRODUCTION = (
+    "Written by `make simulate`. `SECTIONS=` names those to write anew: `promotion`, `months`, `freshness`, `drift`."
+)
 
 
 def with_sections(page: str, sections: Mapping[str, str], order: Iterable[str]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.simulation.drift import Drifting
+from bench.simulation.freshness import NotWorse, Year
 from bench.simulation.models import Rival
 from bench.simulation.months import MONTHS, MonthlyRuns
 from bench.simulation.promotion import Promotion
@@ -29,6 +32,12 @@ MONTHLY_SERIES = {
     0.01: {5_000: 60, 1_000: 40, 150: 20},
 }
 """By true gain and new rows a month. The longest come first, so that no process waits for another's last series."""
+NOT_WORSE_LOSSES = {0.0: 100, 0.5: 100, 1.0: 300, 1.5: 100}
+"""True losses in margins; the error hangs on 1, beyond which it falls."""
+NOT_WORSE_SIZES = {500: 1.0, 2_000: 0.5}
+"""Test rows, and how many of the trials."""
+YEARS = {500: 40, 1_000: 24}
+"""Years of each kind by new rows a week."""
 EQUAL_SIZES = {200: 100, 500: 60, 1_000: 60, 5_000: 40, 20_000: 40, 100_000: 20, 1_000_000: 5}
 UNEQUAL_SIZES = {(7_000, 200): 60, (1_000, 20_000): 40, (1_000_000, 1_000): 10}
 SHIFTS = (0.1, 0.25, 0.5)
@@ -66,6 +75,22 @@ def monthly_runs(*, quick: bool) -> list[MonthlyRuns]:
         for correlation in MONTHLY_CORRELATIONS
     ]
     return [cell for cell in cells if not quick or cell.rows * MONTHS <= QUICK_ROWS]
+
+
+def freshness(*, quick: bool) -> list[NotWorse | Year]:
+    """Challengers of every true loss, and years of every kind; the longest come first."""
+    years = [
+        Year(kind, rows, trials)
+        for rows, trials in sorted(YEARS.items(), reverse=True)
+        for kind in ("equal", "sinking", "just worse", "sinking, production only")
+    ]
+    cells = [
+        NotWorse(loss, rows, round(trials * part))
+        for loss, trials in NOT_WORSE_LOSSES.items()
+        for rows, part in NOT_WORSE_SIZES.items()
+    ]
+    few = [replace(cell, few_rows=True) for cell in cells if cell.loss == 1]
+    return [*cells, *few] if quick else [*years, *cells, *few]
 
 
 def driftings(*, quick: bool) -> list[Drifting]:

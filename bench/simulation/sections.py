@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.simulation.correlation import measure
+from bench.simulation.freshness import JUST_WORSE, MARGIN, RETRAINING, SINKING, WEEKS, freshness_rule
+from bench.simulation.freshness_report import comparison_table, missed_freshness, year_table
 from bench.simulation.models import POSITIVE_SHARE, PRODUCTION_AUC
 from bench.simulation.months import MONTHS
 from bench.simulation.months_report import better_table, equal_table, missed_months
-from bench.simulation.plan import driftings, monthly_runs, promotions
+from bench.simulation.plan import driftings, freshness, monthly_runs, promotions
 from bench.simulation.promotion import shipped
 from bench.simulation.report import drift_tables, missed_alarms, missed_promotions, pooled_table, promotion_table
 
@@ -73,6 +75,23 @@ def _months_text() -> str:
     )
 
 
+def _freshness_text() -> str:
+    rule = freshness_rule()
+    return (
+        f"The rule `not_worse` with a margin of {MARGIN:g} of ROC-AUC, on the models of the promotions above. "
+        f"The bound against production is one-sided at {rule.confidence:.0%}, that against the anchor at "
+        f"{rule.anchor_confidence:.2%}. In the first table the anchor is as good as production, and the scores of any "
+        "two models correlate as said; `other in few rows` answers as production does, but the other way round to so "
+        "few rows (7 of 500) that it loses one margin there. A loss of 1 margin is the least that must not be promoted "
+        f"and the hardest to find. In the second table a year has {WEEKS} weekly runs, each on new rows, with scores "
+        "that correlate by 0.99; loss counts from the first version. `equal`: a challenger's true area is that of the "
+        f"first version, plus or minus {RETRAINING:g} margins (one standard deviation). `sinking`: each challenger is "
+        f"{SINKING:g} margins worse than the production of its week. `just worse`: each is {JUST_WORSE:g} margins "
+        "worse than the first version. A year is beyond the margin if production was so in any of its weeks. "
+        "`production only` is the contrast without an anchor, in which losses add up."
+    )
+
+
 def _drift_text() -> str:
     return (
         f"Eighteen independent columns like Telco's. A data set has drifted from {_drift_share():.0%} of its columns "
@@ -117,6 +136,14 @@ SECTIONS = {
         _months_text,
         lambda found: (equal_table(found), better_table(found)),
         missed_months,
+    ),
+    "freshness": Section(
+        "Freshness",
+        "challengers and weekly comparisons",
+        freshness,
+        _freshness_text,
+        lambda found: (comparison_table(found), year_table(found)),
+        missed_freshness,
     ),
     "drift": Section(
         "Drift",

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from airflow.sdk.configuration import conf
 
 from include.environment.settings import load_settings
-from trainer.decision import read_decision
+from trainer.decision import read_decision, rule_text
 from trainer.run.records import StartResult
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
-SIGNS = {"passed": "passed", "failed": "failed", "not_better": "no gain"}
+SIGNS = {"passed": "passed", "failed": "failed", "not_better": "no gain", "may_be_worse": "may be worse"}
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,17 @@ def promotion_question(pipeline: Pipeline, folder: RunFolder, decision: Decision
     """Return the question whether a run's challenger becomes production."""
     model, before = pipeline.registry.model, decision.compared_with
     replaces = f"replaces version {before}" if before else "is the first"
-    gates = read_decision(folder)
+    taken = read_decision(folder)
+    gates = taken.gates if taken else []
+    rule = rule_text(gates)
     facts = [
         ("Why you are asked", "; ".join(decision.asks)),
         ("Decision", decision.reason),
+        *([("Rule", rule)] if rule else []),
         ("Challenger", f"{decision.winner}; as production of {model} it {replaces}"),
         *_links(pipeline, folder, run_id),
     ]
-    table = "\n".join(_gate_rows(gates.gates if gates else []))
+    table = "\n".join(_gate_rows(gates))
     return Question(
         pipeline.name, run_id, f"{pipeline.name}: promote the new {model}?", f"{_bullets(facts)}\n\n{table}", facts,
         _deadline(pipeline, "production stays" if pipeline.approval.on_timeout == "keep" else "the model is refused"),

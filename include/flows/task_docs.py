@@ -51,6 +51,10 @@ TASK_DOCS = {
 def dag_docs(pipeline: Pipeline) -> str:
     """A pipeline's page: what it predicts, from what, and what a model has to reach."""
     rule = pipeline.gates.against_production
+    if rule.margin is None:
+        needed = f"gain in {rule.metric} over production | > {rule.min_gain:g}, {rule.confidence:.0%} confidence"
+    else:
+        needed = f"loss in {rule.metric} to production, and to the anchor | shown to be < {rule.margin:g}"
     gates = "\n".join(f"| {name} | {limit} |" for name, limit in _gates(pipeline))
     return f"""\
 ### {pipeline.description}
@@ -63,7 +67,7 @@ A run ends **promoted**, **kept** (production stays: the new model is not shown 
 | gate on test rows | limit |
 |---|---|
 {gates}
-| gain in {rule.metric} over production | > {rule.min_gain:g}, {rule.confidence:.0%} confidence |
+| {needed} |
 {_behaviour(pipeline)}
 Only the tasks up to `decide` look at figures; only `promote` moves an alias. Every file of a run is in its run folder.
 """

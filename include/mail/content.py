@@ -32,6 +32,7 @@ HEADLINES: dict[str, tuple[Tone, str]] = {
     "refused": ("bad", "The new model is refused"),
     "unfinished": ("bad", "The run did not get to its end"),
 }
+VERDICTS = {"failed": "FAIL", "not_better": "no gain", "may_be_worse": "may be worse"}
 OF_EXIT_CODE = {CONFIGURATION_WRONG: "The configuration is wrong", DATA_REFUSED: DATA_ISSUE}
 NEXT = {
     "promoted": "Nothing has to be done. A version that was production before is under `previous_production`.",
@@ -62,7 +63,7 @@ class Mail:
     next_step: str
     facts: list[tuple[str, str]]
     gates: list[dict[str, str]]
-    """Those that failed, or gave no gain."""
+    """Those that did not pass."""
     candidates: list[dict[str, str]]
     links: list[tuple[str, str]]
 
@@ -133,6 +134,8 @@ def _facts(summary: Summary, run: RunFolder) -> Iterator[tuple[str, str]]:
         yield "Warnings", "; ".join(summary.validation["warnings"])
     if summary.drift and summary.drift["status"] == "drifted":
         yield "Drift", f"{summary.drift['share']:.0%} of the columns: {', '.join(summary.drift['drifted'])}"
+    if summary.rule:
+        yield "Rule", summary.rule
     for answer in summary.approvals:
         yield "Approval", answer.reason
     if summary.note:
@@ -167,7 +170,7 @@ def _page_of(run: RunFolder) -> str:
 
 
 def _gate(gate: object) -> dict[str, str]:
-    verdict = {"failed": "FAIL", "not_better": "no gain"}[getattr(gate, "verdict", "failed")]
+    verdict = VERDICTS[getattr(gate, "verdict", "failed")]
     shown = {name: _short(getattr(gate, name, None)) for name in ("value", "limit", "production")}
     return {"gate": str(getattr(gate, "name", "")), **shown, "verdict": verdict}
 

@@ -52,6 +52,7 @@ NAMES = (
     "resolve",
     "rollback",
     "history",
+    "backtest",
     "prune",
     "describe",
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trainer import __version__
 from trainer.commands import (
+    backtest,
     check,
     checkout,
     data,
@@ -40,7 +41,7 @@ logger = logging.getLogger("trainer")
 
 COMMANDS = (
     step, checkout, train, job, init, check, schema, data, load_table, summary, report, validate_model, resolve,
-    rollback, history, prune, describe,
+    rollback, history, backtest, prune, describe,
 )  # fmt: skip
 
 FEW_COLLECTIONS = (50_000, 20, 20)

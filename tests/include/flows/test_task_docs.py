@@ -38,6 +38,13 @@ def test_a_pipelines_page_names_every_gate(churn: Pipeline) -> None:
     assert "| gain in auc_roc over production | > 0, 95% confidence |" in page
 
 
+def test_a_margin_is_shown_as_such(churn: Pipeline) -> None:
+    rule = churn.gates.against_production.model_copy(update={"rule": "not_worse", "margin": 0.005})
+    gates = churn.gates.model_copy(update={"against_production": rule})
+    page = dag_docs(churn.model_copy(update={"gates": gates}))
+    assert "| loss in auc_roc to production, and to the anchor | shown to be < 0.005 |" in page
+
+
 def test_a_gate_that_is_better_lower_has_an_upper_limit(churn: Pipeline) -> None:
     gates = churn.gates.model_copy(update={"log_loss": 0.5})
     assert "| log_loss | ≤ 0.5 |" in dag_docs(churn.model_copy(update={"gates": gates}))

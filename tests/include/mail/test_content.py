@@ -42,13 +42,22 @@ def test_the_headline_says_what_kind_of_failure_it_is(
 def test_only_gates_that_were_not_passed_are_shown(summary: Summary, kept_run: RunFolder) -> None:
     gates = [
         GateResult(name=name, value=0.5, limit=0.7, verdict=verdict, reason="")
-        for name, verdict in (("accuracy", "passed"), ("auc_roc", "failed"), ("against_production", "not_better"))
-    ]
+        for name, verdict in (
+            ("accuracy", "passed"), ("auc_roc", "failed"), ("against_production", "not_better"),
+            ("against_anchor", "may_be_worse"),
+        )
+    ]  # fmt: skip
     mail = mail_of(summary.model_copy(update={"gates": gates}), kept_run)
     assert [(gate["gate"], gate["verdict"]) for gate in mail.gates] == [
-        ("auc_roc", "FAIL"), ("against_production", "no gain"),
+        ("auc_roc", "FAIL"), ("against_production", "no gain"), ("against_anchor", "may be worse"),
     ]  # fmt: skip
     assert ">accuracy<" not in as_html(mail)
+
+
+def test_the_rule_not_worse_is_a_fact(summary: Summary, kept_run: RunFolder) -> None:
+    assert not [name for name, _ in mail_of(summary, kept_run).facts if name == "Rule"]
+    ruled = summary.model_copy(update={"rule": "not_worse, margin 0.01"})
+    assert ("Rule", "not_worse, margin 0.01") in mail_of(ruled, kept_run).facts
 
 
 def test_text_says_the_reason_first_and_keeps_its_width(summary: Summary, kept_run: RunFolder) -> None:

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from trainer.__main__ import main
 from trainer.commands import prune as command
 from trainer.pipeline import Pipeline
+from trainer.registry.anchor import ANCHOR_TAG
 from trainer.registry.versions import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG
 from trainer.run import RunFolder
 from trainer.run.records import ReportResult
@@ -66,6 +67,17 @@ def test_it_lists_and_removes_only_if_asked(store: Path, in_use: MlflowClient, c
     assert "Done: 2 run folders" in capsys.readouterr().out
     assert prune(store, "--yes") == 0
     assert "Nothing to remove." in capsys.readouterr().out
+
+
+def test_the_anchor_of_a_version_with_an_alias_stays(
+    store: Path, in_use: MlflowClient, register: Any, capsys: Any
+) -> None:
+    """Version 1 is production; margins count from version 3, which has no alias and came from run-2."""
+    in_use.set_model_version_tag(MODEL, "1", ANCHOR_TAG, register("run-2"))
+    in_use.set_model_version_tag(MODEL, "2", ANCHOR_TAG, "9")  # deleted: it needs nothing
+    assert prune(store, "--yes") == 0
+    assert "churn/run-2  churn-predictor version 3 (the anchor of version 1) came from it" in capsys.readouterr().out
+    assert left(store) == ["churn/run-1", "churn/run-2", "churn/run-3"]
 
 
 def test_the_journals_of_removed_runs_go_too(store: Path, in_use: MlflowClient, surroundings: Any) -> None:

@@ -10,7 +10,8 @@ import pytest
 from mlflow import MlflowClient
 
 from trainer.__main__ import main
-from trainer.registry.promotion import REPLACES_TAG, ROLLED_BACK_TAG, rollback_of
+from trainer.registry.anchor import REPLACES_TAG
+from trainer.registry.promotion import ROLLED_BACK_TAG, rollback_of
 from trainer.registry.versions import PREVIOUS, PRODUCTION, aliases_of
 
 MODEL = "churn-predictor"

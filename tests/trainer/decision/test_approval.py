@@ -82,6 +82,17 @@ def test_a_gain_that_barely_begins_above_its_limit_is_borderline(lower: float, a
     assert all("begins within a tenth of its width of min_gain (0)" in reason for reason in found)
 
 
+@pytest.mark.parametrize(("bound", "asks"), [(-0.0061, True), (-0.0055, False)], ids=["within a tenth", "beyond"])
+@pytest.mark.parametrize("name", ["against_production", "against_anchor"])
+def test_a_bound_that_barely_exceeds_the_margin_is_borderline(name: str, bound: float, asks: bool) -> None:
+    ruled = {"name": name, "rule": "not_worse", "margin": 0.01, "bound": bound}
+    found = reasons_to_ask(
+        pipeline(), decision(gate("comparison", (-0.007, 0.033), -0.01).model_copy(update=ruled)), STABLE
+    )
+    expected = f"{name}: the gain's lower bound {bound:+.4f} is within a tenth of the width of its interval"
+    assert [reason.startswith(expected) for reason in found] == ([True] if asks else [])
+
+
 @pytest.mark.parametrize(("limit", "asks"), [(0.01, True), (0.03, False)], ids=["contains", "does not"])
 def test_a_segment_whose_loss_may_be_above_its_limit_is_borderline(limit: float, asks: bool) -> None:
     found = reasons_to_ask(pipeline(), decision(CLEAR, gate("slice", (-0.02, 0.02), limit)), STABLE)

@@ -69,7 +69,7 @@ def test_a_model_that_is_better_beyond_noise_is_promoted() -> None:
     )
     assert gate(decision, "against_production") == GateResult(
         name="against_production", value=0.03, limit=0.01, production=0.82, interval=(0.02, 0.04), kind="comparison", verdict="passed",
-        reason=decision.reason,
+        reason=decision.reason, rule="better", compared_with="7",
     )  # fmt: skip
     assert gate(decision, "auc_roc").production == 0.82
     assert gate(decision, "accuracy").production is None

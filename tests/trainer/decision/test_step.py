@@ -65,23 +65,22 @@ def content(step: RunFolder) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("gain", "outcome", "compared_with"),
+    ("gain", "outcome", "compared_with", "ground"),
     [
-        pytest.param(None, "promote", "", id="first"),
-        pytest.param(0.05, "promote", "7", id="better"),
-        pytest.param(0.005, "keep", "7", id="noise"),
+        pytest.param(None, "promote", "", "first", id="first"),
+        pytest.param(0.05, "promote", "7", "better", id="better"),
+        pytest.param(0.005, "keep", "7", "", id="noise"),
     ],
 )
 def test_what_the_next_steps_get(
-    pipeline: Pipeline, step: RunFolder, gain: float | None, outcome: str, compared_with: str
+    pipeline: Pipeline, step: RunFolder, gain: float | None, outcome: str, compared_with: str, ground: str
 ) -> None:
     evaluated(step, gain=gain)
     result = decide_run(pipeline, step)
     decision = read_decision(step)
     assert decision is not None
-    assert result == DecisionResult(
-        outcome=outcome, reason=decision.reason, compared_with=compared_with, winner="xgboost"
-    )
+    shared = {"outcome": outcome, "reason": decision.reason, "compared_with": compared_with, "promoted_as": ground}
+    assert result == DecisionResult.model_validate({**shared, "winner": "xgboost"})
     assert (decision.outcome, decision.compared_with) == (outcome, compared_with)
 
 
@@ -89,12 +88,13 @@ def test_the_file_holds_every_gate(pipeline: Pipeline, step: RunFolder) -> None:
     evaluated(step, gain=0.05)
     decide_run(pipeline, step)
     found = content(step)
-    assert [*found] == ["outcome", "reason", "gates", "compared_with", "asks", "made_from"]
+    assert [*found] == ["outcome", "reason", "gates", "compared_with", "asks", "promoted_as", "anchor", "made_from"]
     assert [gate["name"] for gate in found["gates"]] == ["auc_roc", "against_production"]
     assert found["gates"][0] == {
         "name": "auc_roc", "value": 0.85, "limit": 0.8, "production": None, "interval": None, "rows": None,
         "kind": "figure", "verdict": "passed",
         "reason": "0.85 is at least 0.8",
+        "rule": "", "margin": None, "bound": None, "compared_with": "",
     }  # fmt: skip
     assert found["gates"][1]["interval"] == pytest.approx([0.04, 0.06])
 

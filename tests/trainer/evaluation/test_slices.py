@@ -58,7 +58,12 @@ def judged(
     rules: Gates, challenger: Predictions, rival: Rival | None = None, plans: pl.Series = PLANS
 ) -> dict[str, Segment]:
     found = judge_slices(
-        problem_of(BINARY), rules, pl.DataFrame({"plan": plans}), PARTS, challenger=challenger, rival=rival
+        problem_of(BINARY),
+        rules,
+        pl.DataFrame({"plan": plans}),
+        PARTS,
+        challenger=challenger,
+        rivals=[rival] if rival else [],
     )
     return {segment.segment: segment for segment in found}
 

@@ -26,6 +26,28 @@ def gates(**values: Any) -> Gates:
     return Gates.model_validate({"against_production": AGAINST, **values})
 
 
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"rule": "not_worse"}, "`rule: not_worse` needs the loss in auc_roc"),
+        ({"rule": "not_worse", "margin": 0}, "greater than 0"),
+        ({"rule": "not_worse", "margin": -0.01}, "greater than 0"),
+        ({"rule": "not_worse", "margin": float("inf")}, "finite"),
+        ({"margin": 0.01}, "only `rule: not_worse` has a margin"),
+        ({"rule": "better", "margin": 0.01}, "only `rule: not_worse` has a margin"),
+        ({"rule": "always"}, "'better' or 'not_worse'"),
+    ],
+)
+def test_a_margin_that_does_not_fit_the_rule_is_refused(rule: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        AgainstProduction.model_validate({**AGAINST, **rule})
+
+
+def test_a_year_of_comparisons_with_the_anchor_shares_the_error_of_one() -> None:
+    rule = AgainstProduction.model_validate({**AGAINST, "rule": "not_worse", "margin": 0.01, "confidence": 0.9})
+    assert 52 * (1 - rule.anchor_confidence) == pytest.approx(0.1)
+
+
 def test_limits_are_one_list_of_metric_names() -> None:
     found = gates(weighted={"accuracy": 0.75, "f1_score": 0.7}, positive={"recall": 0.6}, auc_roc=0.8, log_loss=0.5)
     limits = [(limit.metric, limit.limit, limit.better) for limit in found.limits()]

@@ -136,6 +136,16 @@ REGRESSION: dict[str, Any] = {
             id="target-set",
         ),
         pytest.param({"refit": "everything"}, "refit: 'everything' needs a split by time", id="refit-without-time"),
+        pytest.param(
+            {
+                "refit": "everything",
+                "split": {"KIND": "time"},
+                "columns": {"target": "churn", "positive": "Yes", "time": "seen"},
+                "gates": {"against_production": {"metric": "auc_roc", "rule": "not_worse", "margin": 0.01}},
+            },
+            "gates.against_production.rule: 'not_worse' bounds the loss of the model that is judged, and with",
+            id="margin-of-another-fit",
+        ),
         pytest.param({"algorithms": {}}, "algorithms: dictionary should have at least 1 item", id="no-algorithm"),
         pytest.param(
             {"algorithms": {"XGB": {"KIND": "xgboost"}}}, "algorithms.XGB: string should match pattern", id="upper-case"

@@ -62,8 +62,13 @@ def client(surroundings: object, monkeypatch: pytest.MonkeyPatch) -> MlflowClien
     return made
 
 
-def promote(client: Any, version: str, before: str = "") -> None:
-    move = Move(kind="promotion", before=before, version=version, by=f"run-{version}", why="better")
+def promote(client: Any, version: str, before: str = "", *, ground: str = "", anchor: str = "") -> None:
+    """Promote a version; without a ground, as a release did that knew none."""
+    counts_from = anchor or version if ground else ""
+    move = Move(
+        kind="promotion", before=before, version=version, by=f"run-{version}", why="better", promoted_as=ground,
+        anchor=counts_from,
+    )  # fmt: skip
     to_production(client, MODEL, move, Free())  # type: ignore[arg-type]
 
 
@@ -84,6 +89,14 @@ def test_promotions_rollbacks_and_releases_appear_in_order(client: MlflowClient)
     assert [entry.why for entry in entries[:2]] == ["better", "better"]
     assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
     assert [entry.until for entry in entries] == [entries[1].at, entries[2].at, "", ""]
+
+
+def test_the_ground_of_a_promotion_and_its_anchor_are_part_of_it(client: MlflowClient) -> None:
+    promote(client, "1", ground="first")
+    promote(client, "2", "1", ground="not_worse", anchor="1")
+    assert [(entry.promoted_as, entry.anchor) for entry in history_of(client, MODEL)] == [
+        ("first", "1"), ("not_worse", "1"),
+    ]  # fmt: skip
 
 
 def test_a_model_without_production_has_no_history(client: MlflowClient) -> None:

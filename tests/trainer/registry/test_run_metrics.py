@@ -33,6 +33,14 @@ def test_a_gate_has_its_value_its_limit_and_its_verdict() -> None:
     }  # fmt: skip
 
 
+def test_a_comparison_with_a_margin_has_its_bound() -> None:
+    bounded = gate("against_anchor", -0.001, "may_be_worse").model_copy(update={"bound": -0.02})
+    assert gate_metrics([bounded]) == {
+        "gate/against_anchor/value": -0.001, "gate/against_anchor/limit": 0.5, "gate/against_anchor/bound": -0.02,
+        "gate/against_anchor/passed": 0.0,
+    }  # fmt: skip
+
+
 def test_a_gate_that_is_not_passed() -> None:
     assert gate_metrics([gate("auc_roc", 0.25, "failed")])["gate/auc_roc/passed"] == 0
     assert gate_metrics([gate("against_production", 0.0, "not_better")])["gate/against_production/passed"] == 0

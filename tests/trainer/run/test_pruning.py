@@ -17,7 +17,7 @@ from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.latest import mark_latest
 from trainer.run.pruning import MARKER, Rules, StoredRun, remove, stored_runs, user_of, why_kept
-from trainer.run.records import RegisterResult, ReportResult
+from trainer.run.records import ApprovalResult, DecisionResult, RegisterResult, ReportResult
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 Made = Callable[..., RunFolder]
@@ -70,6 +70,25 @@ def test_the_runs_of_a_store_are_found_newest_first(made: Made, tmp_path: Path) 
 def test_a_store_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"there is no artifact store .*/runz; name one with --store"):
         stored_runs(str(tmp_path / "runz"))
+
+
+def test_a_run_that_waits_for_an_approval_stays_however_old(made: Made, tmp_path: Path) -> None:
+    """Nobody else is waiting in a run whose decision asks nobody, is answered, or whose run has come to its end."""
+    decision = DecisionResult(outcome="promote", reason="", compared_with="7", winner="xgboost", asks=["borderline"])
+    answered = ApprovalResult(outcome="keep", source="person", reason="alice kept production")
+    waiting, done, unasked, over = (
+        made(name, finished=name == "over") for name in ("waiting", "done", "unasked", "over")
+    )
+    for run in (waiting, done, over):
+        run.at("decide").finish(decision)
+    unasked.at("decide").finish(decision.model_copy(update={"asks": []}))
+    done.at("approve").finish(answered)
+    for run in (waiting, done, unasked, over):
+        for path in run.filesystem.find(run.root):
+            os.utime(path, (0, 0))
+    assert kept(tmp_path / "runs") == {
+        "churn/waiting": "it waits for a person's approval", "churn/done": "", "churn/unasked": "", "churn/over": "",
+    }  # fmt: skip
 
 
 def test_old_runs_may_go_and_young_ones_stay(made: Made, tmp_path: Path) -> None:

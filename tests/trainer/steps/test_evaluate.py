@@ -14,14 +14,17 @@ import pytest
 
 from trainer.errors import DataValidationError, ModelRefusedError
 from trainer.evaluation.comparison import Rival
+from trainer.evaluation.registered import never_seen
 from trainer.pipeline import Pipeline, pipeline_of
 from trainer.problems import problem_of
 from trainer.problems.predictions import Predictions
+from trainer.registry.anchor import ANCHOR_TAG, REPLACES_TAG
 from trainer.registry.origin import MODEL_DIGEST_TAG
 from trainer.registry.versions import KEYS_DIGEST_TAG, KEYS_TAG, PRODUCTION, Reference
+from trainer.reports.run_report import render_run_report
 from trainer.run import RunFolder
-from trainer.run.records import EvaluateResult, FeaturesResult, RefitResult, TrainResult, TuneResult
-from trainer.steps.evaluate import _compare, _never_seen
+from trainer.run.records import DecisionResult, EvaluateResult, FeaturesResult, RefitResult, TrainResult, TuneResult
+from trainer.steps.evaluate import _compare
 from trainer.tables import row_subset
 from trainer.tables.handover import KEY, KEYS, PART, PREDICTIONS, SNAPSHOT, rows_of
 from trainer.tables.handover import PREDICTIONS as ANSWERS
@@ -169,9 +172,9 @@ def test_with_too_few_new_rows_there_is_no_comparison(accepted: Any, caplog: pyt
     predictions = Predictions(truth, truth, np.linspace(0, 1, 100), positive="Yes")
     few, enough = (Rival(predictions, np.arange(100) < rows) for rows in (29, 30))
     with caplog.at_level(logging.WARNING, logger="trainer"):
-        assert _compare(accepted.frozen, predictions, few) is None
+        assert _compare(accepted.frozen, predictions, few, 0.95) is None
     assert "only 29 test rows are new to production, 30 are needed to compare" in caplog.text
-    assert _compare(accepted.frozen, predictions, enough) is not None
+    assert _compare(accepted.frozen, predictions, enough, 0.95) is not None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no parquet"], ids=["no-file", "empty", "no-parquet"])
@@ -184,19 +187,19 @@ def test_production_without_a_record_of_its_rows_is_no_reason_to_skip_the_compar
     with pytest.raises(
         DataValidationError, match=r"production version 3 was trained on cannot be read from .*keys.parquet"
     ):
-        _never_seen(pl.Series(["a"]), Reference("3", "", "", file.as_uri()))
+        never_seen(pl.Series(["a"]), Reference("3", "", "", file.as_uri()))
 
 
 def test_only_test_rows_and_new_rows_are_unseen_by_production(tmp_path: Path) -> None:
     file = tmp_path / "keys.parquet"
     pl.DataFrame({KEY: ["a", "b", "c"], PART: ["train", "validation", "test"]}).write_parquet(file)
-    unseen = _never_seen(pl.Series(["a", "b", "c", "new"]), Reference("3", "", "", file.as_uri()))
+    unseen = never_seen(pl.Series(["a", "b", "c", "new"]), Reference("3", "", "", file.as_uri()))
     assert unseen.to_list() == [False, False, True, True]
 
 
 def test_production_whose_version_names_no_rows_is_refused() -> None:
     with pytest.raises(DataValidationError, match="production version 3 has no record of the rows"):
-        _never_seen(pl.Series(["a"]), Reference("3", "", "", ""))
+        never_seen(pl.Series(["a"]), Reference("3", "", "", ""))
 
 
 def refused(challenged: Any, message: str) -> None:
@@ -241,3 +244,90 @@ def test_a_challenger_whose_files_were_changed_since_it_was_fitted_is_refused(tr
     trained.edit("refit", model_digest="0" * 64)
     with pytest.raises(ModelRefusedError, match=r"its files have the SHA-256 [0-9a-f]{64}, expected 0{64}"):
         trained.step("evaluate")
+
+
+FRESH: dict[str, Any] = {"metric": "auc_roc", "rule": "not_worse", "margin": 0.2, "resamples": 200, "min_rows": 30}
+
+
+def fresh(runs: Any, margin: float = 0.2, **gates: Any) -> Pipeline:
+    """The pipeline of the second run with the rule `not_worse`."""
+    frozen = runs.at("run-2").pipeline().model_dump(mode="json")
+    rule = {**FRESH, "margin": margin}
+    return pipeline_of({**frozen, "gates": {**frozen["gates"], "against_production": rule, **gates}})
+
+
+@pytest.fixture
+def anchored(challenged: Any) -> Any:
+    """Production is version 2, promoted as not worse than its anchor, version 1; both are the same model."""
+    client, model = challenged.client, challenged.model
+    first = client.get_model_version(model, "1")
+    client.create_model_version(model, first.source, tags={**first.tags, ANCHOR_TAG: "1"})
+    client.set_registered_model_alias(model, PRODUCTION, "2")
+    return challenged
+
+
+def test_with_a_margin_the_anchor_is_judged_on_the_same_rows(anchored: Any) -> None:
+    """A row that either of them has learned from does not count."""
+    folder = anchored.folder
+    keys = read_table(folder.at("engineer_features"), KEYS)
+    third = pl.when(pl.int_range(pl.len()) % 3 == 0).then(pl.lit("train")).otherwise(PART).alias(PART)
+    tag(anchored, KEYS_DIGEST_TAG, write_table(folder.at("elsewhere"), KEYS, keys.with_columns(third)))
+    tag(anchored, KEYS_TAG, folder.at("elsewhere").uri_of(KEYS))
+    pipeline = fresh(anchored, slices=[{"column": "senior_citizen", "min_rows": 5, "max_loss": 0.2}])
+    anchored.step("evaluate", key="run-2", pipeline=pipeline)
+    result = evaluation(anchored.at("run-2"))
+    assert (result.production_version, result.anchor_version, result.anchor_missing) == ("2", "1", "")
+    first, second = result.comparison, result.anchor_comparison
+    assert first
+    assert second
+    assert (
+        first.rows
+        == second.rows
+        == result.rows_new_to_production
+        == keys.with_columns(third).filter(pl.col(PART) == "test").height
+    )
+    assert (first.bound, second.bound) == (0, 0)  # they are all the same model
+    assert first.bound_confidence == 0.95
+    assert second.bound_confidence == pytest.approx(1 - 0.05 / 52)
+    assert [bool(segment.anchor_comparison) for segment in result.slices] == [True, True]
+    kept = read_table(anchored.at("run-2").at("evaluate"), ANSWERS)
+    assert kept.columns[4:] == [f"{role}_{name}" for role in ("anchor", "production") for name in kept.columns[2:4]]
+    assert kept["anchor_probability"].equals(kept["production_probability"])
+    anchored.step("decide", key="run-2", pipeline=pipeline)
+    decision = anchored.at("run-2").at("decide").result(DecisionResult)
+    assert (decision.outcome, decision.promoted_as, decision.anchor) == ("promote", "not_worse", "1")
+    page = render_run_report(anchored.at("run-2"))
+    assert page.count("bound &gt; -0.2") == 2
+    assert "not_worse, margin 0.2; the gain&#39;s lower bound: +0 against production (version 2)" in page
+
+
+def test_production_as_its_own_anchor_is_scored_once(challenged: Any) -> None:
+    """An earlier release has promoted it: it says what it replaced, and not what it was promoted as."""
+    tag(challenged, REPLACES_TAG, "none")
+    challenged.step("evaluate", key="run-2", pipeline=fresh(challenged))
+    result = evaluation(challenged.at("run-2"))
+    assert (result.production_version, result.anchor_version) == ("1", "1")
+    assert result.anchor_comparison is not None
+    columns = read_table(challenged.at("run-2").at("evaluate"), ANSWERS).columns
+    assert [name for name in columns if name.startswith(("anchor", "production"))] == columns[-2:]
+
+
+def test_without_an_anchor_the_challenger_is_refused(challenged: Any) -> None:
+    pipeline = fresh(challenged)
+    challenged.step("evaluate", key="run-2", pipeline=pipeline)
+    with pytest.raises(ModelRefusedError, match=r"needs an anchor: production version 1 has no tag trainer\.anchor"):
+        challenged.step("decide", key="run-2", pipeline=pipeline)
+
+
+def test_an_anchor_whose_files_were_changed_is_not_loaded(anchored: Any) -> None:
+    tag(anchored, MODEL_DIGEST_TAG, "0" * 64)
+    with pytest.raises(ModelRefusedError, match=r"models:/.*/1: its files have the SHA-256"):
+        anchored.step("evaluate", key="run-2", pipeline=fresh(anchored))
+    failure = anchored.at("run-2").at("evaluate").failure()
+    assert "This is the anchor's model, which `rule: not_worse` compares with as well" in failure.message
+
+
+def test_an_anchor_without_a_record_of_its_rows_is_refused(anchored: Any) -> None:
+    tag(anchored, KEYS_TAG, "file:///nowhere/keys.parquet")
+    with pytest.raises(DataValidationError, match="rows that anchor version 1 was trained on cannot be read"):
+        anchored.step("evaluate", key="run-2", pipeline=fresh(anchored))

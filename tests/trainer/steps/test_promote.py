@@ -10,6 +10,8 @@ from mlflow import MlflowClient
 
 from tests.records import change_record
 from trainer.errors import ConfigurationError, PromotionConflictError, StepNotDoneError
+from trainer.registry.anchor import ANCHOR_TAG, PROMOTED_AS_TAG
+from trainer.registry.history import history_of
 from trainer.registry.promotion import release, roll_back
 from trainer.registry.versions import PREVIOUS, PRODUCTION, STAGING, aliases_of
 from trainer.run import RunFolder
@@ -84,6 +86,23 @@ def test_the_way_back_survives_a_kill_between_the_aliases(
     if left[PRODUCTION] == "2":
         roll_back(second.client, second.model, "2")
         assert aliases(second) == {PRODUCTION: "1", PREVIOUS: "1", STAGING: "2"}
+
+
+def test_a_promotion_leaves_its_ground_and_its_anchor_with_the_version(second: Any) -> None:
+    second.step("promote", key="run-2")
+    tags = second.client.get_model_version(second.model, "2").tags
+    assert (tags[PROMOTED_AS_TAG], tags[ANCHOR_TAG]) == ("first", "2"), "as the copied decision says"
+
+
+@pytest.mark.parametrize(("ground", "anchor"), [("not_worse", "1"), ("better", "2"), ("", "2")])
+def test_only_a_version_promoted_as_not_worse_keeps_the_anchor_of_its_decision(
+    ground: str, anchor: str, second: Any
+) -> None:
+    """A decision of an earlier release says no ground: it knew the rule `better` only."""
+    change_record(second.at("run-2").at("decide"), promoted_as=ground, anchor="1")
+    second.step("promote", key="run-2")
+    entry = history_of(second.client, second.model)[-1]
+    assert (entry.promoted_as, entry.anchor) == (ground or "better", anchor)
 
 
 def test_a_rollback_holds_until_it_is_released(second: Any) -> None:

@@ -91,6 +91,13 @@ def test_tables_are_aligned_and_figures_are_readable() -> None:
     ]
 
 
+def test_the_rule_not_worse_is_shown_with_its_figures() -> None:
+    found = lines(rule="not_worse, margin 0.01; the gain's lower bound: +0.002 against production")
+    after_gates = found.index("Gates (test rows):") + len(GATES) + 2
+    assert found[after_gates] == "Rule: not_worse, margin 0.01; the gain's lower bound: +0.002 against production"
+    assert not any(line.startswith("Rule:") for line in lines())
+
+
 def test_segments_and_behaviour_have_tables_of_their_own() -> None:
     judged = [
         GateResult(name="contract=One year: auc_roc", value=0.71, limit=0.7, production=0.7, rows=220, kind="slice",

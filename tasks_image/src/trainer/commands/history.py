@@ -47,7 +47,13 @@ def _lines(model: str, entries: list[Entry]) -> Iterator[str]:
         yield f"{model}: no version has been production"
     for entry in entries:
         yield _first_line(entry)
-        yield from (f"    {name}: {text}" for name, text in (("by", entry.by), ("why", entry.why)) if text)
+        facts = (("by", entry.by), ("why", entry.why), ("promoted as", _ground(entry)))
+        yield from (f"    {name}: {text}" for name, text in facts if text)
+
+
+def _ground(entry: Entry) -> str:
+    """Return the ground of a promotion and the anchor since then, or an empty string."""
+    return f"{entry.promoted_as}; the anchor is version {entry.anchor}" if entry.promoted_as else ""
 
 
 def _first_line(entry: Entry) -> str:

@@ -22,9 +22,10 @@ def add_to(commands: Any) -> None:
         "prune",
         help="list, and with --yes remove, old run folders",
         description="List the run folders of an artifact store and which of them may go; with --yes remove those, and "
-        "their Optuna journals. Never removed: a folder that a version with an alias came from (of any registered "
-        "model), one that changed lately, an unfinished run of the last week, the newest of each pipeline, and what "
-        "`latest` points at. Where MLflow cannot be asked, or such a version has no record, nothing is removed.",
+        "their Optuna journals. Never removed: a folder that a version with an alias, or the anchor of one, came from "
+        "(of any registered model), a run that waits for an approval, one that changed lately, an unfinished run of "
+        "the last week, the newest of each pipeline, and what `latest` points at. Where MLflow cannot be asked, or "
+        "such a version has no record, nothing is removed.",
     )
     command.add_argument("--store", default=".runs", metavar="URI", help="the artifact store (default: .runs)")
     command.add_argument("--keep-days", type=_not_negative, default=30, metavar="N", help="keep younger ones (30)")
@@ -39,7 +40,8 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List and, if asked, remove; returns 0. Raises before anything is removed where it is not known what is in use."""
-    from trainer.registry.versions import asking_mlflow, folders_in_use
+    from trainer.registry.folders_in_use import folders_in_use
+    from trainer.registry.versions import asking_mlflow
 
     with asking_mlflow() as client:
         in_use = folders_in_use(client, arguments.foreign)

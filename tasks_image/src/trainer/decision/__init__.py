@@ -1,6 +1,7 @@
 """Gates: figures and limits in, verdict out. Light, so that a scheduler can decide."""
 
 from trainer.decision.approval import Answer, approve_run, final_outcome, require_promotion, unasked_answer
+from trainer.decision.comparison import rule_text
 from trainer.decision.gates import Decision, decide
 from trainer.decision.result import GateResult
 from trainer.decision.step import decide_run, read_decision
@@ -8,5 +9,5 @@ from trainer.run.records import DecisionResult
 
 __all__ = [
     "Answer", "Decision", "DecisionResult", "GateResult", "approve_run", "decide", "decide_run", "final_outcome",
-    "read_decision", "require_promotion", "unasked_answer",
+    "read_decision", "require_promotion", "rule_text", "unasked_answer",
 ]  # fmt: skip

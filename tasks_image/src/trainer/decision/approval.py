@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from trainer.run.records import DriftResult
 
 NEAR = 0.1
-"""A gain is borderline if the lower end of its interval is above `min_gain` by at most this share of its width."""
+"""A gain is borderline if the lower end of its interval is above `min_gain` by at most this share of its width; with
+the rule `not_worse`, if its lower bound is above minus the margin by at most as much."""
 STEP = "approve"
 
 
@@ -53,13 +54,19 @@ def _borderline(decision: Decision, drift: DriftResult | None) -> Iterator[str]:
             continue
         if gate.kind == "slice" and gate.interval[0] <= -gate.limit <= gate.interval[1]:
             yield f"{gate.name}: the interval {_text(gate)} of the gain contains the limit {-gate.limit:+.4f}"
-        if gate.kind == "comparison" and _is_near(gate):
+        if gate.kind == "comparison" and _is_near(gate) and gate.rule == "not_worse":
+            yield (
+                f"{gate.name}: the gain's lower bound {gate.bound or 0:+.4f} is within a tenth of the width of its "
+                f"interval {_text(gate)} of the margin ({gate.limit:+g})"
+            )
+        elif gate.kind == "comparison" and _is_near(gate):
             yield f"the gain's interval {_text(gate)} begins within a tenth of its width of min_gain ({gate.limit:g})"
 
 
 def _is_near(gate: GateResult) -> bool:
     lower, upper = gate.interval or (0.0, 0.0)
-    return lower - gate.limit <= NEAR * (upper - lower)
+    lowest = lower if gate.bound is None else gate.bound
+    return lowest - gate.limit <= NEAR * (upper - lower)
 
 
 def _text(gate: GateResult) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from trainer.pipeline import Limit
     from trainer.run.records import Compared
 
-Verdict = Literal["passed", "failed", "not_better"]
+Verdict = Literal["passed", "failed", "not_better", "may_be_worse"]
 Kind = Literal["figure", "slice", "behaviour", "comparison"]
 
 
@@ -33,6 +33,14 @@ class GateResult(BaseModel):
     kind: Kind = "figure"
     verdict: Verdict
     reason: str
+    rule: Literal["", "better", "not_worse"] = ""
+    """Of a comparison; empty for other gates."""
+    margin: float | None = None
+    """Of the rule `not_worse`."""
+    bound: float | None = None
+    """The gain's one-sided lower bound, which has to exceed -`margin`."""
+    compared_with: str = ""
+    """The version of a comparison."""
 
 
 def against_limit(value: float | None, limit: Limit) -> tuple[Verdict, str]:

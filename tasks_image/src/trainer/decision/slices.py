@@ -43,6 +43,9 @@ def _segment_results(
     if gate.max_loss is not None and evaluation.production_version:
         verdict = too_few if evaluation.comparison is None else "failed"
         results.append(_on_loss(gate.max_loss, f"{title}: {metric} loss", segment, verdict))
+        if segment.anchor_comparison is not None:
+            before = segment.model_copy(update={"comparison": segment.anchor_comparison})
+            results.append(_on_loss(gate.max_loss, f"{title}: {metric} anchor loss", before, verdict, "the anchor"))
     return results or [_on_rows(gate, title, rows, "passed", f"{rows} test rows are at least {gate.min_rows}")]
 
 
@@ -77,15 +80,17 @@ def _on_limit(limit: Limit, title: str, segment: Segment) -> GateResult:
     )
 
 
-def _on_loss(max_loss: float, name: str, segment: Segment, not_compared: Verdict) -> GateResult:
-    """Fails where the segment is shown to be worse than production by more than `max_loss`."""
+def _on_loss(
+    max_loss: float, name: str, segment: Segment, not_compared: Verdict, other: str = "production"
+) -> GateResult:
+    """Fails where the segment is shown to be worse than production, or the anchor, by more than `max_loss`."""
     compared = segment.comparison
-    verdict, reason = _loss(max_loss, segment, not_compared)
+    verdict, reason = _loss(max_loss, segment, not_compared, other)
     return GateResult(
         name=name,
         value=figure_or_none(-compared.gain) if compared else None,
         limit=max_loss,
-        production=figure_or_none(compared.production) if compared else None,
+        production=figure_or_none(compared.production) if compared and other == "production" else None,
         interval=interval_of(compared),
         rows=compared.rows if compared else 0,
         kind="slice",
@@ -94,17 +99,17 @@ def _on_loss(max_loss: float, name: str, segment: Segment, not_compared: Verdict
     )
 
 
-def _loss(max_loss: float, segment: Segment, not_compared: Verdict) -> tuple[Verdict, str]:
+def _loss(max_loss: float, segment: Segment, not_compared: Verdict, other: str) -> tuple[Verdict, str]:
     compared = segment.comparison
     if compared is None:
         why = segment.not_compared or "no comparison was made"
-        return not_compared, f"it cannot be compared with production: {why}"
+        return not_compared, f"it cannot be compared with {other}: {why}"
     if not all(is_figure(value) for value in (compared.gain, compared.lower, compared.upper)):
-        return "failed", "the comparison with production gave no number to judge by"
+        return "failed", f"the comparison with {other} gave no number to judge by"
     found = (
         f"gain in {compared.metric} {compared.gain:+.4f}, interval {compared.lower:+.4f} to {compared.upper:+.4f} "
         f"over {compared.rows} rows"
     )
     if compared.upper < -max_loss:
-        return "failed", f"worse than production by more than {max_loss:g}, beyond noise: {found}"
-    return "passed", f"not shown to be worse than production by more than {max_loss:g}: {found}"
+        return "failed", f"worse than {other} by more than {max_loss:g}, beyond noise: {found}"
+    return "passed", f"not shown to be worse than {other} by more than {max_loss:g}: {found}"

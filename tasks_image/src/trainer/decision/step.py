@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from trainer.decision.approval import reasons_to_ask
+from trainer.decision.comparison import rule_text
 from trainer.decision.gates import Decision, decide
 from trainer.errors import ModelRefusedError
 from trainer.run.made_from import noting_records
@@ -33,6 +34,8 @@ def decide_run(pipeline: Pipeline, run: RunFolder) -> DecisionResult:
     run.write_json(DECISION_FILE, {**decision.model_dump(mode="json"), "made_from": judged})
     for gate in decision.gates:
         logger.info("%s: %s: %s", gate.verdict, gate.name, gate.reason)
+    if rule := rule_text(decision.gates):
+        logger.info("rule: %s", rule)
     if decision.outcome == "refuse":
         raise ModelRefusedError(
             f"{pipeline.registry.model}: the challenger ({evaluation.winner}) is refused: {decision.reason}. "
@@ -47,6 +50,8 @@ def decide_run(pipeline: Pipeline, run: RunFolder) -> DecisionResult:
         compared_with=decision.compared_with,
         winner=evaluation.winner,
         asks=decision.asks,
+        promoted_as=decision.promoted_as,
+        anchor=decision.anchor,
     )
 
 

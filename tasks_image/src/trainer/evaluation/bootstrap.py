@@ -81,33 +81,32 @@ def paired_bootstrap(  # noqa: PLR0913
     _check_same_rows(challenger, production)
     ours, theirs = (problem.score(side, [metric])[metric] for side in (challenger, production))
     figure = problem.figure(metric)
-    gains = _resampled_gains(figure, challenger, production, _resampled_weights(challenger.truth.size, resamples, seed))
+    gains = resampled_gains(figure, challenger, production, resampled_weights(challenger.truth.size, resamples, seed))
     defined = gains[np.isfinite(gains)]
     if gains.size - defined.size > MAX_UNDEFINED * gains.size:
         raise DataValidationError(_too_few(metric, challenger, gains.size - defined.size, gains.size))
     tail = (1 - confidence) / 2
     lower, upper = np.quantile(defined, [tail, 1 - tail])
-    gain = _gain(metric, ours, theirs)
+    gain = gain_of(metric, ours, theirs)
     if lower > 0 or upper < 0:
         chance = _chance(figure, challenger, production, resamples // SHARE_OF_SWAPS, confidence, seed)
         lower, upper = min(lower, gain - chance), max(upper, gain + chance)
     return Comparison(metric, ours, theirs, gain, float(lower), float(upper), challenger.truth.size, defined.size)
 
 
-def _gain(metric: str, challenger: Value, production: Value) -> Value:
+def gain_of(metric: str, challenger: Value, production: Value) -> Value:
+    """Return a challenger's gain, above 0 if it is better, whichever the metric's direction."""
     return challenger - production if METRICS[metric].greater_is_better else production - challenger
 
 
-def _resampled_gains(
-    figure: Figure, challenger: Predictions, production: Predictions, chunks: Iterator[Array]
-) -> Array:
+def resampled_gains(figure: Figure, challenger: Predictions, production: Predictions, chunks: Iterator[Array]) -> Array:
     """The gain in each resample (resamples,), NaN where the metric is undefined."""
     import numpy as np
 
     ours, theirs = (figure.weighted(side) for side in (challenger, production))
     if _same_answers(challenger, production):
         return np.concatenate([values - values for values in map(ours, chunks)])  # exactly 0, or still undefined
-    return np.concatenate([_gain(figure.name, ours(weights), theirs(weights)) for weights in chunks])
+    return np.concatenate([gain_of(figure.name, ours(weights), theirs(weights)) for weights in chunks])
 
 
 def _chance(
@@ -121,7 +120,7 @@ def _chance(
     return float(sizes[math.ceil(confidence * (swaps + 1)) - 1]) * (1 + ROUNDING)
 
 
-def _resampled_weights(rows: int, resamples: int, seed: int) -> Iterator[Array]:
+def resampled_weights(rows: int, resamples: int, seed: int) -> Iterator[Array]:
     """How often each row is drawn, (rows, some of the resamples): multinomial counts, the same for any chunk size."""
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Challenger against production on the rows that neither has learned from."""
+"""Challenger against production, or against the anchor, on the rows that none of them has learned from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.evaluation.bootstrap import paired_bootstrap
+from trainer.evaluation.loss_bound import lower_bound
 from trainer.run.records import Compared
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rival:
-    """Production on the test rows."""
+    """Production, or the anchor, on the test rows."""
 
     predictions: Predictions
     never_seen: NDArray[Any]
@@ -26,18 +27,25 @@ class Rival:
 
 
 def compare(
-    problem: Problem, rule: AgainstProduction, challenger: Predictions, production: Predictions, fair: NDArray[Any]
+    problem: Problem,
+    rule: AgainstProduction,
+    challenger: Predictions,
+    production: Predictions,
+    fair: NDArray[Any],
+    *,
+    bound_confidence: float | None = None,
 ) -> Compared:
-    """The paired comparison on the rows of a mask (n,); raises DataValidationError where the metric is undefined."""
+    """The paired comparison on the rows of a mask (n,); raises DataValidationError where the metric is undefined.
+
+    With a `bound_confidence` and the rule `not_worse` it has a one-sided lower bound of the gain.
+    """
+    sides, resamples, seed = (challenger.rows(fair), production.rows(fair)), rule.resamples, rule.seed
     compared = paired_bootstrap(
-        problem,
-        rule.metric,
-        challenger.rows(fair),
-        production.rows(fair),
-        resamples=rule.resamples,
-        confidence=rule.confidence,
-        seed=rule.seed,
+        problem, rule.metric, *sides, resamples=resamples, confidence=rule.confidence, seed=seed
     )
+    bound = None
+    if bound_confidence is not None and rule.rule == "not_worse":
+        bound = lower_bound(problem, rule.metric, *sides, confidence=bound_confidence, resamples=resamples, seed=seed)
     return Compared(
         metric=rule.metric,
         challenger=compared.challenger,
@@ -47,4 +55,6 @@ def compare(
         upper=compared.upper,
         rows=compared.rows,
         rows_left_out=fair.size - compared.rows,
+        bound=bound,
+        bound_confidence=None if bound is None else bound_confidence,
     )

@@ -68,12 +68,13 @@ def judge_slices(
     parts: pl.Series,
     *,
     challenger: Predictions,
-    rival: Rival | None,
+    rivals: Sequence[Rival],
 ) -> list[Segment]:
     """Every expected segment of every slice, those without a test row included.
 
     `columns` (n, the sliced columns) and `parts` (n,) are those of all rows; the predictions are for the test rows
-    among them, in the same order.
+    among them, in the same order. `rivals` are production, if there is one to compare with,
+    and the anchor, if it is another version.
     """
     found = []
     for gate in gates.slices:
@@ -82,9 +83,9 @@ def judge_slices(
         for name in _expected(gate, segments.filter(parts == "train")):
             inside = testing == name
             segment = _segment(problem, gate, name, inside, challenger)
-            if rival and segment.rows:
+            if rivals and segment.rows:
                 segment = segment.model_copy(
-                    update=_beside(problem, gates.against_production, gate, inside, challenger, rival)
+                    update=_beside(problem, gates.against_production, gate, inside, challenger, rivals)
                 )
             found.append(segment)
     return found
@@ -127,19 +128,26 @@ def _segment(problem: Problem, gate: SliceGate, name: str, inside: Mask, challen
 
 
 def _beside(
-    problem: Problem, rule: AgainstProduction, gate: SliceGate, inside: Mask, challenger: Predictions, rival: Rival
+    problem: Problem,
+    rule: AgainstProduction,
+    gate: SliceGate,
+    inside: Mask,
+    challenger: Predictions,
+    rivals: Sequence[Rival],
 ) -> dict[str, Any]:
-    """Production's figures and, where the gate asks for it, the comparison on rows that it has not learned from."""
-    figures: dict[str, Any] = {"production_metrics": problem.defined_figures(rival.predictions.rows(inside))}
+    """Production's figures and, where the gate asks for it, the comparisons on rows that no model has learned from."""
+    figures: dict[str, Any] = {"production_metrics": problem.defined_figures(rivals[0].predictions.rows(inside))}
     if gate.max_loss is None:
         return figures
-    fair = inside & rival.never_seen
+    fair = inside & rivals[0].never_seen
     rows = int(fair.sum())
     if rows < gate.min_rows:
         reason = f"{rows} of its test rows are new to production, {gate.min_rows} are needed"
         return {**figures, "not_compared": reason}
     try:
-        compared = compare(problem, rule, challenger, rival.predictions, fair)
+        compared = [compare(problem, rule, challenger, rival.predictions, fair) for rival in rivals]
     except DataValidationError as error:  # the metric is undefined on so few rows of a class
         return {**figures, "not_compared": str(error)}
-    return {**figures, "comparison": compared.model_copy(update={"rows_left_out": int(inside.sum()) - rows})}
+    left_out = {"rows_left_out": int(inside.sum()) - rows}
+    names = ("comparison", "anchor_comparison")
+    return {**figures, **{name: one.model_copy(update=left_out) for name, one in zip(names, compared, strict=False)}}

@@ -16,7 +16,8 @@ class Approval(Spec):
 
     when: When = "never"
     """The decisions to promote to production that a person has to approve. `borderline`: those with drifted data, with
-    a segment whose loss may be above its limit, or with a gain that is barely above `min_gain`."""
+    a segment whose loss may be above its limit, or with a gain that is barely above `min_gain` (with
+    `rule: not_worse`: a lower bound that is barely above minus the margin)."""
     start: bool = False
     """True: a person has to approve each run before it begins."""
     assignees: list[Annotated[str, StringConstraints(min_length=1, max_length=250)]] = []

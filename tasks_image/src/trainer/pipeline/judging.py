@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from trainer.pipeline.metrics import METRICS
 from trainer.pipeline.spec import Spec
 
+Rule = Literal["better", "not_worse"]
+
+
+COMPARISONS_WITH_ANCHOR = 52
+"""Comparisons with one anchor, a year of weekly runs, that share the error of one (Dunn 1961). At 95 % each, a model
+that is just too bad would be promoted at some time in 93 of 100 such years."""
+
 
 class AgainstProduction(Spec):
-    """When a challenger counts as better than production: its gain, beyond noise, is above `min_gain`."""
+    """The rule by which a challenger replaces production, and the metric that they are compared by."""
 
     metric: str
+    rule: Rule = "better"
+    """`better`: the challenger's gain over production, beyond noise, is above `min_gain`. `not_worse`: it is shown to
+    be no worse by `margin` than production and than the anchor, the last version promoted as better, or first."""
+    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """The loss, in the metric's unit, that fresher data is worth; only with `rule: not_worse`, which requires it."""
     min_gain: float = 0.0
+    """With `not_worse`: the gain from which a promoted challenger is the next anchor."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Of the gain's two-sided interval; with `not_worse` also that of the one-sided lower bound against production. The
+    bound against the anchor is stricter, for a year of weekly comparisons."""
     resamples: Annotated[int, Field(ge=200)] = 2000
     seed: int = 42
     min_rows: Annotated[int, Field(ge=30)] = 200
-    """Test rows that neither model was trained or tuned on; with fewer, no comparison is made and nothing moves."""
+    """Test rows that no model of the comparison was trained or tuned on; with fewer, none is made and nothing moves."""
+
+    @model_validator(mode="after")
+    def _margin_fits_the_rule(self) -> Self:
+        if self.rule == "not_worse" and self.margin is None:
+            raise ValueError(
+                f"margin: `rule: not_worse` needs the loss in {self.metric} that fresher data is worth, such as "
+                "`margin: 0.005`"
+            )
+        if self.rule == "better" and self.margin is not None:
+            raise ValueError("margin: only `rule: not_worse` has a margin; remove it, or set `rule: not_worse`")
+        return self
+
+    @property
+    def anchor_confidence(self) -> float:
+        """The confidence of the one-sided bound against the anchor: the error of one bound, shared by a year's runs."""
+        return 1 - (1 - self.confidence) / COMPARISONS_WITH_ANCHOR
 
 
 class Limit(Spec):

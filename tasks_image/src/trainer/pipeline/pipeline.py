@@ -90,6 +90,7 @@ class Pipeline(Spec):
             *self._column_mistakes(),
             *self._slice_mistakes(),
             *self._behaviour_mistakes(),
+            *self._freshness_mistakes(),
             *self._problem_mistakes(),
             *self._run_mistakes(),
             *self.modality_mistakes(),
@@ -176,6 +177,15 @@ class Pipeline(Spec):
             for behaviour in self.behaviour
             if self.columns.target in behaviour.set and not self.target_is_input
         ]
+
+    def _freshness_mistakes(self) -> list[str]:
+        if self.gates.against_production.rule == "not_worse" and self.refit == "everything":
+            mistake = (
+                "gates.against_production.rule: 'not_worse' bounds the loss of the model that is judged, and with "
+                "`refit: everything` another fit is promoted; use `refit: validation`, or `rule: better`"
+            )
+            return [mistake]
+        return []
 
     def _run_mistakes(self) -> list[str]:
         unknown = [name for name in self.run.algorithms or [] if name not in self.algorithms]

@@ -35,6 +35,10 @@ class Move(BaseModel, frozen=True, extra="forbid"):
     by: str
     """The run folder, or the user and the machine."""
     why: str = ""
+    promoted_as: str = ""
+    """Of a promotion: `first`, `better` or `not_worse`; empty in those of earlier releases."""
+    anchor: str = ""
+    """Of a promotion: the version that margins count from since then."""
     at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
     """ISO 8601, UTC."""
 
@@ -59,6 +63,8 @@ class Entry:
     """False for a move that was begun, and cut off before the alias moved."""
     until: str = ""
     """When the version ceased to be production, `unknown` if that is not recorded; empty if it is, or never was."""
+    promoted_as: str = ""
+    anchor: str = ""
 
 
 def person() -> str:
@@ -104,7 +110,10 @@ def _entries(moves: list[Move], production: str) -> Iterator[Entry]:
             yield _by_hand(live, move.before)
         found_after = moves[index + 1].before if index + 1 < len(moves) else production
         completed = move.kind == "release" or found_after != move.before
-        yield Entry(move.kind, move.before, move.version, move.by, move.why, move.at, completed)
+        yield Entry(
+            move.kind, move.before, move.version, move.by, move.why, move.at, completed,
+            promoted_as=move.promoted_as, anchor=move.anchor,
+        )  # fmt: skip
         live = move.version if completed else move.before
     if production != live:
         yield _by_hand(live, production)

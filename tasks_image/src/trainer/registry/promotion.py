@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from trainer.errors import ConfigurationError, PromotionConflictError
+from trainer.registry.anchor import ANCHOR_TAG, PROMOTED_AS_TAG, REPLACES_TAG
 from trainer.registry.history import Move, person, record_move
 from trainer.registry.tracking import PIPELINE_TAG
 from trainer.registry.versions import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG, find_version, refuse_unknown, version_of
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REPLACES_TAG = "trainer.replaces"
-"""Of a version that was promoted: the version that was production before it, or `none`."""
 NOTHING = "none"
 ROLLED_BACK_TAG = "trainer.rolled_back_to"
 ROLLBACK_TAG = "trainer.rollback"
@@ -90,9 +89,12 @@ def check_unmoved(client: MlflowClient, model: str, version: str, compared_with:
 def to_production(client: MlflowClient, model: str, move: Move, lock: HeldLock) -> None:
     """Make the move of production to a version; done again, nothing changes.
 
-    The way back is written first, as a tag of the version, then the move's record, so that a kill between the aliases
-    loses nothing.
+    The ground of the promotion, the anchor and the way back are written first, as tags of the version, then the move's
+    record, so that a kill between the aliases loses nothing.
     """
+    for tag, value in ((PROMOTED_AS_TAG, move.promoted_as), (ANCHOR_TAG, move.anchor)):
+        if value:
+            client.set_model_version_tag(model, move.version, tag, value)
     client.set_model_version_tag(model, move.version, REPLACES_TAG, move.before or NOTHING)
     check_unmoved(client, model, move.version, move.before)
     lock.check()

@@ -78,8 +78,8 @@ def known_keys(reference: Reference) -> pl.DataFrame:
 
     if not reference.keys:
         raise DataValidationError(
-            f"production version {reference.version} has no record of the rows that it was trained on, so no test row "
-            "is known to be new to it; move the alias to a version that a run of this pipeline has registered"
+            f"{reference.role} version {reference.version} has no record of the rows that it was trained on, so no "
+            "test row is known to be new to it; move the alias to a version that a run of this pipeline has registered"
         )
     try:
         with fsspec.open(reference.keys, "rb") as file:
@@ -88,7 +88,7 @@ def known_keys(reference: Reference) -> pl.DataFrame:
         return pl.read_parquet(content)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataValidationError(
-            f"the rows that production version {reference.version} was trained on cannot be read from "
+            f"the rows that {reference.role} version {reference.version} was trained on cannot be read from "
             f"{reference.keys!r}: {error}; bring the file back, or move the alias to a version that has one"
         ) from error
 
@@ -97,8 +97,8 @@ def _refuse_other_keys(reference: Reference, content: bytes) -> None:
     found = sha256(content).hexdigest()
     if reference.keys_digest and found != reference.keys_digest:
         raise DataValidationError(
-            f"{reference.keys} is not the record of the rows that production version {reference.version} was trained "
-            f"on: its SHA-256 is {found}, registered is {reference.keys_digest}; {TO_MEND}"
+            f"{reference.keys} is not the record of the rows that {reference.role} version {reference.version} was "
+            f"trained on: its SHA-256 is {found}, registered is {reference.keys_digest}; {TO_MEND}"
         )
 
 

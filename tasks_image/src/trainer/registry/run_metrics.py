@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def gate_metrics(gates: Sequence[GateResult]) -> dict[str, float]:
     """Return `gate/NAME/value`, `gate/NAME/limit` and `gate/NAME/passed` (1 or 0) for each gate.
 
+    A comparison with the rule `not_worse` has `gate/NAME/bound` as well, and minus the margin as its limit.
     A gate without a value, whose metric is missing, has no first entry.
     """
     names = metric_names(f"slice {gate.name}" if gate.kind == "slice" else gate.name for gate in gates)
@@ -25,6 +26,8 @@ def gate_metrics(gates: Sequence[GateResult]) -> dict[str, float]:
         if gate.value is not None:
             found[f"gate/{name}/value"] = gate.value
         found[f"gate/{name}/limit"] = gate.limit
+        if gate.bound is not None:
+            found[f"gate/{name}/bound"] = gate.bound
         found[f"gate/{name}/passed"] = float(gate.verdict == "passed")
     return found
 

@@ -11,7 +11,7 @@ from trainer.pipeline import did_you_mean
 from trainer.registry.tracking import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
@@ -35,7 +35,7 @@ _INVALID = "INVALID_PARAMETER_VALUE"
 
 @dataclass(frozen=True)
 class Reference:
-    """What production's model was trained on."""
+    """The data that the model of production, or of the anchor, was trained on."""
 
     version: str
     snapshot: str
@@ -46,6 +46,8 @@ class Reference:
     """URI of the table of row keys and parts."""
     keys_digest: str = ""
     """Its SHA-256; empty for versions of earlier releases."""
+    role: str = "production"
+    """`production` or `anchor`."""
 
 
 def version_of(client: MlflowClient, model: str, alias: str) -> ModelVersion | None:
@@ -73,6 +75,18 @@ def aliases_of(client: MlflowClient, model: str) -> dict[str, str]:
     """The aliases of a model and the version that each one names; empty if the model does not exist."""
     registered = client.search_registered_models(filter_string=f"name = '{model}'", max_results=1)
     return {alias: str(version) for alias, version in registered[0].aliases.items()} if registered else {}
+
+
+def version_or_none(client: MlflowClient, model: str, number: str) -> ModelVersion | None:
+    """Return a version of a model, or None if it does not exist; any other answer of the registry is raised."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version(model, number)
+    except MlflowException as error:
+        if error.error_code in (_NOT_FOUND, _INVALID):
+            return None
+        raise
 
 
 def production_reference(model_name: str) -> Reference | None:
@@ -119,38 +133,6 @@ def registered_models(client: MlflowClient) -> Iterator[RegisteredModel]:
             return
 
 
-def folders_in_use(client: MlflowClient, foreign: Sequence[str] = ()) -> dict[str, str]:
-    """Addresses in the run folders that versions with an alias came from, and the version behind each.
-
-    Raises ConfigurationError for such a version without a record, unless its model is named as foreign.
-    """
-    return {
-        address: f"{model.name} version {number} ({', '.join(sorted(aliases))})"
-        for model in registered_models(client)
-        if model.name not in foreign
-        for number, aliases in _by_version(model).items()
-        for address in _recorded_addresses(client.get_model_version(model.name, number), aliases)
-    }
-
-
-def _by_version(model: RegisteredModel) -> dict[str, list[str]]:
-    """The versions of a model that have aliases, and these."""
-    found: dict[str, list[str]] = {}
-    for alias, number in model.aliases.items():
-        found.setdefault(str(number), []).append(alias)
-    return found
-
-
-def _recorded_addresses(version: ModelVersion, aliases: list[str]) -> list[str]:
-    absent = ", ".join(tag for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG) if not version.tags.get(tag))
-    if absent:
-        raise ConfigurationError(
-            f"{version.name} version {version.version} ({', '.join(aliases)}) has no tag {absent}: it is not known "
-            f"which run folder it needs, so none may go. If no run of a pipeline made it, say --foreign {version.name}"
-        )
-    return [version.tags[tag] for tag in (RUN_FOLDER_TAG, SNAPSHOT_TAG, KEYS_TAG)]
-
-
 def refuse_unknown(client: MlflowClient, model: str) -> None:
     """Raise ConfigurationError if there is no registered model of this name."""
     known = model_names(client)
@@ -160,21 +142,16 @@ def refuse_unknown(client: MlflowClient, model: str) -> None:
 
 def find_version(client: MlflowClient, model: str, *, version: str = "", alias: str = "") -> ModelVersion:
     """The version that a number or an alias names; raises ConfigurationError saying what there is instead."""
-    from mlflow.exceptions import MlflowException
-
     refuse_unknown(client, model)
     if alias:
         if found := version_of(client, model, alias):
             return found
         aliases = [f"{name} → {number}" for name, number in aliases_of(client, model).items()]
         raise ConfigurationError(f"{model} has no alias {alias!r}; {_there_are('aliases', aliases)}")
-    try:
-        return client.get_model_version(model, version)
-    except MlflowException as error:
-        if error.error_code not in (_NOT_FOUND, _INVALID):
-            raise
-        numbers = [str(one.version) for one in client.search_model_versions(f"name = '{model}'")]
-        raise ConfigurationError(f"{model} has no version {version!r}; {_there_are('versions', numbers)}") from error
+    if (known := version_or_none(client, model, version)) is not None:
+        return known
+    numbers = [str(one.version) for one in client.search_model_versions(f"name = '{model}'")]
+    raise ConfigurationError(f"{model} has no version {version!r}; {_there_are('versions', numbers)}")
 
 
 def _there_are(what: str, names: list[str]) -> str:

@@ -40,7 +40,12 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 KINDS = {"promoted": "good", "registered": "good", "trained": "good", "kept": "warn", "unfinished": "warn"}
-VERDICTS = {"passed": ("good", "passed"), "failed": ("bad", "failed"), "not_better": ("warn", "no gain")}
+VERDICTS = {
+    "passed": ("good", "passed"),
+    "failed": ("bad", "failed"),
+    "not_better": ("warn", "no gain"),
+    "may_be_worse": ("warn", "may be worse"),
+}
 WHAT_TO_DO = {
     1: "A new try can help: clear the task in Airflow, or run the command below. The task's log has the details.",
     2: "No retry can help. Correct the file, the parameter or the setting that the message names, and start a new run.",
@@ -146,6 +151,8 @@ def _facts(summary: Summary, pipeline: Pipeline | None, evaluation: EvaluateResu
             facts[f"Test {metric} of production (version {evaluation.production_version})"] = number_text(
                 evaluation.production_metrics.get(metric)
             )
+        if summary.rule:
+            facts["Rule"] = summary.rule
         facts["Test rows"] = count_text(evaluation.test_rows)
     if summary.note:
         facts["Note"] = summary.note
@@ -175,7 +182,7 @@ def _gates(gates: list[GateResult]) -> list[tuple[str, list[GateResult]]]:
 def limit_text(gate: GateResult) -> str:
     """A gate's limit with the direction in which it holds."""
     if gate.kind == "comparison":
-        return f"gain > {number_text(gate.limit)}"
+        return f"{'gain' if gate.margin is None else 'bound'} > {number_text(gate.limit)}"
     if gate.kind == "behaviour":
         return number_text(gate.limit)
     info = METRICS.get(gate.name.rsplit(": ", 1)[-1])

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
+from trainer.run.flow import APPROVE
 from trainer.run.folder import FAILURE_FILE, PIPELINE_FILE, RESULT_FILE, RunFolder
 from trainer.run.latest import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+DECIDE = "decide"
 MARKER = "being-removed"
 """Written first and removed last: without `pipeline.yaml` beside it, what is left of a folder has to go too."""
 UNFINISHED_DAYS = 7
@@ -33,6 +36,8 @@ class StoredRun:
     """When its newest file was written; None where the store does not say."""
     finished: bool
     half_removed: bool
+    waits: bool = False
+    """True if its decision to promote asks a person who has not answered yet."""
 
     @property
     def name(self) -> str:
@@ -108,6 +113,8 @@ def _reason(run: StoredRun, place: int, rules: Rules) -> str:
         return f"{user} came from it"
     if _is_latest(run.folder):
         return f"`{LATEST}` points at it"
+    if run.waits:
+        return "it waits for a person's approval"
     return "" if run.half_removed else _too_new(run, place, rules)
 
 
@@ -149,9 +156,17 @@ def _stored(folder: RunFolder, pipeline: str) -> StoredRun | None:
         folder=folder,
         megabytes=sum(info["size"] or 0 for info in files.values()) / BYTES_PER_MB,
         changed_at=None if None in times else max((time for time in times if time), default=None),
-        finished=f"report/{RESULT_FILE}" in files,
+        finished=(finished := f"report/{RESULT_FILE}" in files),
+        waits=not finished and _waits(folder, files),
         half_removed=MARKER in files and PIPELINE_FILE not in files,
     )
+
+
+def _waits(folder: RunFolder, files: Mapping[str, Any]) -> bool:
+    """Return True if a decision to promote asks a person, whose answer is not there."""
+    if f"{DECIDE}/{RESULT_FILE}" not in files or f"{APPROVE}/{RESULT_FILE}" in files:
+        return False
+    return bool(json.loads(folder.at(DECIDE).read_text(RESULT_FILE)).get("asks"))
 
 
 def _files(folder: RunFolder) -> dict[str, dict[str, Any]]:

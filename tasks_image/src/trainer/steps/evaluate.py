@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from trainer.errors import ModelRefusedError, TrainerError
+from trainer.errors import ModelRefusedError
 from trainer.evaluation.comparison import Rival, compare
+from trainer.evaluation.registered import find_registered, score_registered, trusted_digest
 from trainer.isolated.scoring import score_in_isolation
 from trainer.modalities import modality_of
 from trainer.problems import problem_of
@@ -23,23 +24,23 @@ from trainer.run.records import (
     TrainResult,
     TuneResult,
 )
-from trainer.tables.handover import FEATURES, KEY, PART, PREDICTIONS, SNAPSHOT, largest_difference, rows_of
+from trainer.tables.handover import FEATURES, PART, PREDICTIONS, SNAPSHOT, largest_difference, rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
+    from trainer.evaluation.registered import Registered
     from trainer.pipeline import Pipeline
     from trainer.problems.predictions import Predictions
-    from trainer.registry.versions import Reference
     from trainer.run import RunFolder
 
 logger = logging.getLogger(__name__)
 
-NOT_COMPARED = "This is production's model: nothing can be compared with it, so nothing is promoted."
-
 
 def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
-    """The challenger's test figures, and production's on the same rows.
+    """The challenger's test figures, and those of production and of the anchor on the same rows.
 
     Test rows are used here, once, and each model is scored in a process of its own. How the challenger behaves when
     rows are changed is seen on validation rows.
@@ -48,16 +49,15 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
     from trainer.problems.calibration import reliability
     from trainer.registry.promotion import rollback_of
     from trainer.registry.tracking import connect
-    from trainer.registry.versions import aliases_of, production_reference
+    from trainer.registry.versions import aliases_of
 
     candidates = {name: run.at("train", name).result(TrainResult) for name in pipeline.selected_algorithms}
     challenger = run.at("refit").result(RefitResult)
-    reference = production_reference(pipeline.registry.model)
-    held = rollback_of(connect(), pipeline.registry.model)
     test, truth, keys = rows_of(pipeline, run, "test")
-    fair = _never_seen(keys, reference) if reference else None
+    registered = find_registered(pipeline, keys)
+    held = rollback_of(connect(), pipeline.registry.model)
     with unchanged_records(run):
-        answers = _score_both(pipeline, run, challenger, reference, test)
+        answers = _score_all(pipeline, run, challenger, registered, test)
     _write_predictions(run, keys, truth, answers)
     judged = _predictions(pipeline, truth, answers.challenger)
     result = EvaluateResult(
@@ -75,20 +75,33 @@ def run(pipeline: Pipeline, run: RunFolder) -> EvaluateResult:
         aliases=aliases_of(connect(), pipeline.registry.model),
         rollback=held.sentence(pipeline.registry.model) if held else "",
     )
-    if reference is None or answers.production is None or fair is None:
-        return result.model_copy(update={"slices": _slices(pipeline, run, judged, None)})
-    rival = Rival(_predictions(pipeline, truth, answers.production), fair.to_numpy())
-    compared = _compare(pipeline, judged, rival)
-    beside = rival if compared else None  # its figures on rows that it has learned from would tell nothing
-    return result.model_copy(
-        update={
-            "production_version": reference.version,
-            "production_metrics": _figures(pipeline, beside.predictions) if beside else {},
-            "comparison": compared,
-            "rows_new_to_production": int(fair.sum()),
-            "slices": _slices(pipeline, run, judged, beside),
-        }
-    )
+    if registered is None:
+        return result.model_copy(update={"slices": _slices(pipeline, run, judged)})
+    return result.model_copy(update=_beside(pipeline, run, judged, registered, _rivals(pipeline, truth, answers)))
+
+
+def _beside(
+    pipeline: Pipeline, run: RunFolder, judged: Predictions, registered: Registered, rivals: dict[str, Predictions]
+) -> dict[str, Any]:
+    """Return the part of the result that is about production and the anchor; `rivals` are their answers by version."""
+    fair = registered.never_seen.to_numpy()
+    production, anchor = registered.production, registered.anchor
+    rule = pipeline.gates.against_production
+    compared = _compare(pipeline, judged, Rival(rivals[production.version], fair), rule.confidence)
+    versions = dict.fromkeys(one.version for one in (production, anchor) if one)
+    # Without a comparison, figures would be those of rows that a model has learned from.
+    beside = {version: Rival(rivals[version], fair) for version in versions} if compared else {}
+    before = beside.get(anchor.version) if anchor else None
+    return {
+        "production_version": production.version,
+        "production_metrics": _figures(pipeline, rivals[production.version]) if compared else {},
+        "comparison": compared,
+        "rows_new_to_production": int(fair.sum()),
+        "anchor_version": anchor.version if anchor else "",
+        "anchor_missing": registered.anchor_missing,
+        "anchor_comparison": _compare(pipeline, judged, before, rule.anchor_confidence) if before else None,
+        "slices": _slices(pipeline, run, judged, [*beside.values()]),
+    }
 
 
 def _candidate(pipeline: Pipeline, run: RunFolder, name: str, trained: TrainResult) -> Candidate:
@@ -110,40 +123,30 @@ class _Answers:
     behaviour: list[Behaved]
     digest: str
     """Of the challenger's files."""
-    production: pl.DataFrame | None = None
+    registered: dict[str, pl.DataFrame] = field(default_factory=dict)
+    """By version."""
+    roles: dict[str, str] = field(default_factory=dict)
+    """Version to `production` or `anchor`."""
 
 
-def _score_both(
-    pipeline: Pipeline, run: RunFolder, challenger: RefitResult, reference: Reference | None, test: pl.DataFrame
+def _score_all(
+    pipeline: Pipeline, run: RunFolder, challenger: RefitResult, registered: Registered | None, test: pl.DataFrame
 ) -> _Answers:
-    """The challenger's and production's answers, each from a process of its own."""
-    digest = _trusted(pipeline, run, reference) if reference else ""
+    """The answers of the challenger, of production and of the anchor, each from a process of its own, two at a time."""
+    experiment = run.at("start").result(StartResult).experiment_id
+    others = registered.to_score if registered else []
+    digests = [trusted_digest(pipeline, experiment, other) for other in others]
     with ThreadPoolExecutor(2) as pool:
-        both = pool.submit(_score_challenger, pipeline, run, challenger, test)
-        if reference is None:
-            return both.result()
-        uri = f"models:/{pipeline.registry.model}/{reference.version}"
-        other = pool.submit(score_in_isolation, uri, test, pipeline.scoring_batch, digest=digest)
-        try:
-            return replace(both.result(), production=other.result().output)
-        except TrainerError as error:
-            if other.exception() is error:
-                error.add_note(NOT_COMPARED)
-            raise
-
-
-def _trusted(pipeline: Pipeline, run: RunFolder, reference: Reference) -> str:
-    """The digest of production's model, if a run of this pipeline has written it; else raises ModelRefusedError."""
-    from trainer.registry.origin import recorded_digest, refuse_foreign
-    from trainer.registry.tracking import connect
-
-    client, model = connect(), pipeline.registry.model
-    try:
-        refuse_foreign(client, model, reference.version, run.at("start").result(StartResult).experiment_id)
-        return recorded_digest(client, model, reference.version)
-    except ModelRefusedError as error:
-        error.add_note(NOT_COMPARED)
-        raise
+        own = pool.submit(_score_challenger, pipeline, run, challenger, test)
+        asked = {
+            other: pool.submit(score_registered, pipeline, other, digest, test)
+            for other, digest in zip(others, digests, strict=True)
+        }
+        return replace(
+            own.result(),
+            registered={other.version: answers.result() for other, answers in asked.items()},
+            roles={other.version: other.role for other in others},
+        )
 
 
 def _score_challenger(pipeline: Pipeline, run: RunFolder, challenger: RefitResult, test: pl.DataFrame) -> _Answers:
@@ -174,12 +177,13 @@ def _write_predictions(run: RunFolder, keys: pl.Series, truth: pl.Series, answer
     from trainer.tables.parquet import write_table
 
     sides = [pl.DataFrame([keys, truth.alias("truth")]), answers.challenger]
-    if answers.production is not None:
-        sides.append(answers.production.rename(lambda name: f"production_{name}"))
+    for version, output in answers.registered.items():
+        role = answers.roles[version]
+        sides.append(output.rename({name: f"{role}_{name}" for name in output.columns}))
     write_table(run, PREDICTIONS, pl.concat(sides, how="horizontal"))
 
 
-def _slices(pipeline: Pipeline, run: RunFolder, judged: Predictions, rival: Rival | None) -> list[Segment]:
+def _slices(pipeline: Pipeline, run: RunFolder, judged: Predictions, rivals: Sequence[Rival] = ()) -> list[Segment]:
     import polars as pl
 
     from trainer.evaluation.slices import judge_slices
@@ -193,32 +197,26 @@ def _slices(pipeline: Pipeline, run: RunFolder, judged: Predictions, rival: Riva
     table = read_table(run.at("engineer_features"), FEATURES, [PART, *inside])
     columns = pl.concat([table, read_table(run.at("ingest"), SNAPSHOT, excluded)], how="horizontal")
     problem = problem_of(pipeline.problem)
-    return judge_slices(problem, pipeline.gates, columns, columns[PART], challenger=judged, rival=rival)
+    return judge_slices(problem, pipeline.gates, columns, columns[PART], challenger=judged, rivals=rivals)
 
 
 def _predictions(pipeline: Pipeline, truth: pl.Series, output: pl.DataFrame) -> Predictions:
     return problem_of(pipeline.problem).predictions(truth, output, pipeline.columns.positive)
 
 
+def _rivals(pipeline: Pipeline, truth: pl.Series, answers: _Answers) -> dict[str, Predictions]:
+    return {version: _predictions(pipeline, truth, output) for version, output in answers.registered.items()}
+
+
 def _figures(pipeline: Pipeline, predictions: Predictions) -> dict[str, float]:
     return problem_of(pipeline.problem).score(predictions)
 
 
-def _never_seen(keys: pl.Series, reference: Reference) -> pl.Series:
-    """Which test rows production was neither trained nor tuned on. Raises DataValidationError without its record."""
-    import polars as pl
-
-    from trainer.registry.reference import known_keys
-
-    seen = known_keys(reference).filter(pl.col(PART) != "test")[KEY]
-    return ~keys.is_in(seen.to_list())
-
-
-def _compare(pipeline: Pipeline, challenger: Predictions, rival: Rival) -> Compared | None:
-    """The paired comparison on rows that neither model has seen, or None where there are too few of them."""
-    rule = pipeline.gates.against_production
+def _compare(pipeline: Pipeline, challenger: Predictions, rival: Rival, bound_confidence: float) -> Compared | None:
+    """The paired comparison on rows that no model has seen, or None where there are too few of them."""
+    rule, problem = pipeline.gates.against_production, problem_of(pipeline.problem)
     rows = int(rival.never_seen.sum())
     if rows < rule.min_rows:
         logger.warning("only %d test rows are new to production, %d are needed to compare", rows, rule.min_rows)
         return None
-    return compare(problem_of(pipeline.problem), rule, challenger, rival.predictions, rival.never_seen)
+    return compare(problem, rule, challenger, rival.predictions, rival.never_seen, bound_confidence=bound_confidence)

@@ -69,6 +69,8 @@ def _promotion(run: RunFolder, version: str) -> Move:
         version=version,
         by=run.at("").uri_of(),
         why="; ".join(filter(None, (decision.reason, approved))),
+        promoted_as=(ground := decision.promoted_as or ("better" if decision.compared_with else "first")),
+        anchor=decision.anchor if ground == "not_worse" else version,
     )
 
 

@@ -90,6 +90,7 @@ def _drift(run: RunFolder) -> DriftResult | None:
 def _tags(summary: Summary) -> dict[str, str]:
     """What the parent run is found by: its outcome, its winner and the data it rests on."""
     tags = {"outcome": summary.outcome, "reason": summary.reason[:LONGEST_REASON], "winner": summary.winner}
+    tags |= {"rule": summary.rule}
     if summary.data:
         tags |= {**summary.data.tags, "data.source": summary.data.source, "data.digest": summary.data.digest}
     return {name: value for name, value in tags.items() if value}

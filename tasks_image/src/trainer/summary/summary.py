@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from trainer.decision import GateResult, read_decision
+from trainer.decision import GateResult, read_decision, rule_text
 from trainer.errors import StepNotDoneError
 from trainer.run.cost import RunCost, cost_of_run
 from trainer.run.flow import AFTER_DECISION, APPROVE, APPROVE_START, PER_WORKER, REFIT, parts_of_run
@@ -86,6 +86,8 @@ class Summary(BaseModel):
     metrics: dict[str, float]
     production_metrics: dict[str, float]
     gates: list[GateResult]
+    rule: str = ""
+    """The rule `not_worse` with its margin and both bounds, in words; empty for the rule `better`."""
     model: ModelSummary
     approvals: list[ApprovalResult] = []
     """What persons were asked and have answered: before the run began, and before production moved."""
@@ -138,6 +140,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         metrics=evaluation.metrics if evaluation else {},
         production_metrics=evaluation.production_metrics if evaluation else {},
         gates=decision.gates if decision else [],
+        rule=rule_text(decision.gates) if decision else "",
         model=_model(run, pipeline, evaluation),
         approvals=_approvals(run),
         failures=failures,

@@ -27,7 +27,7 @@ FAILED_AFTER_PROMOTION = "FAILED: a step after the promotion failed; what was pr
 RATES = ("cpu_core_hour_rate", "gpu_hour_rate")
 UNPAID = ("decide", "approve")
 """Steps that the scheduler does itself, on what it has anyway."""
-SIGNS = {"passed": "pass", "failed": "FAIL", "not_better": "no gain"}
+SIGNS = {"passed": "pass", "failed": "FAIL", "not_better": "no gain", "may_be_worse": "may be worse"}
 
 
 def meaning(summary: Summary) -> str:
@@ -59,6 +59,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield from _data_checks(summary)
     yield from _table("Candidates", [_candidate(row) for row in summary.candidates])
     yield from _table("Gates (test rows)", _gates(summary))
+    if summary.rule:
+        yield f"Rule: {summary.rule}"
     yield from _table("Slices (test rows)", _slices(summary))
     yield from _table("Behaviour (validation rows)", _behaviour(summary))
     yield from (f"Left out: {step}: {why}" for step, why in summary.left_out.items())

@@ -10,7 +10,7 @@ from trainer.run.records.base import Result
 
 
 class Compared(BaseModel):
-    """Challenger against production on the same rows."""
+    """Challenger against production, or against the anchor as `production`, on the same rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -24,6 +24,9 @@ class Compared(BaseModel):
     rows: int
     rows_left_out: int
     """Test rows that production was trained or tuned on."""
+    bound: float | None = None
+    """The gain's one-sided lower bound; only with the rule `not_worse`."""
+    bound_confidence: float | None = None
 
 
 class Candidate(BaseModel):
@@ -55,6 +58,8 @@ class Segment(BaseModel):
     """Against production on the segment's rows that neither has seen, where the slice's gate asks for it."""
     not_compared: str = ""
     """Why there is no comparison although the gate asks for one and there is a production."""
+    anchor_comparison: Compared | None = None
+    """Against the anchor, with the rule `not_worse`; None if production is the anchor, and without `comparison`."""
 
 
 class ReliabilityBin(BaseModel):
@@ -108,7 +113,13 @@ class EvaluateResult(Result):
     production_metrics: dict[str, float] = {}
     comparison: Compared | None = None
     rows_new_to_production: int | None = None
-    """Test rows that production has not learned from; None where there is no production, or in earlier releases."""
+    """Test rows that neither production nor the anchor has learned from; None where there is no production, or in
+    earlier releases."""
+    anchor_version: str = ""
+    """The version that margins count from; empty unless the rule is `not_worse` and there is a production."""
+    anchor_missing: str = ""
+    """The reason for which there is no anchor although the rule is `not_worse`."""
+    anchor_comparison: Compared | None = None
     aliases: dict[str, str] = {}
     """The registered model's aliases at the time, and the version that each one names."""
     rollback: str = ""

@@ -16,6 +16,10 @@ class DecisionResult(Result):
     winner: str
     asks: list[str] = []
     """The reasons for which a person has to approve it; empty if nobody has to."""
+    promoted_as: Literal["", "first", "better", "not_worse"] = ""
+    """The ground of a decision to promote; empty for others, and in earlier releases."""
+    anchor: str = ""
+    """The version that margins count from, with the rule `not_worse`."""
 
 
 class ApprovalResult(Result):
