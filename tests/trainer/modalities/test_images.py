@@ -191,7 +191,19 @@ def test_a_run_may_set_epochs_learning_rate_and_batch() -> None:
         load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml").for_run({"epochs": 3})
 
 
+def test_a_run_that_trains_networks_may_ask_for_gpus() -> None:
+    assert pipeline_of(document()).for_run({"gpu": 2}).run.gpu == 2
+    with pytest.raises(
+        ConfigurationError, match="run.gpu: only a run that trains networks asks for GPUs; use resources"
+    ):
+        load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml").for_run({"gpu": 0})
+
+
 BAD = {
+    "several GPUs for a trial": (
+        {"resources": {"tune": {"gpu": 2}}},
+        "algorithms.cnn: `tune` asks for 2 GPUs, and a trial is trained on one; use tuning.workers",
+    ),
     "parameter": (
         {"algorithms": {"cnn": {"KIND": "cnn", "params": {"epoch": 3}}}},
         r"algorithms\.cnn\.params\.epoch: unknown key; did you mean 'epochs'\?",

@@ -84,6 +84,7 @@ class ImageModality(Modality[ImagePipeline]):
             images=pipeline.images,
             network=NetworkParams.model_validate(params),
             kind=pipeline.algorithms[algorithm].KIND,
+            gpus=pipeline.run.gpu or 0,
             state=run.uri,
             part=(run.step, run.algorithm),
         )

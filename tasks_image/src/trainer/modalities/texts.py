@@ -85,6 +85,7 @@ class TextModality(Modality[TextPipeline]):
             text=pipeline.text,
             model=chosen.params_class.model_validate(params),
             kind=chosen.KIND,
+            gpus=pipeline.run.gpu or 0,
             state=run.uri,
             part=(run.step, run.algorithm),
         )

@@ -76,4 +76,8 @@ class NetworkPipeline(Pipeline):
         mistakes = [mistake for name, algorithm in self.algorithms.items() for mistake in algorithm.mistakes(name)]
         if self.tuning.early_stopping is not None:
             mistakes.append("tuning.early_stopping: a network is trained for `epochs`; leave it out")
-        return mistakes
+        return mistakes + [
+            f"algorithms.{name}: `tune` asks for {gpus} GPUs, and a trial is trained on one; use tuning.workers"
+            for name in self.algorithms
+            if (gpus := self.resources_of("tune", name).gpu or 0) > 1
+        ]
