@@ -30,8 +30,14 @@ NOT_INSTALLED = "pipelines of texts need {}, not installed here: make setup-deep
 class TextModality(Modality[TextPipeline]):
     """Documents, whose tokens a language model predicts."""
 
-    def check(self, pipeline: TextPipeline, algorithms: Sequence[str]) -> None:  # noqa: ARG002  (the YAML has them checked)
+    def check(self, pipeline: TextPipeline, algorithms: Sequence[str]) -> None:
+        from trainer.training.networks.model_files import refuse_absent
+
         self.check_behaviours(pipeline)
+        for name in algorithms:
+            if name in pipeline.selected_algorithms:
+                algorithm = pipeline.algorithms[name]
+                refuse_absent(algorithm.params_class.model_validate(algorithm.params))
 
     def require(self) -> None:
         import importlib.util
