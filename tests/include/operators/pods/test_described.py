@@ -90,6 +90,16 @@ def test_the_gpus_of_a_run_are_those_of_its_pod(gpus: int, operator: Operator, s
     assert ("nvidia.com/gpu.present" in pod["spec"]["nodeSelector"]) == bool(gpus)
 
 
+@pytest.mark.parametrize(
+    ("resources", "size"), [({"gpu": 1}, None), ({"gpu": 2}, "1Gi"), ({"gpu": 2, "shared_memory": "3Gi"}, "3Gi")]
+)
+def test_several_gpus_get_shared_memory(
+    resources: dict[str, Any], size: str | None, operator: Operator, small_churn: Pipeline
+) -> None:
+    pod = manifest(operator("train", "logistic", of=changed(small_churn, resources={"train": resources})))
+    assert [one["emptyDir"].get("sizeLimit") for one in pod["spec"]["volumes"][1:]] == ([size] if size else [])
+
+
 def test_gpus_that_a_cluster_does_not_have_end_the_task(operator: Operator, cluster_environment: Describe) -> None:
     cluster_environment(gpu=None)
     made = operator("train", "logistic", gpus="2")
