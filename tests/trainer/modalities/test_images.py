@@ -18,6 +18,7 @@ from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.modalities import images as modality
 from trainer.pipeline import ImagePipeline, Pipeline, load_pipeline, pipeline_of
+from trainer.registry.tracking import connect
 from trainer.run import RunFolder
 from trainer.run.records import (
     AcceptResult,
@@ -30,6 +31,9 @@ from trainer.run.records import (
     TuneResult,
     ValidateResult,
 )
+
+KEPT = 2
+"""Checkpoints."""
 
 pytest.importorskip("torch", reason="PyTorch is not installed: make setup-deep")
 
@@ -138,6 +142,23 @@ def test_a_strangers_folder_of_images_needs_yaml_alone(surroundings: Surrounding
         run_step(name, run, run.pipeline(), "cnn" if name in {"tune", "train"} else "")
     assert run.at("evaluate").result(EvaluateResult).metrics["auc_roc"] > 0.95
     assert run.at("promote").result(PromoteResult).aliases["production"] == "1"
+
+
+def test_a_step_that_trains_in_several_processes_keeps_one_record(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On GPUs a step starts one process for each; here it is told to start two on this machine's processor."""
+    monkeypatch.setattr("trainer.training.networks.together.processes_for", lambda _gpus: 2)
+    source = {"KIND": "image_folder", "uri": str(squares(surroundings.home / "pictures"))}
+    run = RunFolder.open(f"file://{surroundings.home}/runs/squares/two")
+    run_step("start", run, pipeline_of({**STRANGER, "source": source}))
+    for name in STEPS[: STEPS.index("refit")]:
+        run_step(name, run, run.pipeline(), "cnn" if name in {"tune", "train"} else "")
+    trained = run.at("train", "cnn").result(TrainResult)
+    assert trained.metrics["auc_roc"] > 0.95
+    curve = connect().get_metric_history(trained.run_id, "epoch_seconds")
+    assert [point.step for point in curve] == [1, 2, 3, 4]
+    assert len([*Path(run.at("train", "cnn").path("state")).iterdir()]) == KEPT
 
 
 def test_images_that_cannot_be_used_are_named(surroundings: Surroundings) -> None:

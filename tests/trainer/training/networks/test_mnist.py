@@ -39,7 +39,7 @@ def test_two_epochs_reach_the_published_accuracy() -> None:
 
 
 def _labelled(pipeline: ImagePipeline, rows: pl.DataFrame) -> Labelled:
-    return Labelled(ImagePreparation.of(pipeline.images).transform(rows), rows["label"].cast(pl.Int64).to_numpy())
+    return Labelled(ImagePreparation.of(pipeline.images).transform(rows), np.array(rows["label"], dtype=np.int64))
 
 
 def _accuracy(published: dict[str, Labelled], params: NetworkParams, seed: int) -> float:
