@@ -220,6 +220,17 @@ def test_a_run_that_trains_networks_may_ask_for_gpus() -> None:
         load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml").for_run({"gpu": 0})
 
 
+def test_gpus_that_this_machine_does_not_have_are_refused_at_once(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, asking = RunFolder.open(f"file://{surroundings.home}/runs/mnist/gpus"), pipeline_of(document(run={"gpu": 64}))
+    with pytest.raises(ConfigurationError, match="gpu: 64 GPUs are asked for, and PyTorch .* sees"):
+        run_step("start", run, asking)
+    monkeypatch.setenv("TRAINER_GPUS", "0")  # in a pod; those that train get the GPUs
+    run_step("start", run, asking)
+    assert run.pipeline().run.gpu == 64
+
+
 BAD = {
     "several GPUs for a trial": (
         {"resources": {"tune": {"gpu": 2}}},

@@ -76,10 +76,10 @@ class TextModality(Modality[TextPipeline]):
 
     @contextlib.contextmanager
     def objective(self, pipeline: TextPipeline, run: RunFolder) -> Iterator[Objective]:
-        from trainer.tuning.text_epochs import text_epochs_of
+        from trainer.tuning.epochs import training_rows_of
+        from trainer.tuning.text_epochs import TextEpochs
 
-        with text_epochs_of(pipeline, run) as objective:
-            yield objective
+        yield TextEpochs(pipeline, run.algorithm, training_rows_of(run))
 
     def job(self, pipeline: TextPipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> Job:
         from trainer.training.networks.text_job import TextJob
@@ -97,9 +97,10 @@ class TextModality(Modality[TextPipeline]):
         )
 
     def check_behaviours(self, pipeline: TextPipeline, schema: pl.Schema | None = None) -> None:  # noqa: ARG002
-        from trainer.evaluation.text_changes import check_text_changes
+        from trainer.evaluation.content_changes import check_changes
+        from trainer.evaluation.text_changes import CHANGES
 
-        check_text_changes(pipeline)
+        check_changes(pipeline, pipeline.text.column, CHANGES)
 
     def change(self, behaviour: Behaviour, rows: pl.DataFrame, seed: int) -> Changed:
         from trainer.evaluation.text_changes import change_texts
