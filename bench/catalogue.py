@@ -10,7 +10,7 @@ from bench.feature_store import feature_store
 from bench.housing import housing_error
 from bench.ingestion import csv_snapshot
 from bench.language import language_tokens
-from bench.networks import image_epoch
+from bench.networks import image_answers, image_checkpoint, image_epoch
 from bench.parsing import parse_per_pipeline
 from bench.pods import pod_step_overhead
 from bench.prediction import prediction
@@ -47,6 +47,8 @@ CATALOGUE = [
     Bench(("ten_times_the_rows", "ten_million_rows_memory"), ten_times_the_rows),
     Bench(("ten_million_rows_training",), ten_million_rows_training),
     Bench(("image_epoch",), image_epoch),
+    Bench(("image_checkpoint",), image_checkpoint),
+    Bench(("image_answer", "image_throughput"), image_answers),
     Bench(("language_tokens",), language_tokens),
     Bench(("housing_error",), housing_error),
     Bench(("step_start",), step_start),

@@ -55,7 +55,7 @@ def prediction() -> list[Figure]:
     _refuse_other_answers(sides, asked, numbers)
     one = asked.head(1)
     value, reference = sides.model.predict, sides.fitted.estimator.predict_proba
-    with _garbage_kept():
+    with garbage_kept():
         milliseconds = 1000 * statistics.median(_seconds(value, one) for _ in range(CALLS))
         pair = alternate(partial(_seconds, value, asked), partial(_seconds, reference, numbers), REPEATS)
     what = f"the churn pipeline's {ALGORITHM}, saved as its steps save it and loaded by mlflow.pyfunc.load_model"
@@ -72,19 +72,23 @@ def prediction() -> list[Figure]:
 
 
 def _sides(folder: Path) -> Sides:
-    import mlflow
-
     from trainer.pipeline import load_pipeline
 
     pipeline = cast("TabularPipeline", load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml"))
     fitted, training = _fitted(pipeline)
+    return Sides(loaded(fitted, training, folder), fitted, _rows(pipeline, MANY, seed=7).select(training.columns))
+
+
+def loaded(fitted: FittedPipeline, training: pl.DataFrame, folder: Path) -> Any:
+    """A fitted pipeline saved as steps save it, and loaded as MLflow loads it."""
+    import mlflow
+
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     try:
-        model = mlflow.pyfunc.load_model(_save(fitted, training, folder))
+        return mlflow.pyfunc.load_model(_save(fitted, training, folder))
     finally:
         mlflow.set_tracking_uri(before)
-    return Sides(model, fitted, _rows(pipeline, MANY, seed=7).select(training.columns))
 
 
 def _fitted(pipeline: TabularPipeline) -> tuple[FittedPipeline, pl.DataFrame]:
@@ -145,7 +149,7 @@ def _refuse_other_answers(sides: Sides, asked: pd.DataFrame, numbers: Any) -> No
 
 
 @contextmanager
-def _garbage_kept() -> Iterator[None]:
+def garbage_kept() -> Iterator[None]:
     """One call after the other, as a server makes them: to collect garbage before each one empties the caches."""
     gc.collect()
     gc.disable()

@@ -10,13 +10,17 @@ from airflow.sdk import Param
 if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
 
+MOST_GPUS = 64
 TRAINING = "What is trained"
 LIMITS = "Less data, less memory"
 AFTERWARDS = "What happens to the model"
 
 
-def run_form(pipeline: Pipeline) -> dict[str, Param]:
-    """One typed field per run parameter, filled in with the pipeline's own values."""
+def run_form(pipeline: Pipeline, most_gpus: int = MOST_GPUS) -> dict[str, Param]:
+    """One typed field per run parameter, filled in with the pipeline's own values.
+
+    `most_gpus` is 0 in an environment whose cluster has none.
+    """
     names = list(pipeline.algorithms)
     run = pipeline.run
     batch = (
@@ -52,7 +56,7 @@ def run_form(pipeline: Pipeline) -> dict[str, Param]:
             description_md="Fewer are quicker and may miss the best. A killed run resumes where it was.",
             section=TRAINING,
         ),
-        **(_of_networks(pipeline) if pipeline.trains_in_epochs else {}),
+        **(_of_networks(pipeline, most_gpus) if pipeline.trains_in_epochs else {}),
         "sample_ratio": Param(
             run.sample_ratio,
             type="number",
@@ -110,7 +114,7 @@ def _of_approval(pipeline: Pipeline) -> dict[str, Param]:
     }
 
 
-def _of_networks(pipeline: Pipeline) -> dict[str, Param]:
+def _of_networks(pipeline: Pipeline, most_gpus: int) -> dict[str, Param]:
     """Fields of pipelines that train networks."""
     return {
         "epochs": Param(
@@ -131,11 +135,26 @@ def _of_networks(pipeline: Pipeline) -> dict[str, Param]:
             description_md="The highest one; it rises to it and falls again. Empty: as the pipeline says.",
             section=TRAINING,
         ),
+        "gpu": Param(
+            pipeline.run.gpu,
+            type=["null", "integer"],
+            minimum=0,
+            maximum=most_gpus,
+            title="GPUs",
+            description_md="For training and refitting, one process for each. 0: on processors. Empty: as the pipeline "
+            f"says.{'' if most_gpus else ' This environment has none.'}",
+            section=TRAINING,
+        ),
     }
 
 
 PARAMETERS = "{{ params | tojson }}"
 """The filled-in form, as the step `start` takes it."""
+
+
+def gpus_or(default: int) -> str:
+    """Return a template that renders to the GPUs that the form asks for, or to the pipeline's own."""
+    return f"{{{{ params.gpu if params.gpu is not none else {default} }}}}"
 
 
 def chooses(algorithm: str) -> str:

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.environment.connections import connection_of
 from include.environment.settings import load_settings, pipelines_folder
-from include.flows.run_form import PARAMETERS, chooses, run_form
+from include.flows.run_form import MOST_GPUS, PARAMETERS, chooses, gpus_or, run_form
 from include.flows.task_docs import TASK_DOCS, dag_docs
 from include.mail import send
 from include.operators.base import open_run
@@ -25,7 +25,7 @@ from trainer.errors import ConfigurationError, TrainerError
 from trainer.pipeline import UNSTORABLE, parse_pipeline, read_text, refuse_same_name
 from trainer.run import run_key
 from trainer.run.execute import execute
-from trainer.run.flow import APPROVE, APPROVE_START, REFIT, in_stages, steps_of
+from trainer.run.flow import APPROVE, APPROVE_START, REFIT, in_stages, placed_as, steps_of
 from trainer.run.left_out import NOT_TO_PRODUCTION, never_published
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         chain(*last.values(), notify)
         [last["decide"], last["promote"], last["publish_features"]] >> notify
         # Given to the DAG before, the form would be copied into every task, which finds it on its DAG anyway.
-        dag.params = run_form(pipeline)  # type: ignore[assignment]  # Airflow converts and validates it
+        most_gpus = 0 if settings.runtime == "kubernetes" and settings.kubernetes.gpu is None else MOST_GPUS
+        dag.params = run_form(pipeline, most_gpus)  # type: ignore[assignment]  # Airflow converts and validates it
     return dag
 
 
@@ -167,7 +168,9 @@ def _operator_of(pipeline: Pipeline, settings: Settings) -> Callable[..., StepOp
     def pod(*, step: str, algorithm: str, **kwargs: Any) -> StepOperator:
         placement = placement_of(pipeline, settings.kubernetes, step, algorithm)
         labels = {"pipeline_name": pipeline.name, "team": pipeline.owner}
-        return PodStepOperator(step=step, algorithm=algorithm, placement=placement, **labels, **kwargs)
+        trains = pipeline.trains_in_epochs and placed_as(step) in {"train", REFIT}
+        gpus = gpus_or(placement.wishes.gpu or 0) if trains else ""
+        return PodStepOperator(step=step, algorithm=algorithm, placement=placement, gpus=gpus, **labels, **kwargs)
 
     return pod
 

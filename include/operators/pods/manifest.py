@@ -25,6 +25,8 @@ SECONDS_TO_END = 20
 CODE = "/code"
 CHECKOUT = "checkout"
 """The init container that clones the pipeline's own code."""
+SHARED_BY_GPUS = "1Gi"
+"""Of `/dev/shm`, by which GPUs of one machine exchange gradients (NCCL); a container has 64 MiB otherwise."""
 TMP = "/tmp"  # noqa: S108  (the pod's own volume)
 MANAGED_BY = {"app.kubernetes.io/managed-by": "training-pipelines"}
 """The label that all our pods bear."""
@@ -98,8 +100,8 @@ def volumes_of(resources: Resources, *, with_code: bool) -> tuple[list[k8s.V1Vol
     """What a step may write to, on an otherwise read-only file system."""
     volumes = [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource())]
     mounts = [k8s.V1VolumeMount(name="tmp", mount_path=TMP)]
-    if resources.shared_memory:
-        memory = k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit=resources.shared_memory)
+    if shared := resources.shared_memory or (SHARED_BY_GPUS if (resources.gpu or 0) > 1 else ""):
+        memory = k8s.V1EmptyDirVolumeSource(medium="Memory", size_limit=shared)
         volumes.append(k8s.V1Volume(name="shared-memory", empty_dir=memory))
         mounts.append(k8s.V1VolumeMount(name="shared-memory", mount_path="/dev/shm"))  # noqa: S108
     if with_code:

@@ -21,6 +21,7 @@ from include.operators.pods.refusals import refused
 from include.operators.pods.sweeping import sweep_failed_pods
 from include.operators.pods.trigger import PodStepTrigger
 from include.operators.pods.watching import watched
+from trainer.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,6 +53,9 @@ class PodStepOperator(JudgedPodOperator):
             if self.deferrable:
                 self._defer(context)
             ended = self._followed(folder)
+        except ConfigurationError as error:
+            failure = self.own_failure(error.exit_code, type(error).__name__, str(error))
+            self.raise_failure(self.kept(failure, folder), folder)
         except KeyboardInterrupt:
             StepOperator.interrupted = True
             self.on_kill()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from trainer.run.flow import REFIT, placed_as, step_named, steps_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from include.environment.kubernetes import Kubernetes
+    from include.environment.kubernetes import Gpu, Kubernetes
     from include.environment.settings import Settings
     from trainer.pipeline import Pipeline
 
@@ -25,9 +25,26 @@ class Placement:
 
     image: str
     """The reference that the cluster pulls."""
-    resources: Resources
+    wishes: Resources
+    """Apart from the nodes on which the cluster's GPUs are."""
+    gpu_nodes: Gpu | None = None
+    """null: the cluster has no GPUs."""
     reads_repository: bool = False
     """Whether the step itself reads a Git repository, whose login it needs then."""
+
+    @property
+    def resources(self) -> Resources:
+        """All that it asks for; a GPU brings the environment's node selector and tolerations for it."""
+        nodes = self.gpu_nodes
+        if not self.wishes.gpu or nodes is None:
+            return self.wishes
+        return self.wishes.over(Resources(node_selector=nodes.node_selector, tolerations=nodes.tolerations))
+
+    def with_gpus(self, number: int) -> Placement:
+        """The same with another number of GPUs. Raises ConfigurationError if the cluster has none."""
+        if number and self.gpu_nodes is None:
+            raise ConfigurationError(f"{number} GPUs are asked for, and the environment has none; allowed: 0")
+        return replace(self, wishes=Resources(gpu=number).over(self.wishes))
 
 
 def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str = "") -> Placement:
@@ -38,16 +55,17 @@ def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: 
     if target not in cluster.images:
         where = said_at(pipeline, "image", target, named, algorithm)
         raise ConfigurationError(f"{where}: there is no image target {target!r}{did_you_mean(target, cluster.images)}")
-    if whole.gpu and cluster.gpu is None:
-        where = said_at(pipeline, "gpu", whole.gpu, named, algorithm)
-        raise ConfigurationError(f"{where}: {whole.gpu} GPUs are asked for, and the environment has none; allowed: 0")
     if whole.affinity and (unread := _unread(whole)):
         where = said_at(pipeline, "affinity", whole.affinity, named, algorithm)
         raise ConfigurationError(f"{where}: Kubernetes does not know, or cannot read, {', '.join(unread)}")
-    if whole.gpu and cluster.gpu:
-        whole = whole.over(Resources(node_selector=cluster.gpu.node_selector, tolerations=cluster.gpu.tolerations))
     reads_repository = step_named(step).reads_source and pipeline.source.KIND == "dvc"
-    return Placement(cluster.images[target], whole, reads_repository)
+    placement = Placement(cluster.images[target], whole, cluster.gpu, reads_repository)
+    if not whole.gpu:
+        return placement
+    try:
+        return placement.with_gpus(whole.gpu)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{said_at(pipeline, 'gpu', whole.gpu, named, algorithm)}: {error}") from error
 
 
 def _resources_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str) -> Resources:

@@ -28,13 +28,14 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
     :param placement: the image and the resources of the pod
     :param pipeline_name: the pipeline; with the step, the run, the algorithm and the team, a label of the pod
     :param team: who owns the pipeline
+    :param gpus: a template of how many GPUs this run asks for, in place of those of the placement; empty: it cannot
     """
 
     python = "python"
     pod: Any
     template_fields: Sequence[str] = (*StepOperator.template_fields, "asked")
 
-    def __init__(self, *, placement: Placement, pipeline_name: str, team: str, **kwargs: Any) -> None:
+    def __init__(self, *, placement: Placement, pipeline_name: str, team: str, gpus: str = "", **kwargs: Any) -> None:
         cluster = load_settings().kubernetes
         super().__init__(
             kubernetes_conn_id=cluster.connection,
@@ -47,11 +48,19 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
             do_xcom_push=False,
             **kwargs,
         )
-        self.placement = placement
+        self.given_placement = placement
         self.pipeline_name = pipeline_name
         self.team = team
-        self.asked = {"image": placement.image, **placement.resources.model_dump(exclude_none=True, exclude={"image"})}
+        asked = placement.resources.model_dump(exclude_none=True, exclude={"image"})
+        self.asked = {"image": placement.image, **asked, **({"gpu": gpus} if gpus else {})}
         """What a person sees under the task's rendered templates."""
+
+    @property
+    def placement(self) -> Placement:
+        """The image and the resources of this run. Raises ConfigurationError where the cluster has no GPUs."""
+        given = self.given_placement
+        asked = int(self.asked.get("gpu") or 0)
+        return given if asked == (given.wishes.gpu or 0) else given.with_gpus(asked)
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod as it is asked for: with what the environment and the pipeline say, and no rights beyond that."""

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -135,6 +135,33 @@ def git_environment() -> dict[str, str]:
 def python_environment() -> dict[str, str]:
     """Return the variables of this environment that an interpreter and its libraries need; none holds a secret."""
     return dict([PASSIVE]) | {name: value for name, value in os.environ.items() if _FOR_PYTHON.fullmatch(name)}
+
+
+class Torchrun(NamedTuple):
+    """The place of this process among those that torchrun has started."""
+
+    rank: int
+    processes: int
+    local_rank: int
+    """Its rank among those of its pod, which is the number of its GPU."""
+    local_processes: int
+    restarts: int
+    """Times that all of them were started again."""
+
+
+def torchrun_variables() -> Torchrun:
+    """Return the variables that torchrun has set. Raises KeyError in a process that it has not started."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT")
+    return Torchrun(*(int(os.environ[name]) for name in names))
+
+
+def rank_environment() -> dict[str, str]:
+    """Return this environment for processes that train together on one machine: they meet on its loopback.
+
+    After a restart of all of them torchrun would give them the store of the start before, with its old addresses.
+    """
+    own = {"GLOO_SOCKET_IFNAME": "lo", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    return {"OMP_NUM_THREADS": "1", **os.environ, **own}
 
 
 def scoring_server() -> int | None:

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import Param
 from airflow.sdk.exceptions import ParamValidationError
 
-from include.flows.run_form import PARAMETERS, chooses, run_form
+from include.flows.run_form import PARAMETERS, chooses, gpus_or, run_form
 from tests.conftest import changed
 from trainer.pipeline import Pipeline, RunParameters, load_pipeline
 
@@ -25,7 +25,7 @@ def filled_in(form: dict[str, Param]) -> dict[str, Any]:
     return {name: param.resolve() for name, param in form.items()}
 
 
-OF_NETWORKS = ["epochs", "lr"]
+OF_NETWORKS = ["epochs", "lr", "gpu"]
 OF_APPROVAL = ["answer"]
 
 
@@ -71,6 +71,19 @@ def test_the_form_as_it_stands_changes_nothing_about_the_pipeline(form: dict[str
     as_run = churn.for_run(filled_in(form))
     assert as_run.model_copy(update={"run": churn.run}) == churn
     assert as_run.selected_algorithms == churn.selected_algorithms
+
+
+@pytest.mark.parametrize(("most", "value"), [(64, 65), (64, -1), (64, 1.5), (0, 1)])
+def test_gpus_that_an_environment_does_not_have_are_refused(most: int, value: float, project: Path) -> None:
+    form = run_form(load_pipeline(project / "include" / "pipelines" / "mnist.yaml"), most)
+    with pytest.raises(ParamValidationError):
+        form["gpu"].resolve(value)
+    assert [form["gpu"].resolve(right) for right in (None, 0, most)] == [None, 0, most]
+
+
+@pytest.mark.parametrize(("value", "gpus"), [(None, "2"), (0, "0"), (4, "4")])
+def test_the_forms_gpus_stand_in_for_the_pipelines(value: int | None, gpus: str) -> None:
+    assert jinja2.Template(gpus_or(2)).render(params={"gpu": value}) == gpus
 
 
 WRONG = [

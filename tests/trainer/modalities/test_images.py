@@ -18,6 +18,7 @@ from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError, DataValidationError
 from trainer.modalities import images as modality
 from trainer.pipeline import ImagePipeline, Pipeline, load_pipeline, pipeline_of
+from trainer.registry.tracking import connect
 from trainer.run import RunFolder
 from trainer.run.records import (
     AcceptResult,
@@ -30,6 +31,9 @@ from trainer.run.records import (
     TuneResult,
     ValidateResult,
 )
+
+KEPT = 2
+"""Checkpoints."""
 
 pytest.importorskip("torch", reason="PyTorch is not installed: make setup-deep")
 
@@ -140,6 +144,23 @@ def test_a_strangers_folder_of_images_needs_yaml_alone(surroundings: Surrounding
     assert run.at("promote").result(PromoteResult).aliases["production"] == "1"
 
 
+def test_a_step_that_trains_in_several_processes_keeps_one_record(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On GPUs a step starts one process for each; here it is told to start two on this machine's processor."""
+    monkeypatch.setattr("trainer.training.networks.together.processes_for", lambda _gpus: 2)
+    source = {"KIND": "image_folder", "uri": str(squares(surroundings.home / "pictures"))}
+    run = RunFolder.open(f"file://{surroundings.home}/runs/squares/two")
+    run_step("start", run, pipeline_of({**STRANGER, "source": source}))
+    for name in STEPS[: STEPS.index("refit")]:
+        run_step(name, run, run.pipeline(), "cnn" if name in {"tune", "train"} else "")
+    trained = run.at("train", "cnn").result(TrainResult)
+    assert trained.metrics["auc_roc"] > 0.95
+    curve = connect().get_metric_history(trained.run_id, "epoch_seconds")
+    assert [point.step for point in curve] == [1, 2, 3, 4]
+    assert len([*Path(run.at("train", "cnn").path("state")).iterdir()]) == KEPT
+
+
 def test_images_that_cannot_be_used_are_named(surroundings: Surroundings) -> None:
     folder = squares(surroundings.home / "pictures", 60)
     (folder / "lower" / "007.png").write_bytes((folder / "lower" / "007.png").read_bytes()[:50])
@@ -191,7 +212,30 @@ def test_a_run_may_set_epochs_learning_rate_and_batch() -> None:
         load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml").for_run({"epochs": 3})
 
 
+def test_a_run_that_trains_networks_may_ask_for_gpus() -> None:
+    assert pipeline_of(document()).for_run({"gpu": 2}).run.gpu == 2
+    with pytest.raises(
+        ConfigurationError, match="run.gpu: only a run that trains networks asks for GPUs; use resources"
+    ):
+        load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml").for_run({"gpu": 0})
+
+
+def test_gpus_that_this_machine_does_not_have_are_refused_at_once(
+    surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, asking = RunFolder.open(f"file://{surroundings.home}/runs/mnist/gpus"), pipeline_of(document(run={"gpu": 64}))
+    with pytest.raises(ConfigurationError, match="gpu: 64 GPUs are asked for, and PyTorch .* sees"):
+        run_step("start", run, asking)
+    monkeypatch.setenv("TRAINER_GPUS", "0")  # in a pod; those that train get the GPUs
+    run_step("start", run, asking)
+    assert run.pipeline().run.gpu == 64
+
+
 BAD = {
+    "several GPUs for a trial": (
+        {"resources": {"tune": {"gpu": 2}}},
+        "algorithms.cnn: `tune` asks for 2 GPUs, and a trial is trained on one; use tuning.workers",
+    ),
     "parameter": (
         {"algorithms": {"cnn": {"KIND": "cnn", "params": {"epoch": 3}}}},
         r"algorithms\.cnn\.params\.epoch: unknown key; did you mean 'epochs'\?",

@@ -71,6 +71,16 @@ def run_all(folder: Path, key: str, steps: tuple[str, ...] = STEPS, **sections: 
     return run
 
 
+def test_a_model_that_is_not_there_is_refused_before_anything_runs(surroundings: Surroundings) -> None:
+    absent = {"KIND": "pretrained", "params": {"model": "./nowhere"}}
+    both = document(algorithms={**algorithms(), "published": absent}, run={"algorithms": ["scratch", "published"]})
+    run = RunFolder.open(f"file://{surroundings.home}/runs/wikitext/absent")
+    with pytest.raises(ConfigurationError, match="model './nowhere': there is no such folder; correct the path"):
+        run_step("start", run, pipeline_of(both))
+    run_step("start", run, pipeline_of(both).for_run({"algorithms": ["scratch"]}))
+    assert run.pipeline().selected_algorithms == ["scratch"]
+
+
 def test_the_whole_chain_on_the_built_in_articles(surroundings: Surroundings) -> None:
     run = run_all(surroundings.home, "one")
     assert run.at("validate").result(ValidateResult).failed == []

@@ -13,7 +13,7 @@ from trainer.pipeline import RunParameters
 def test_by_default_nothing_is_changed() -> None:
     assert RunParameters().model_dump() == {
         "algorithms": None, "tuning": None, "trials": None, "sample_ratio": 1.0, "batch_size": None,
-        "epochs": None, "lr": None, "promote_to": "production", "answer": None, "note": "",
+        "epochs": None, "lr": None, "gpu": None, "promote_to": "production", "answer": None, "note": "",
     }  # fmt: skip
 
 
@@ -26,6 +26,8 @@ def test_by_default_nothing_is_changed() -> None:
         pytest.param({"sample_ratio": 0}, id="no-row"),
         pytest.param({"sample_ratio": 1.01}, id="more-than-all-rows"),
         pytest.param({"batch_size": 0}, id="empty-batch"),
+        pytest.param({"gpu": -1}, id="negative-gpus"),
+        pytest.param({"gpu": 65}, id="too-many-gpus"),
         pytest.param({"promote_to": "champion"}, id="unknown-alias"),
         pytest.param({"note": "x" * 1001}, id="long-note"),
         pytest.param({"sample": True}, id="unknown-key"),

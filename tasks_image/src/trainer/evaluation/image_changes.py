@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import ConfigurationError
 from trainer.evaluation.behaviour import MOST_ROWS, Changed
+from trainer.evaluation.content_changes import drawn
 from trainer.inference.images import ENCODED
-from trainer.pipeline import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
-    from trainer.pipeline import Behaviour, ImagePipeline
+    from trainer.pipeline import Behaviour
 
     Pixels = NDArray[Any]
 
@@ -40,19 +39,6 @@ CHANGES = {"brighter": _brighter, "darker": _darker, "noisy": _noisy}
 """A tenth brighter or darker; noise with a standard deviation of 8 of 255 levels."""
 
 
-def check_image_changes(pipeline: ImagePipeline) -> None:
-    """Raise ConfigurationError for an expectation that names another column than the image, or no known change."""
-    for behaviour in pipeline.behaviour:
-        where = f"behaviour ({behaviour.name})"
-        if behaviour.where is not None:
-            raise ConfigurationError(f"{where}.where: of images no rows can be chosen; leave it out")
-        if list(behaviour.set) != [pipeline.images.column]:
-            raise ConfigurationError(f"{where}.set: only {pipeline.images.column!r} can be set")
-        for change in behaviour.set.values():
-            if change not in CHANGES:
-                raise ConfigurationError(f"{where}.set: there is no change {change!r}{did_you_mean(change, CHANGES)}")
-
-
 def change_images(behaviour: Behaviour, rows: pl.DataFrame, seed: int) -> Changed:
     """The rows with their images changed; a seeded draw where there are too many."""
     import numpy as np
@@ -60,9 +46,7 @@ def change_images(behaviour: Behaviour, rows: pl.DataFrame, seed: int) -> Change
 
     ((column, change),) = behaviour.set.items()
     random = np.random.default_rng(seed)
-    positions = np.arange(rows.height)
-    if rows.height > MOST_ROWS:
-        positions = np.sort(random.choice(positions, MOST_ROWS, replace=False))
+    positions = drawn(rows.height, MOST_ROWS, random)
     some = rows[positions]
     changed = [_changed(content, change, random) for content in some[column].to_list()]
     return Changed(positions, some.with_columns(pl.Series(column, changed, dtype=pl.Binary)))

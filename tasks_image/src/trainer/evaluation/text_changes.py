@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.errors import ConfigurationError
 from trainer.evaluation.behaviour import Changed
-from trainer.pipeline import did_you_mean
+from trainer.evaluation.content_changes import drawn
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from trainer.pipeline import Behaviour, TextPipeline
+    from trainer.pipeline import Behaviour
 
 MOST_TEXTS = 100
 """A text takes as long to score as thousands of rows of a table."""
@@ -44,19 +43,6 @@ CHANGES = {
 """The same words in another order, all letters as capitals, or no spaces."""
 
 
-def check_text_changes(pipeline: TextPipeline) -> None:
-    """Raise ConfigurationError for an expectation that names another column than the text, or no known change."""
-    for behaviour in pipeline.behaviour:
-        where = f"behaviour ({behaviour.name})"
-        if behaviour.where is not None:
-            raise ConfigurationError(f"{where}.where: of texts no rows can be chosen; remove it")
-        if list(behaviour.set) != [pipeline.text.column]:
-            raise ConfigurationError(f"{where}.set: only {pipeline.text.column!r} can be set")
-        for change in behaviour.set.values():
-            if change not in CHANGES:
-                raise ConfigurationError(f"{where}.set: there is no change {change!r}{did_you_mean(change, CHANGES)}")
-
-
 def change_texts(behaviour: Behaviour, rows: pl.DataFrame, seed: int) -> Changed:
     """The rows whose texts differ once changed; a seeded draw where there are too many."""
     import numpy as np
@@ -64,9 +50,7 @@ def change_texts(behaviour: Behaviour, rows: pl.DataFrame, seed: int) -> Changed
 
     ((column, change),) = behaviour.set.items()
     random = np.random.default_rng(seed)
-    positions = np.arange(rows.height)
-    if rows.height > MOST_TEXTS:
-        positions = np.sort(random.choice(positions, MOST_TEXTS, replace=False))
+    positions = drawn(rows.height, MOST_TEXTS, random)
     texts = rows[positions][column].to_list()
     changed = [CHANGES[change](text, random) for text in texts]
     differs = np.array([text != other and bool(other) for text, other in zip(texts, changed, strict=True)], dtype=bool)

@@ -69,10 +69,10 @@ class ImageModality(Modality[ImagePipeline]):
 
     @contextlib.contextmanager
     def objective(self, pipeline: ImagePipeline, run: RunFolder) -> Iterator[Objective]:
-        from trainer.tuning.epochs import epochs_of
+        from trainer.tuning.epochs import training_rows_of
+        from trainer.tuning.image_epochs import ImageEpochs
 
-        with epochs_of(pipeline, run) as objective:
-            yield objective
+        yield ImageEpochs(pipeline, run.algorithm, training_rows_of(run))
 
     def job(self, pipeline: ImagePipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> Job:
         from trainer.pipeline.images import NetworkParams
@@ -84,14 +84,16 @@ class ImageModality(Modality[ImagePipeline]):
             images=pipeline.images,
             network=NetworkParams.model_validate(params),
             kind=pipeline.algorithms[algorithm].KIND,
+            gpus=pipeline.run.gpu or 0,
             state=run.uri,
             part=(run.step, run.algorithm),
         )
 
     def check_behaviours(self, pipeline: ImagePipeline, schema: pl.Schema | None = None) -> None:  # noqa: ARG002
-        from trainer.evaluation.image_changes import check_image_changes
+        from trainer.evaluation.content_changes import check_changes
+        from trainer.evaluation.image_changes import CHANGES
 
-        check_image_changes(pipeline)
+        check_changes(pipeline, pipeline.images.column, CHANGES)
 
     def change(self, behaviour: Behaviour, rows: pl.DataFrame, seed: int) -> Changed:
         from trainer.evaluation.image_changes import change_images

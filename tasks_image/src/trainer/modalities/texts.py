@@ -30,8 +30,14 @@ NOT_INSTALLED = "pipelines of texts need {}, not installed here: make setup-deep
 class TextModality(Modality[TextPipeline]):
     """Documents, whose tokens a language model predicts."""
 
-    def check(self, pipeline: TextPipeline, algorithms: Sequence[str]) -> None:  # noqa: ARG002  (the YAML has them checked)
+    def check(self, pipeline: TextPipeline, algorithms: Sequence[str]) -> None:
+        from trainer.training.networks.model_files import refuse_absent
+
         self.check_behaviours(pipeline)
+        for name in algorithms:
+            if name in pipeline.selected_algorithms:
+                algorithm = pipeline.algorithms[name]
+                refuse_absent(algorithm.params_class.model_validate(algorithm.params))
 
     def require(self) -> None:
         import importlib.util
@@ -70,10 +76,10 @@ class TextModality(Modality[TextPipeline]):
 
     @contextlib.contextmanager
     def objective(self, pipeline: TextPipeline, run: RunFolder) -> Iterator[Objective]:
-        from trainer.tuning.text_epochs import text_epochs_of
+        from trainer.tuning.epochs import training_rows_of
+        from trainer.tuning.text_epochs import TextEpochs
 
-        with text_epochs_of(pipeline, run) as objective:
-            yield objective
+        yield TextEpochs(pipeline, run.algorithm, training_rows_of(run))
 
     def job(self, pipeline: TextPipeline, run: RunFolder, algorithm: str, params: dict[str, Any]) -> Job:
         from trainer.training.networks.text_job import TextJob
@@ -85,14 +91,16 @@ class TextModality(Modality[TextPipeline]):
             text=pipeline.text,
             model=chosen.params_class.model_validate(params),
             kind=chosen.KIND,
+            gpus=pipeline.run.gpu or 0,
             state=run.uri,
             part=(run.step, run.algorithm),
         )
 
     def check_behaviours(self, pipeline: TextPipeline, schema: pl.Schema | None = None) -> None:  # noqa: ARG002
-        from trainer.evaluation.text_changes import check_text_changes
+        from trainer.evaluation.content_changes import check_changes
+        from trainer.evaluation.text_changes import CHANGES
 
-        check_text_changes(pipeline)
+        check_changes(pipeline, pipeline.text.column, CHANGES)
 
     def change(self, behaviour: Behaviour, rows: pl.DataFrame, seed: int) -> Changed:
         from trainer.evaluation.text_changes import change_texts

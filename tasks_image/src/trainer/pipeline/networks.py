@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,11 @@ class EpochParams(Spec):
     lr: Annotated[float, Field(gt=0, le=1)] = 0.001
     """The highest learning rate."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 128
+    """Rows that each step learns from: of all GPUs together, where there are several."""
+    accumulation: Annotated[int, Field(ge=1, le=65_536)] = 1
+    """Parts in which a batch is computed, where it does not fit into memory at once: the gradients add up."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """`auto`: bfloat16 where the processor or the GPU computes with it, else 32 bits."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5
     """A training that is killed loses no more than that."""
@@ -71,4 +76,8 @@ class NetworkPipeline(Pipeline):
         mistakes = [mistake for name, algorithm in self.algorithms.items() for mistake in algorithm.mistakes(name)]
         if self.tuning.early_stopping is not None:
             mistakes.append("tuning.early_stopping: a network is trained for `epochs`; leave it out")
-        return mistakes
+        return mistakes + [
+            f"algorithms.{name}: `tune` asks for {gpus} GPUs, and a trial is trained on one; use tuning.workers"
+            for name in self.algorithms
+            if (gpus := self.resources_of("tune", name).gpu or 0) > 1
+        ]

@@ -31,6 +31,8 @@ class RunParameters(Spec):
     """How often a network sees all training rows."""
     lr: Annotated[float, Field(gt=0, le=1)] | None = None
     """The highest learning rate of a network."""
+    gpu: Annotated[int, Field(ge=0, le=64)] | None = None
+    """GPUs that a network is trained on, in `train` and `refit`; 0: on processors."""
     promote_to: PromoteTo = "production"
     """How far a model that passes may go; `none` only registers it."""
     answer: Literal["promote", "keep"] | None = None

@@ -191,6 +191,8 @@ class Pipeline(Spec):
         unknown = [name for name in self.run.algorithms or [] if name not in self.algorithms]
         mistakes = [f"run.algorithms: no algorithm {name!r}{did_you_mean(name, self.algorithms)}" for name in unknown]
         given = [name for name in ("epochs", "lr") if getattr(self.run, name) is not None]
+        if self.run.gpu is not None and not self.trains_in_epochs:
+            mistakes.append("run.gpu: only a run that trains networks asks for GPUs; use resources.train.gpu")
         return mistakes + [f"run.{name}: only a network has it" for name in given if not self.trains_in_epochs]
 
     @property

@@ -28,17 +28,13 @@ class LanguageModelParams(EpochParams):
     lr: Annotated[float, Field(gt=0, le=1)] = 5e-5
     """The highest learning rate, after the warm-up."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 8
-    """Blocks of tokens that each step learns from."""
-    accumulation: Annotated[int, Field(ge=1, le=65_536)] = 1
-    """Parts in which a batch is computed, where it does not fit into memory at once: the gradients add up."""
+    """Blocks of tokens that each step learns from: of all GPUs together, where there are several."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the learning rate falls after the warm-up."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """The share of all steps in which the learning rate rises from 0."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """The largest norm of a step's gradient; null: any."""
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """`auto`: bfloat16 where the processor or the GPU computes with it, else 32 bits."""
     block_length: Annotated[int, Field(ge=2, le=1_048_576)] = 128
     """Tokens that the model sees at once, when it learns and when it is judged."""
     stride: Annotated[int, Field(ge=1)] | None = None

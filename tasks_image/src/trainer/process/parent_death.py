@@ -1,7 +1,8 @@
-"""A step started by a local scheduler ends with it."""
+"""Processes that end with the one that has started them."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import threading
 
 VARIABLE = "TRAINER_STOP_WITH_PARENT"
 """Set by a parent that holds this process's standard input open for as long as it lives."""
+PR_SET_PDEATHSIG = 1
 
 
 def stop_with_parent() -> None:
@@ -21,3 +23,8 @@ def _wait_for_end_of_input() -> None:
     while os.read(sys.stdin.fileno(), 1):
         pass
     os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def die_with_parent() -> None:
+    """Have Linux kill this process once its parent is gone, even by SIGKILL (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.environment import read_environment
+from trainer.environment import read_environment, variable
 from trainer.run.folder import PIPELINE_FILE
 from trainer.run.latest import mark_latest
 from trainer.run.ownership import own
@@ -69,6 +69,19 @@ def _refuse_mistakes(pipeline: Pipeline) -> None:
     modality = modality_of(pipeline)
     modality.require()
     modality.check(pipeline, pipeline.selected_algorithms)
+    _refuse_absent_gpus(pipeline)
+
+
+def _refuse_absent_gpus(pipeline: Pipeline) -> None:
+    """Raise ConfigurationError if this machine lacks GPUs that the run asks for.
+
+    In a cluster the pod of this step has none, and those that train get as many as were asked for.
+    """
+    if not pipeline.run.gpu or variable("gpus"):
+        return
+    from trainer.training.networks.together import processes_for
+
+    processes_for(pipeline.run.gpu)
 
 
 def _parent_run(

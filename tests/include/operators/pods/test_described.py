@@ -7,10 +7,11 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 from kubernetes.client import ApiClient, Configuration
 
 from tests.conftest import changed
-from tests.include.operators.pods.conftest import Describe, Operator
+from tests.include.operators.pods.conftest import Describe, Operator, raised
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.flow import PER_ALGORITHM, STEPS
@@ -83,6 +84,37 @@ def test_everything_that_a_step_can_ask_for_is_in_the_pod(operator: Operator, sm
     assert {"name": "shared-memory", "mountPath": "/dev/shm"} in container["volumeMounts"]
     told = variables(pod)
     assert (told["TRAINER_CORES"], told["TRAINER_GPUS"], told["OMP_NUM_THREADS"]) == ("4", "1", "4")
+
+
+@pytest.mark.parametrize("gpus", [0, 4])
+def test_the_gpus_of_a_run_are_those_of_its_pod(gpus: int, operator: Operator, small_churn: Pipeline) -> None:
+    made = operator(
+        "train", "logistic", of=changed(small_churn, resources={"train": EVERYTHING}), gpus="{{ params.gpu }}"
+    )
+    made.render_template_fields({"params": {"gpu": gpus}})
+    pod = manifest(made)
+    kubernetes_validate.validate(pod, VERSION, strict=True)
+    assert made.asked["gpu"] == variables(pod)["TRAINER_GPUS"] == str(gpus)
+    limits = pod["spec"]["containers"][0]["resources"]["limits"]
+    assert limits.get("nvidia.com/gpu") == ("4" if gpus else None)
+    assert ("nvidia.com/gpu.present" in pod["spec"]["nodeSelector"]) == bool(gpus)
+
+
+@pytest.mark.parametrize(
+    ("resources", "size"), [({"gpu": 1}, None), ({"gpu": 2}, "1Gi"), ({"gpu": 2, "shared_memory": "3Gi"}, "3Gi")]
+)
+def test_several_gpus_get_shared_memory(
+    resources: dict[str, Any], size: str | None, operator: Operator, small_churn: Pipeline
+) -> None:
+    pod = manifest(operator("train", "logistic", of=changed(small_churn, resources={"train": resources})))
+    assert [one["emptyDir"].get("sizeLimit") for one in pod["spec"]["volumes"][1:]] == ([size] if size else [])
+
+
+def test_gpus_that_a_cluster_does_not_have_end_the_task(operator: Operator, cluster_environment: Describe) -> None:
+    cluster_environment(gpu=None)
+    made = operator("train", "logistic", gpus="2")
+    assert type(error := raised(made)) is AirflowFailException
+    assert "ConfigurationError: 2 GPUs are asked for, and the environment has none; allowed: 0" in str(error)
 
 
 def test_the_pod_is_restricted(operator: Operator) -> None:

@@ -60,6 +60,16 @@ def test_a_gpu_brings_the_environments_selector_and_toleration_for_that_step_alo
     assert placement_of(pipeline, cluster, "tune", "logistic").resources.node_selector is None
 
 
+def test_a_run_may_ask_for_other_gpus(small_churn: Pipeline, cluster: Kubernetes) -> None:
+    train = placement_of(wishing(small_churn, train={"gpu": 1, "node_selector": {"pool": "fast"}}), cluster, "train")
+    assert train.with_gpus(4).resources == train.resources.model_copy(update={"gpu": 4})
+    without = train.with_gpus(0).resources
+    assert (without.gpu, without.node_selector, without.tolerations) == (0, {"pool": "fast"}, None)
+    nowhere = placement_of(small_churn, cluster.model_copy(update={"gpu": None}), "train")
+    with pytest.raises(ConfigurationError, match="2 GPUs are asked for, and the environment has none; allowed: 0"):
+        nowhere.with_gpus(2)
+
+
 def test_workers_are_placed_as_tuning_is(small_churn: Pipeline, cluster: Kubernetes) -> None:
     pipeline = wishing(small_churn, tune={"cpu": 7})
     assert placement_of(pipeline, cluster, "tune_worker", "logistic") == placement_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from trainer.pipeline.texts import LanguageModelParams, PretrainedParams, Scratc
 from trainer.run import RunFolder  # noqa: E402
 from trainer.training.networks.checkpoints import Checkpoints  # noqa: E402
 from trainer.training.networks.language_models import beginning  # noqa: E402
-from trainer.training.networks.loop import EpochEnd, train  # noqa: E402
-from trainer.training.networks.text_training import Progress, TextTraining, _blocks  # noqa: E402
+from trainer.training.networks.loop import EpochEnd, Progress, train  # noqa: E402
+from trainer.training.networks.ranks import ALONE, Ranks  # noqa: E402
+from trainer.training.networks.text_training import TextTraining, _blocks  # noqa: E402
 
 
 def training(chosen: LanguageModelParams, folder: Path | None = None, **options: Any) -> TextTraining:
@@ -108,6 +110,34 @@ def test_a_batch_in_parts_gives_the_same_model(parts: int) -> None:
         assert torch.allclose(one, other, atol=1e-5)
 
 
+class Apart(Ranks):
+    """One of several processes, whose gradients are not exchanged."""
+
+    def wrapped(self, network: Any) -> Any:
+        return network
+
+    def summing_gradients(self, model: Any, now: bool) -> contextlib.AbstractContextManager[Any]:
+        return contextlib.nullcontext()
+
+    def summed(self, *values: float) -> list[float]:
+        return [*values]
+
+    def from_first(self, value: Any) -> Any:
+        return value
+
+
+@pytest.mark.parametrize("rows", [3, 2], ids=["shares of different length", "a process without a share"])
+def test_the_mean_of_the_gradients_of_several_processes_is_that_of_one(rows: int) -> None:
+    chosen = params(dropout=0.0, precision="fp32")
+    alone, *apart = (training(chosen, ranks=ranks) for ranks in (ALONE, *(Apart(rank, 3) for rank in range(3))))
+    last = torch.arange(alone.rows - rows, alone.rows)  # the last block has fewer tokens
+    sums = [one._gradient(last) for one in (alone, *apart)]
+    assert sum(one.loss for one in sums[1:]) == pytest.approx(sums[0].loss, rel=1e-6)
+    assert {one.size for one in sums} == {int((alone.targets[last] != IGNORED).sum())}
+    for whole, *shares in zip(*(one.network.parameters() for one in (alone, *apart)), strict=True):
+        assert torch.allclose(sum(one.grad for one in shares) / 3, whole.grad, atol=1e-6)
+
+
 def test_where_memory_runs_out_the_batch_is_halved(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,11 +154,11 @@ def test_where_memory_runs_out_the_batch_is_halved(
     monkeypatch.setattr(short.network, "forward", limited)
     for running in (plain, short):
         train(running, None, ignore)
-    assert short.accumulation == 2
+    assert short.parts == 2
     assert "from step 1 on each batch is computed in 2 parts, with the same result" in caplog.text
     for one, other in zip(plain.network.parameters(), short.network.parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-5)
-    monkeypatch.setattr(short, "_in_parts", lambda _chosen: (_ for _ in ()).throw(torch.OutOfMemoryError("again")))
+    monkeypatch.setattr(short, "_in_parts", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("again")))
     with pytest.raises(ModelTrainingError, match="no memory for one block of 16 tokens; lower block_length"):
         short._learn(torch.arange(4))
 
@@ -167,7 +197,8 @@ def test_each_token_of_the_stream_is_a_target_once() -> None:
 def test_progress_is_reported_with_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainer.training.networks.text_training.SECONDS_BETWEEN_REPORTS", 0)
     reports: list[Progress] = []
-    running = training(params(epochs=1), on_progress=reports.append)
+    running = training(params(epochs=1))
+    running.on_progress = reports.append
     train(running, None, ignore)
     assert [one.step for one in reports] == [*range(1, running.total_steps + 1)]
     assert all(one.tokens_per_second > 0 for one in reports)
@@ -195,7 +226,9 @@ def test_lora_leaves_the_weights_and_is_added_to_what_is_served(published: Path,
     learned = [one for one in running.network.parameters() if one.requires_grad]
     [checkpoint] = (tmp_path / "train/gpt/state").iterdir()
     assert len(torch.load(checkpoint)["network"]) == len(learned) == 2, "a checkpoint has the matrices alone"
-    score = running._scored(aside(running))[0]
+    scored = running._scored(aside(running))
     likelihoods, tokens = found.log_likelihoods(texts(8, seed=9))
-    assert -likelihoods.sum() / tokens.sum() == pytest.approx(score, rel=1e-4), "the merged weights answer alike"
+    assert -likelihoods.sum() / tokens.sum() == pytest.approx(scored.loss / scored.size, rel=1e-4), (
+        "the merged weights answer alike"
+    )
     assert train(training(chosen, tmp_path), None, ignore).weights == found.weights, "it is resumed at its end"

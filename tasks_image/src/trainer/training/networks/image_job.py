@@ -2,74 +2,56 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from trainer.environment import cores
 from trainer.inference.fitted import FittedPipeline
 from trainer.inference.images import ImagePreparation
 from trainer.pipeline.images import Images, NetworkParams
 from trainer.problems import problem_of
-from trainer.training.job import Job
+from trainer.training.networks.network_job import NetworkJob
 
 if TYPE_CHECKING:
     import polars as pl
 
     from trainer.tables.training_table import SplitPart, TrainingTable
-    from trainer.training.networks.checkpoints import Checkpoints
     from trainer.training.networks.image_training import Labelled
     from trainer.training.networks.loop import EpochEnd
 
 logger = logging.getLogger(__name__)
 
 
-class ImageJob(Job):
-    """Trains a network on images; killed and started again, it goes on from its last checkpoint."""
+class ImageJob(NetworkJob):
+    """Trains a network on images."""
 
     images: Images
     network: NetworkParams
-    kind: str
-    state: str = ""
-    """The address of the run folder, which keeps the checkpoints; empty: there are none."""
-    part: tuple[str, str] = ("", "")
-    """The step and the algorithm whose folder in there it is."""
 
     @property
-    def algorithm(self) -> str:
-        return self.kind
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return self.network.model_dump(mode="json")
-
-    @property
-    def device(self) -> str:
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    def epoch_params(self) -> NetworkParams:
+        return self.network
 
     def taken(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
         return inputs.select(self.images.column)
 
     def fit(self, table: TrainingTable) -> FittedPipeline:
         """Train on the training rows; each epoch is logged, with its figures on the validation rows."""
-        import torch
-
         from trainer.training.networks.image_training import ImageTraining
-        from trainer.training.networks.loop import train
 
-        torch.set_num_threads(cores())
         problem, preparation = problem_of(self.problem), ImagePreparation.of(self.images)
         targets = table.targets_of("train")
         classes = problem.classes_of(targets)
         learned = self._labelled(table, "train", preparation, classes)
         aside = self._labelled(table, "validation", preparation, classes)
-        checkpoints = self._checkpoints(learned)
-        training = ImageTraining(learned, len(classes), self.network, self.seed, checkpoints)
-        estimator = train(training, aside, self._log_epoch)
+        rows = hashlib.sha256(learned.pixels.tobytes() + learned.codes.tobytes()).hexdigest()
+        checkpoints = self.checkpoints({"images": self.images.model_dump(), "rows": rows})
+        plan = partial(ImageTraining, learned, len(classes), self.network, self.seed, checkpoints)
+        estimator = self.trained(plan, aside)
         fitted = FittedPipeline(preparation, estimator, classes, problem.positive_of(classes, self.positive))
-        rows = table.rows("validation")
-        chosen_on = (rows, table.targets_of("validation")) if rows.height else None
+        chosen = table.rows("validation")
+        chosen_on = (chosen, table.targets_of("validation")) if chosen.height else None
         return problem.settle(fitted, chosen_on, self.cut_off)
 
     def _labelled(
@@ -82,19 +64,7 @@ class ImageJob(Job):
         codes = problem_of(self.problem).encode(table.targets_of(part), classes)
         return Labelled(preparation.transform(table.rows(part).collect()), np.array(codes, dtype=np.int64))
 
-    def _checkpoints(self, learned: Labelled) -> Checkpoints | None:
-        import hashlib
-
-        from trainer.run import RunFolder
-        from trainer.training.networks.checkpoints import Checkpoints
-
-        if not self.state:
-            return None
-        rows = hashlib.sha256(learned.pixels.tobytes() + learned.codes.tobytes()).hexdigest()
-        configuration = {"network": self.params, "seed": self.seed, "images": self.images.model_dump(), "rows": rows}
-        return Checkpoints.of(RunFolder.open(self.state).at(*self.part), configuration)
-
-    def _log_epoch(self, end: EpochEnd) -> None:
+    def log_epoch(self, end: EpochEnd) -> None:
         import mlflow
 
         from trainer.registry.tracking import log_training_metrics

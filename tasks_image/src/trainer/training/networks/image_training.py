@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trainer.inference.network_estimator import NetworkEstimator
-from trainer.training.networks.loop import Learned, NetworkTraining
+from trainer.training.networks.loop import NetworkTraining, Sums
+from trainer.training.networks.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +32,17 @@ class Labelled:
 class ImageTraining(NetworkTraining[Labelled]):
     """A network that learns images."""
 
+    learns_classes: ClassVar[bool] = True
+
     def __init__(
-        self, rows: Labelled, classes: int, params: NetworkParams, seed: int, checkpoints: Checkpoints | None = None
+        self,
+        rows: Labelled,
+        classes: int,
+        params: NetworkParams,
+        seed: int,
+        checkpoints: Checkpoints | None = None,
+        *,
+        ranks: Ranks = ALONE,
     ) -> None:
         import torch
 
@@ -50,7 +60,7 @@ class ImageTraining(NetworkTraining[Labelled]):
         mean, deviation = _mean_and_deviation(rows.pixels)
         self.mean = torch.from_numpy(mean).to(self.device)
         self.deviation = torch.from_numpy(deviation).to(self.device)
-        super().__init__(network.to(self.device, memory_format=torch.channels_last), params, seed, checkpoints)
+        super().__init__(network.to(self.device, memory_format=torch.channels_last), params, seed, checkpoints, ranks)
 
     def _schedule(self) -> torch.optim.lr_scheduler.LRScheduler:
         import torch
@@ -68,25 +78,30 @@ class ImageTraining(NetworkTraining[Labelled]):
         standard = tuple(self.mean.tolist()), tuple(self.deviation.tolist())
         return NetworkEstimator(self.params.model_dump(), self.shape, self.classes, *standard, weights.getvalue())
 
-    def _gradient(self, chosen: torch.Tensor) -> Learned:
+    @property
+    def smallest_part(self) -> str:
+        return "one image; lower `channels` or `hidden`"
+
+    def _size_of(self, chosen: torch.Tensor) -> int:
+        return len(chosen)
+
+    def _loss_of(self, chosen: torch.Tensor) -> tuple[torch.Tensor, int]:
         import torch
 
         places = chosen.to(self.device)
         codes = self.codes[places]
-        with self._autocast():
-            scores = self._scores(self.pixels[places])
-            loss = torch.nn.functional.cross_entropy(scores.float(), codes)
-        loss.backward()
-        return Learned(float(loss.detach()), len(chosen), int((scores.argmax(dim=1) == codes).sum()))
+        scores = self._scores(self.pixels[places])
+        loss = torch.nn.functional.cross_entropy(scores.float(), codes, reduction="sum")
+        return loss, int((scores.argmax(dim=1) == codes).sum())
 
-    def _train_accuracy(self) -> float | None:
-        return self.hits / self.rows
+    def _share_of(self, aside: Labelled) -> Labelled:
+        return Labelled(self.ranks.share(aside.pixels), self.ranks.share(aside.codes))
 
-    def _scored(self, aside: Labelled) -> tuple[float | None, float | None]:
+    def _scored(self, aside: Labelled) -> Sums:
         import torch
 
         if not len(aside.codes):
-            return None, None
+            return Sums(0.0, 0)
         self.network.eval()
         losses, hits = 0.0, 0
         with torch.inference_mode(), self._autocast():
@@ -97,15 +112,15 @@ class ImageTraining(NetworkTraining[Labelled]):
             )
             for batch, batch_codes in batches:
                 pixels, codes = batch.to(self.device), batch_codes.to(self.device)
-                scores = self._scores(pixels.contiguous(memory_format=torch.channels_last)).float()
+                scores = self._scores(pixels.contiguous(memory_format=torch.channels_last), self.network).float()
                 losses += float(torch.nn.functional.cross_entropy(scores, codes, reduction="sum"))
                 hits += int((scores.argmax(dim=1) == codes).sum())
-        return losses / len(aside.codes), hits / len(aside.codes)
+        return Sums(losses, len(aside.codes), hits)
 
-    def _scores(self, pixels: torch.Tensor) -> torch.Tensor:
+    def _scores(self, pixels: torch.Tensor, network: Any = None) -> torch.Tensor:
         from trainer.inference.networks import standardised
 
-        return self.network(standardised(pixels, self.mean, self.deviation))
+        return (network or self.model)(standardised(pixels, self.mean, self.deviation))
 
 
 def _mean_and_deviation(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.environment import read_environment
 from trainer.errors import ConfigurationError, OutageError
 from trainer.pipeline.texts import LanguageModelParams, PretrainedParams, ScratchParams
+from trainer.training.networks.model_files import ELSE, HUB_FILES, local_folder, refuse_no_weights, tokenizer_folder
 from trainer.training.networks.tokenizer import (
     config_of,
     read_tokenizer,
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HUB_FILES = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json", "vocab.json", "merges.txt"]
 OWN = ("_name_or_path", "auto_map")
 """Entries of a configuration that say where it came from and whose code it asks for."""
-ELSE = "name a folder that has them, or train a small model with `KIND: gpt2_from_scratch`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +68,7 @@ def _new(params: ScratchParams, texts: Sequence[str]) -> Beginning:
     if params.tokenizer is None:
         tokenizer, known = trained_tokenizer(texts, params.vocabulary), {}
     else:
-        folder = _folder(params.tokenizer, "tokenizer")
+        folder = tokenizer_folder(params.tokenizer)
         tokenizer, known = read_tokenizer(folder), config_of(folder)
     start = start_token(tokenizer, known, params.tokenizer or "tokenizer")
     dropouts = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), params.dropout)
@@ -85,14 +83,9 @@ def _new(params: ScratchParams, texts: Sequence[str]) -> Beginning:
 def _somebodys(params: LanguageModelParams) -> Beginning:
     if not isinstance(params, PretrainedParams):
         raise TypeError(f"{type(params).__name__} has no model")
-    folder = _local_folder(params.model) or _from_hub(params.model, params.revision)
+    folder = local_folder(params.model) or _from_hub(params.model, params.revision)
     config = config_of(folder)
-    if not config or not any(folder.glob("*.safetensors")):
-        pickled = " (its *.bin are pickled, and what is unpickled can run code)" if any(folder.glob("*.bin")) else ""
-        raise ConfigurationError(
-            f"model {params.model!r}: {folder} lacks config.json or *.safetensors{pickled}; a model of transformers "
-            "writes both with save_pretrained"
-        )
+    refuse_no_weights(params.model, folder)
     tokenizer = read_tokenizer(folder)
     return Beginning(_weighted(folder, params.model), tokenizer, start_token(tokenizer, config, params.model))
 
@@ -134,27 +127,6 @@ def _refuse_misfit(made: Beginning, params: LanguageModelParams) -> None:
         raise ConfigurationError(
             f"block_length is {params.block_length:,}, and the model sees {most:,} tokens at once; lower block_length"
         )
-
-
-def _local_folder(name: str) -> Path | None:
-    """The folder that a model's name says: as it stands, or in the environment's data store; None: it is of a hub."""
-    store = read_environment().data_store.removeprefix("file://")
-    places = [Path(name).expanduser(), *([Path(store) / name] if store and "://" not in store else [])]
-    if found := next((place for place in places if place.is_dir()), None):
-        return found
-    if name.startswith(("/", ".", "~")):
-        raise ConfigurationError(f"model {name!r}: there is no such folder; correct the path")
-    return None
-
-
-def _folder(name: str, what: str) -> Path:
-    found = _local_folder(name)
-    if found is None:
-        raise ConfigurationError(
-            f"{what} {name!r}: there is no such folder, here or in the data store; `make data` fetches GPT-2's as "
-            "gpt2_tokenizer, and without a name one is trained on the texts"
-        )
-    return found
 
 
 def _from_hub(name: str, revision: str) -> Path:

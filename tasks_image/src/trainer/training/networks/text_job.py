@@ -6,22 +6,20 @@ import hashlib
 import json
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from trainer.environment import cores
 from trainer.inference.texts import FittedLanguageModel, TextPreparation
 from trainer.pipeline.texts import PretrainedParams, ScratchParams, Texts
-from trainer.training.job import Job
+from trainer.training.networks.network_job import NetworkJob
 
 if TYPE_CHECKING:
     import polars as pl
 
     from trainer.tables.row_subset import ChosenRows
     from trainer.tables.training_table import SplitPart, TrainingTable
-    from trainer.training.networks.checkpoints import Checkpoints
     from trainer.training.networks.language_models import Beginning
-    from trainer.training.networks.loop import EpochEnd
-    from trainer.training.networks.text_training import Progress
+    from trainer.training.networks.loop import EpochEnd, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -30,51 +28,33 @@ MOST_SCORED = 100
 """Training texts that are scored to be set beside the validation texts."""
 
 
-class TextJob(Job):
-    """Trains a language model on texts; killed and started again, it goes on from its last checkpoint."""
+class TextJob(NetworkJob):
+    """Trains a language model on texts."""
 
     text: Texts
     model: ScratchParams | PretrainedParams
-    kind: str
-    state: str = ""
-    """The address of the run folder, which keeps the checkpoints; empty: there are none."""
-    part: tuple[str, str] = ("", "")
-    """The step and the algorithm whose folder in there it is."""
 
     @property
-    def algorithm(self) -> str:
-        return self.kind
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return self.model.model_dump(mode="json")
-
-    @property
-    def device(self) -> str:
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    def epoch_params(self) -> ScratchParams | PretrainedParams:
+        return self.model
 
     def taken(self, inputs: pl.LazyFrame) -> pl.LazyFrame:
         return inputs.select(self.text.column)
 
     def fit(self, table: TrainingTable) -> FittedLanguageModel:
         """Train on the training texts; each epoch is logged, with its figures on the validation texts."""
-        import torch
-
         from trainer.training.networks.language_models import beginning
-        from trainer.training.networks.loop import train
         from trainer.training.networks.text_training import TextTraining
 
-        torch.set_num_threads(cores())
         preparation = TextPreparation(self.text.column)
         texts = self._texts(table, "train", preparation)
         made = beginning(self.model, texts, self.seed)
         learned, aside = (_tokens(made, some) for some in (texts, self._texts(table, "validation", preparation)))
         self._log_beginning(made, learned)
-        checkpoints = self._checkpoints(made, learned)
-        training = TextTraining(made, learned, self.model, self.seed, checkpoints, self._log_progress)
-        return FittedLanguageModel(preparation, train(training, aside, self._log_epoch))
+        rows = hashlib.sha256(json.dumps(learned).encode()).hexdigest()
+        checkpoints = self.checkpoints({"config": made.config, "rows": rows})
+        plan = partial(TextTraining, made, learned, self.model, self.seed, checkpoints)
+        return FittedLanguageModel(preparation, self.trained(plan, aside))
 
     def scored(self, table: TrainingTable, part: SplitPart) -> ChosenRows:
         """All texts, but of the training texts beside others a seeded choice: each takes a third of its training."""
@@ -88,16 +68,6 @@ class TextJob(Job):
 
     def _texts(self, table: TrainingTable, part: SplitPart, preparation: TextPreparation) -> list[str]:
         return preparation.transform(table.rows(part).collect())
-
-    def _checkpoints(self, made: Beginning, learned: list[list[int]]) -> Checkpoints | None:
-        from trainer.run import RunFolder
-        from trainer.training.networks.checkpoints import Checkpoints
-
-        if not self.state:
-            return None
-        rows = hashlib.sha256(json.dumps(learned).encode()).hexdigest()
-        configuration = {"model": self.params, "seed": self.seed, "config": made.config, "rows": rows}
-        return Checkpoints.of(RunFolder.open(self.state).at(*self.part), configuration)
 
     def _log_beginning(self, made: Beginning, learned: list[list[int]]) -> None:
         import mlflow
@@ -114,7 +84,7 @@ class TextJob(Job):
             "window_stride": self.model.window_stride,
         })  # fmt: skip
 
-    def _log_progress(self, progress: Progress) -> None:
+    def log_progress(self, progress: Progress) -> None:
         import mlflow
 
         logger.info(
@@ -125,7 +95,7 @@ class TextJob(Job):
         figures = {"running_loss": progress.loss, "tokens_per_second": progress.tokens_per_second}
         mlflow.log_metrics(figures, step=progress.step)
 
-    def _log_epoch(self, end: EpochEnd) -> None:
+    def log_epoch(self, end: EpochEnd) -> None:
         import mlflow
 
         from trainer.registry.tracking import log_training_metrics

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import DataValidationError, ModelTrainingError
+from trainer.errors import DataValidationError
 from trainer.inference.causal_lm import IGNORED, CausalLm, document_losses, plain_weights
 from trainer.pipeline.texts import LanguageModelParams, PretrainedParams
 from trainer.process.ignored_warning import ignored_warning
-from trainer.training.networks.loop import Learned, NetworkTraining
+from trainer.training.networks.loop import NetworkTraining, Progress, Sums
+from trainer.training.networks.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import torch
 
@@ -25,21 +23,7 @@ if TYPE_CHECKING:
 
     Documents = Sequence[Sequence[int]]
 
-logger = logging.getLogger(__name__)
-
 SECONDS_BETWEEN_REPORTS = 10
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is."""
-
-    step: int
-    steps: int
-    loss: float
-    """Nats per token, over the epoch so far."""
-    tokens_per_second: float
-    seconds_left: float
 
 
 class TextTraining(NetworkTraining["Documents"]):
@@ -52,18 +36,18 @@ class TextTraining(NetworkTraining["Documents"]):
         params: LanguageModelParams,
         seed: int,
         checkpoints: Checkpoints | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        *,
+        ranks: Ranks = ALONE,
     ) -> None:
         import torch
 
-        self.made, self.params, self.on_progress = made, params, on_progress
-        self.accumulation = params.accumulation
+        self.made, self.params = made, params
         self.device = self.chosen_device()
         self.inputs, self.targets = _blocks(documents, made.start, params.block_length)
         self.rows = len(self.inputs)
-        torch.manual_seed(seed + 1)  # not the one of the first weights
+        torch.manual_seed(seed + 1)  # of LoRA's matrices; not the one of the first weights
         self._reported_at, self._reported_tokens = time.monotonic(), 0
-        super().__init__(_prepared(made.network, params).to(self.device), params, seed, checkpoints)
+        super().__init__(_prepared(made.network, params).to(self.device), params, seed, checkpoints, ranks)
 
     def estimator(self) -> CausalLm:
         """The network as it is now; matrices of LoRA are added to the weights, so that it is an ordinary one."""
@@ -94,71 +78,43 @@ class TextTraining(NetworkTraining["Documents"]):
 
         return torch.optim.lr_scheduler.LambdaLR(self.optimiser, share)
 
-    def _gradient(self, chosen: torch.Tensor) -> Learned:
-        """Compute the gradient in as many parts as fit into memory; the sum is that of the whole batch."""
+    @property
+    def smallest_part(self) -> str:
+        return f"one block of {self.params.block_length} tokens; lower block_length"
+
+    def _size_of(self, chosen: torch.Tensor) -> int:
+        return int((self.targets[chosen] != IGNORED).sum())
+
+    def _loss_of(self, chosen: torch.Tensor) -> tuple[torch.Tensor, int]:
         import torch
 
-        while True:
-            try:
-                return self._in_parts(chosen)
-            except torch.OutOfMemoryError as error:
-                if self.accumulation >= len(chosen):
-                    raise ModelTrainingError(
-                        f"the GPU has no memory for one block of {self.params.block_length} tokens; lower block_length"
-                    ) from error
-            self.optimiser.zero_grad(set_to_none=True)
-            torch.set_rng_state(self._random_before)
-            torch.cuda.empty_cache()
-            self.accumulation *= 2
-            logger.warning(
-                "the GPU's memory is full: from step %d on each batch is computed in %d parts, with the same result",
-                self.step + 1, self.accumulation,
-            )  # fmt: skip
-
-    def _in_parts(self, chosen: torch.Tensor) -> Learned:
-        import torch
-
-        tokens = int((self.targets[chosen] != IGNORED).sum())
-        loss = 0.0
-        for part in chosen.chunk(self.accumulation):
-            with self._autocast():
-                logits = self.network(input_ids=self.inputs[part].to(self.device), use_cache=False).logits
-            summed = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1).float(),
-                self.targets[part].to(self.device).flatten(),
-                ignore_index=IGNORED,
-                reduction="sum",
-            )
-            (summed / tokens).backward()
-            loss += float(summed.detach()) / tokens
-        return Learned(loss if self._clip() else math.nan, tokens)
+        logits = self.model(input_ids=self.inputs[chosen].to(self.device), use_cache=False).logits
+        targets = self.targets[chosen].to(self.device).flatten()
+        logits = logits.flatten(0, 1).float()
+        return torch.nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum"), 0
 
     def _clip(self) -> bool:
-        """Shorten the gradient where it is too long; whether it is finite."""
         import torch
 
         learned = [one for one in self.network.parameters() if one.requires_grad]
         most = self.params.clip_norm or math.inf
         return math.isfinite(float(torch.nn.utils.clip_grad_norm_(learned, most)))
 
-    def _scored(self, aside: Documents) -> tuple[float | None, float | None]:
-        """The loss per token of whole documents, as they are scored when the model is served."""
+    def _share_of(self, aside: Documents) -> Documents:
+        share: Documents = self.ranks.share(aside)
+        return share
+
+    def _scored(self, aside: Documents) -> Sums:
+        """Score the tokens of whole documents, as they are scored when the model is served."""
         import torch
 
         if not aside:
-            return None, None
+            return Sums(0.0, 0)
         self.network.eval()
         block, stride = self.params.block_length, self.params.window_stride
         with torch.inference_mode():
             losses = document_losses(self.network, aside, self.made.start, block, stride, self.device.type)
-        return float(losses.sum()) / sum(map(len, aside)), None
-
-    def _autocast(self) -> Any:
-        import torch
-
-        if self.params.precision == "auto":
-            return super()._autocast()
-        return torch.autocast(self.device.type, torch.bfloat16) if self.params.precision == "bf16" else nullcontext()
+        return Sums(float(losses.sum()), sum(map(len, aside)))
 
     def _after_step(self) -> None:
         self._reported_tokens += self.params.batch_size * self.params.block_length

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainer.errors import DataValidationError
-from trainer.tuning.epochs import _held_out
+from trainer.tuning.image_epochs import _held_out
 
 
 def test_each_class_has_its_share_of_the_rows_held_out() -> None:

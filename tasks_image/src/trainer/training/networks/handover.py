@@ -1,0 +1,107 @@
+"""The files by which a step and the processes that train for it hand over to each other; all are on one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from trainer.process import log_context
+from trainer.training.networks.loop import EpochEnd, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from trainer.training.networks.plan import Plan
+
+RESTARTS = 3
+"""How often lost processes are started again."""
+REPORTS = {"epoch": EpochEnd, "progress": Progress}
+"""The kinds of reports."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An error that ended a process."""
+
+    rank: int
+    error: str
+    message: str
+    exit_code: int
+    at: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Handover:
+    """The folder with these files; it holds the training rows, so only its owner may read it."""
+
+    folder: Path
+
+    def give(self, plan: Plan, aside: Any) -> None:
+        """Hand over a training and its validation rows to the processes."""
+        given = plan, aside, log_context.current()
+        with (self.folder / "plan").open("wb") as file:
+            pickle.dump(given, file, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def take(self) -> tuple[Plan, Any]:
+        """Return the training and its validation rows; log records name the step from here on."""
+        with (self.folder / "plan").open("rb") as file:
+            plan, aside, context = pickle.load(file)  # noqa: S301  (of the step that has started this process)
+        log_context.note(**context)
+        return plan, aside
+
+    def report(self, report: EpochEnd | Progress) -> None:
+        """Append a report to those that the step reads."""
+        kind = next(name for name, known in REPORTS.items() if isinstance(report, known))
+        with (self.folder / "reports").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({kind: asdict(report)}) + "\n")
+
+    def reports(self, begin: int) -> tuple[list[EpochEnd | Progress], int]:
+        """Return the whole reports from a place in the file on, and the place behind them."""
+        found: list[EpochEnd | Progress] = []
+        with contextlib.suppress(FileNotFoundError), (self.folder / "reports").open("rb") as file:
+            file.seek(begin)
+            for line in file:
+                if line.endswith(b"\n"):
+                    [(kind, fields)] = json.loads(line).items()
+                    found.append(REPORTS[kind](**fields))
+                    begin += len(line)
+        return found, begin
+
+    def finish(self, estimator: Any) -> None:
+        """Hand over what was trained."""
+        with (self.folder / "estimator").open("wb") as file:
+            pickle.dump(estimator, file, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def estimator(self) -> Any:
+        """Return what was trained."""
+        with (self.folder / "estimator").open("rb") as file:
+            return pickle.load(file)  # noqa: S301  (of the processes that this one has started)
+
+    def fail(self, failed: Failed) -> None:
+        """Keep the error of a process, in place of the one of its start before."""
+        file = self.folder / f"failed-{failed.rank}"
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(failed)), encoding="utf-8")
+        part.replace(file)
+
+    def failed(self) -> list[Failed]:
+        """Return the errors that have ended processes, oldest first."""
+        found = [Failed(**json.loads(file.read_text(encoding="utf-8"))) for file in self.folder.glob("failed-*[0-9]")]
+        return sorted(found, key=lambda one: one.at)
+
+    def note_exit_codes(self, codes: Mapping[int, int]) -> None:
+        """Keep the exit codes, by rank, of the processes that failed at the last start."""
+        (self.folder / "exit_codes").write_text(json.dumps(codes), encoding="utf-8")
+
+    def exit_codes(self) -> dict[int, int]:
+        """Return those exit codes; negative ones are signals."""
+        try:
+            found = json.loads((self.folder / "exit_codes").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return {int(rank): code for rank, code in found.items()}
