@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from trainer.environment import Torchrun
+
 T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(minutes=30)
@@ -74,14 +76,22 @@ ALONE = Ranks()
 
 
 @contextlib.contextmanager
-def joined(rank: int, number: int, device: torch.device) -> Iterator[Ranks]:
+def joined(started: Torchrun, device: torch.device) -> Iterator[Ranks]:
     """Join the others: gradients of GPUs go through NCCL, all else through gloo.
 
-    The address at which they meet is in the variables that torchrun sets.
+    After a restart torchrun's store still has the addresses of the start before, so each start has keys of its own.
     """
     import torch
+    from torch.distributed import PrefixStore, TCPStore
 
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    torch.distributed.init_process_group(backend, rank=rank, world_size=number, timeout=LONGEST_WAIT)
-    yield Ranks(rank, number)
+    whole = TCPStore(started.host, started.port, is_master=False, timeout=LONGEST_WAIT)
+    torch.distributed.init_process_group(
+        backend,
+        store=PrefixStore(f"start-{started.restarts}", whole),
+        rank=started.rank,
+        world_size=started.processes,
+        timeout=LONGEST_WAIT,
+    )
+    yield Ranks(started.rank, started.processes)
     torch.distributed.destroy_process_group()  # but after an error, when others may be lost
