@@ -14,7 +14,7 @@ from trainer.process import logs
 from trainer.process.parent_death import die_with
 from trainer.training.networks.handover import RESTARTS, Failed, Handover
 from trainer.training.networks.loop import EpochEnd, NetworkTraining, Progress, train
-from trainer.training.networks.ranks import Ranks, joined
+from trainer.training.networks.ranks import Ranks, join
 
 logger = logging.getLogger(__name__)
 
@@ -57,14 +57,14 @@ def _train(handover: Handover) -> None:
         torch.cuda.set_device(started.local_rank)
     torch.set_num_threads(max(1, cores() // started.local_processes))
     plan, aside = handover.take()
-    with joined(started, device) as ranks:
-        signal.signal(signal.SIGTERM, lambda *_: _end_after_step(ranks))
-        training = plan(ranks=ranks)
-        report = handover.report if ranks.rank == 0 else _nothing
-        training.on_progress = report
-        estimator = train(training, aside, report)
-        if ranks.rank == 0:
-            handover.finish(estimator)
+    ranks = join(started, device)
+    signal.signal(signal.SIGTERM, lambda *_: _end_after_step(ranks))
+    training = plan(ranks=ranks)
+    report = handover.report if ranks.rank == 0 else _nothing
+    training.on_progress = report
+    estimator = train(training, aside, report)
+    if ranks.rank == 0:
+        handover.finish(estimator)
 
 
 def _end_after_step(ranks: Ranks) -> None:

@@ -8,8 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
 
     from trainer.environment import Torchrun
@@ -75,11 +73,11 @@ class Ranks:
 ALONE = Ranks()
 
 
-@contextlib.contextmanager
-def joined(started: Torchrun, device: torch.device) -> Iterator[Ranks]:
+def join(started: Torchrun, device: torch.device) -> Ranks:
     """Join the others: gradients of GPUs go through NCCL, all else through gloo.
 
     After a restart torchrun's store still has the addresses of the start before, so each start has keys of its own.
+    The process group is never destroyed: gloo's threads may wait for Python's lock then, while they are waited for.
     """
     import torch
     from torch.distributed import PrefixStore, TCPStore
@@ -93,5 +91,4 @@ def joined(started: Torchrun, device: torch.device) -> Iterator[Ranks]:
         world_size=started.processes,
         timeout=LONGEST_WAIT,
     )
-    yield Ranks(started.rank, started.processes)
-    torch.distributed.destroy_process_group()  # but after an error, when others may be lost
+    return Ranks(started.rank, started.processes)
