@@ -152,8 +152,15 @@ class Torchrun(NamedTuple):
 
 def torchrun_variables() -> Torchrun:
     """Return the variables that torchrun has set. Raises KeyError in a process that it has not started."""
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT", "MASTER_PORT")
-    return Torchrun(*(int(os.environ[name]) for name in names), os.environ["MASTER_ADDR"])
+    return Torchrun(
+        rank=int(os.environ["RANK"]),
+        processes=int(os.environ["WORLD_SIZE"]),
+        local_rank=int(os.environ["LOCAL_RANK"]),
+        local_processes=int(os.environ["LOCAL_WORLD_SIZE"]),
+        restarts=int(os.environ["TORCHELASTIC_RESTART_COUNT"]),
+        port=int(os.environ["MASTER_PORT"]),
+        host=os.environ["MASTER_ADDR"],
+    )
 
 
 def rank_environment() -> dict[str, str]:
