@@ -147,21 +147,27 @@ class Torchrun(NamedTuple):
     local_processes: int
     restarts: int
     """Times that all of them were started again."""
+    port: int
+    host: str
+    """Where torchrun's store is, at which they meet."""
 
 
 def torchrun_variables() -> Torchrun:
     """Return the variables that torchrun has set. Raises KeyError in a process that it has not started."""
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT")
-    return Torchrun(*(int(os.environ[name]) for name in names))
+    return Torchrun(
+        rank=int(os.environ["RANK"]),
+        processes=int(os.environ["WORLD_SIZE"]),
+        local_rank=int(os.environ["LOCAL_RANK"]),
+        local_processes=int(os.environ["LOCAL_WORLD_SIZE"]),
+        restarts=int(os.environ["TORCHELASTIC_RESTART_COUNT"]),
+        port=int(os.environ["MASTER_PORT"]),
+        host=os.environ["MASTER_ADDR"],
+    )
 
 
 def rank_environment() -> dict[str, str]:
-    """Return this environment for processes that train together on one machine: they meet on its loopback.
-
-    After a restart of all of them torchrun would give them the store of the start before, with its old addresses.
-    """
-    own = {"GLOO_SOCKET_IFNAME": "lo", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    return {"OMP_NUM_THREADS": "1", **os.environ, **own}
+    """Return this environment for processes that train together on one machine: they meet on its loopback."""
+    return {"OMP_NUM_THREADS": "1", **os.environ, "GLOO_SOCKET_IFNAME": "lo"}
 
 
 def scoring_server() -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from trainer.process.parent_death import VARIABLE
@@ -88,3 +90,39 @@ def test_with_its_parent_alive_a_step_ends_as_usual() -> None:
         assert step.stdout is not None
         assert step.stdout.read() == "done\n"
         assert step.wait() == 3
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process ends within some seconds; its parent may leave it as a zombie."""
+    for _ in range(500):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.02)
+                continue
+        return True
+    return False
+
+
+ENDS_WITH = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import os, sys, time; from trainer.process.parent_death import die_with;"
+    " die_with(os.getppid()); print('watching', flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_dies_with_another_one() -> None:
+    with subprocess.Popen([sys.executable, "-c", ENDS_WITH], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    assert has_ended(child)
+
+
+def test_a_process_dies_at_once_where_the_other_one_has_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    code = f"import time; from trainer.process.parent_death import die_with; die_with({ended.pid}); time.sleep(60)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
+import select
 import signal
 import sys
 import threading
 
 VARIABLE = "TRAINER_STOP_WITH_PARENT"
 """Set by a parent that holds this process's standard input open for as long as it lives."""
-PR_SET_PDEATHSIG = 1
 
 
 def stop_with_parent() -> None:
@@ -25,6 +24,17 @@ def _wait_for_end_of_input() -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def die_with_parent() -> None:
-    """Have Linux kill this process once its parent is gone, even by SIGKILL (prctl(2), PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with(pid: int) -> None:
+    """Kill this process once another one has ended, even by SIGKILL (Linux's pidfd_open)."""
+    try:
+        other = os.pidfd_open(pid)
+    except ProcessLookupError:
+        os.kill(os.getpid(), signal.SIGKILL)
+    threading.Thread(target=_wait_for_end_of, args=(other,), name="die-with", daemon=True).start()
+
+
+def _wait_for_end_of(other: int) -> None:
+    waiting = select.poll()
+    waiting.register(other, select.POLLIN)
+    waiting.poll()
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.trainer.training.networks.test_loop import PARAMS, checkpoints, digits
 from trainer.pipeline.images import NetworkParams
@@ -36,8 +39,17 @@ def is_killed() -> None:
 
 
 def signals_parent() -> None:
-    """Send SIGTERM to the step, which leads this process's group."""
-    os.kill(os.getpgrp(), signal.SIGTERM)
+    """Send SIGTERM to the step's process group, as Airflow does: its child is torchrun, which has this one forked."""
+    _fork_server, _torchrun, step, *_ = psutil.Process().parents()
+    os.killpg(os.getpgid(step.pid), signal.SIGTERM)
+
+
+def kills_step(folder: Path) -> None:
+    """Note this process's id, kill the step, and go on for a while."""
+    (folder / "rank").write_text(str(os.getpid()))
+    _fork_server, _torchrun, step, *_ = psutil.Process().parents()
+    step.kill()
+    time.sleep(60)
 
 
 def raises(error: Exception) -> None:

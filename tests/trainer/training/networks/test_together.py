@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -15,6 +16,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make setup-deep")
 
+from tests.trainer.process.test_parent_death import has_ended  # noqa: E402
 from tests.trainer.training.networks.rank_plans import EXACT, failing, is_killed, plan, raises  # noqa: E402
 from tests.trainer.training.networks.test_loop import digits  # noqa: E402
 from trainer.errors import ConfigurationError, DivergedError, ModelTrainingError  # noqa: E402
@@ -109,6 +111,24 @@ def test_sigterm_ends_all_processes_and_writes_a_checkpoint(alone: Result, tmp_p
         if "trainer.training.networks.rank" in (one.info["cmdline"] or ())
     ]
     assert left == []
+
+
+KILLED = """
+import sys
+from functools import partial
+from pathlib import Path
+from tests.trainer.training.networks.rank_plans import failing, kills_step
+from trainer.training.networks.together import train_in_processes
+
+train_in_processes(failing(Path(sys.argv[1]), partial(kills_step, Path(sys.argv[1])), at=1), None, 2, print)
+"""
+
+
+@pytest.mark.slow
+def test_all_processes_end_with_a_step_that_is_killed(tmp_path: Path) -> None:
+    step = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[4])
+    assert step.returncode == -signal.SIGKILL
+    assert has_ended(int((tmp_path / "rank").read_text()))
 
 
 def test_an_error_that_no_restart_can_change_is_raised_at_once(capfd: pytest.CaptureFixture[str]) -> None:

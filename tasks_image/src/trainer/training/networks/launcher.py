@@ -1,7 +1,8 @@
-"""torchrun for a step: `python -m trainer.training.networks.launcher FOLDER PROCESSES MODULE…`.
+"""torchrun for a step: `python -m trainer.training.networks.launcher FOLDER PROCESSES STEP MODULE…`.
 
 It starts the processes, and starts all of them again where one is lost; they go on from the last checkpoint. They are
-forked from a process that has imported the modules, since imports take a process longer than all else.
+forked from a process that has imported the modules, since imports take a process longer than all else. All end with the
+process whose id is STEP.
 https://docs.pytorch.org/docs/stable/elastic/run.html
 """
 
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import sys
 from pathlib import Path
 
-from trainer.process.parent_death import die_with_parent
+from trainer.process.parent_death import die_with
 from trainer.process.sigterm import ENDED
 from trainer.training.networks import rank
 from trainer.training.networks.handover import RESTARTS, Handover
@@ -27,10 +29,10 @@ def main(arguments: list[str]) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    die_with_parent()
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the step logs what was lost
-    folder, processes, *modules = arguments
+    folder, processes, step, *modules = arguments
+    die_with(int(step))
     multiprocessing.set_forkserver_preload(["torch", *modules, rank.__name__])
     config = LaunchConfig(
         min_nodes=1,
@@ -45,7 +47,7 @@ def main(arguments: list[str]) -> int:
         shutdown_timeout=SECONDS_TO_END,
     )
     try:
-        elastic_launch(config, rank.main)(folder)
+        elastic_launch(config, rank.main)(folder, os.getpid())
     except ChildFailedError as error:
         Handover(Path(folder)).note_exit_codes({number: one.exitcode for number, one in error.failures.items()})
         return 1

@@ -11,10 +11,10 @@ from pathlib import Path
 from trainer.environment import cores, torchrun_variables, variable
 from trainer.errors import TrainerError
 from trainer.process import logs
-from trainer.process.parent_death import die_with_parent
+from trainer.process.parent_death import die_with
 from trainer.training.networks.handover import RESTARTS, Failed, Handover
 from trainer.training.networks.loop import EpochEnd, NetworkTraining, Progress, train
-from trainer.training.networks.ranks import Ranks, joined
+from trainer.training.networks.ranks import Ranks, join
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +22,12 @@ SECONDS_FOR_THE_FIRST = 0.5
 """A process that fails because another one did ends later than that one, whose error counts."""
 
 
-def main(folder: str) -> None:
-    """Train to the end; only the process with rank 0 logs and hands over. An error ends it with its exit code."""
-    die_with_parent()
+def main(folder: str, launcher: int) -> None:
+    """Train to the end; only the process with rank 0 logs and hands over. An error ends it with its exit code.
+
+    `launcher` is the id of torchrun's process: the server that this one is forked from outlives it.
+    """
+    die_with(launcher)
     handover, rank = Handover(Path(folder)), torchrun_variables().rank
     logs.set_up(variable("log_format") or "text")
     if rank > 0:
@@ -54,14 +57,14 @@ def _train(handover: Handover) -> None:
         torch.cuda.set_device(started.local_rank)
     torch.set_num_threads(max(1, cores() // started.local_processes))
     plan, aside = handover.take()
-    with joined(started.rank, started.processes, device) as ranks:
-        signal.signal(signal.SIGTERM, lambda *_: _end_after_step(ranks))
-        training = plan(ranks=ranks)
-        report = handover.report if ranks.rank == 0 else _nothing
-        training.on_progress = report
-        estimator = train(training, aside, report)
-        if ranks.rank == 0:
-            handover.finish(estimator)
+    ranks = join(started, device)
+    signal.signal(signal.SIGTERM, lambda *_: _end_after_step(ranks))
+    training = plan(ranks=ranks)
+    report = handover.report if ranks.rank == 0 else _nothing
+    training.on_progress = report
+    estimator = train(training, aside, report)
+    if ranks.rank == 0:
+        handover.finish(estimator)
 
 
 def _end_after_step(ranks: Ranks) -> None:

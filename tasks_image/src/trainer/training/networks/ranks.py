@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
+
+    from trainer.environment import Torchrun
 
 T = TypeVar("T")
 
@@ -73,15 +73,22 @@ class Ranks:
 ALONE = Ranks()
 
 
-@contextlib.contextmanager
-def joined(rank: int, number: int, device: torch.device) -> Iterator[Ranks]:
+def join(started: Torchrun, device: torch.device) -> Ranks:
     """Join the others: gradients of GPUs go through NCCL, all else through gloo.
 
-    The address at which they meet is in the variables that torchrun sets.
+    After a restart torchrun's store still has the addresses of the start before, so each start has keys of its own.
+    The process group is never destroyed: gloo's threads may wait for Python's lock then, while they are waited for.
     """
     import torch
+    from torch.distributed import PrefixStore, TCPStore
 
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    torch.distributed.init_process_group(backend, rank=rank, world_size=number, timeout=LONGEST_WAIT)
-    yield Ranks(rank, number)
-    torch.distributed.destroy_process_group()  # but after an error, when others may be lost
+    whole = TCPStore(started.host, started.port, is_master=False, timeout=LONGEST_WAIT)
+    torch.distributed.init_process_group(
+        backend,
+        store=PrefixStore(f"start-{started.restarts}", whole),
+        rank=started.rank,
+        world_size=started.processes,
+        timeout=LONGEST_WAIT,
+    )
+    return Ranks(started.rank, started.processes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -69,10 +70,15 @@ def train_in_processes(plan: Plan, aside: Any, processes: int, report: Report) -
 
 @contextlib.contextmanager
 def _launched(folder: str, processes: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the processes, and end all of them where the block ends early."""
+    """Start the processes, and end all of them where the block ends early.
+
+    They are a process group of their own: SIGTERM reaches them through the launcher, which outlives them.
+    """
     needed = [name for name in IMPORTED if name in sys.modules]
-    command = [sys.executable, "-m", "trainer.training.networks.launcher", folder, str(processes), *needed]
-    launcher = subprocess.Popen(command, env=rank_environment(), stdin=subprocess.DEVNULL)  # noqa: S603
+    command = [sys.executable, "-m", "trainer.training.networks.launcher", folder, str(processes), str(os.getpid())]
+    launcher = subprocess.Popen(  # noqa: S603  (our own command)
+        [*command, *needed], env=rank_environment(), stdin=subprocess.DEVNULL, process_group=0
+    )
     try:
         yield launcher
     finally:
