@@ -10,6 +10,7 @@ from trainer.sources.column_types import apply_names, apply_types
 from trainer.sources.date_orders import guessed_dates, may_be_dates, settled_types
 from trainer.sources.datetimes import YEAR_LAST
 from trainer.sources.files.concatenate import FileRows, one_table
+from trainer.sources.files.codes import with_codes_as_strings
 from trainer.sources.files.csv_problems import check_header, plain_file, why_not, without_blank_lines
 from trainer.tables.parquet import sink_rows
 
@@ -49,9 +50,11 @@ def csv_rows(files: list[SourceFile], source: Source, separator: str, scratch: P
     `scratch` are needed until the rows have been used. Raises DataValidationError if a file is not such a CSV file, or
     a value is not of its column's type.
     """
+    options: dict[str, Any] = {"separator": separator, "null_values": source.missing}
+    plain = [_plain(file, source, separator, scratch / f"csv-{number:05d}") for number, file in enumerate(files)]
+    source = with_codes_as_strings(plain, source, options)
     raw = [
-        _raw(file, source, separator, scratch / f"csv-{number:05d}", careful=careful)
-        for number, file in enumerate(files)
+        _raw(file, source, options, scratch / f"csv-{number:05d}", careful=careful) for number, file in enumerate(plain)
     ]
     undecided = frozenset[str]().union(*(part.undecided for part in raw))
     looked_at = [_put_aside(part, undecided) for part in raw]
@@ -83,20 +86,24 @@ def _put_aside(part: RawCsv, undecided: Collection[str]) -> pl.LazyFrame:
     return pl.scan_parquet(file)
 
 
-def _raw(file: SourceFile, source: Source, separator: str, scratch: Path, *, careful: bool) -> RawCsv:
-    """Raises DataValidationError if the file is not such a CSV file."""
-    import polars as pl
-
+def _plain(file: SourceFile, source: Source, separator: str, scratch: Path) -> SourceFile:
+    """The file as plain text with a header. Raises DataValidationError if it is not such a CSV file."""
     scratch.mkdir(exist_ok=True)
     plain = plain_file(file, scratch)
     check_header(plain, separator, set(source.rename))
-    options: dict[str, Any] = {"separator": separator, "null_values": source.missing}
+    return plain
+
+
+def _raw(file: SourceFile, source: Source, options: dict[str, Any], scratch: Path, *, careful: bool) -> RawCsv:
+    """Raises DataValidationError if the file is not such a CSV file."""
+    import polars as pl
+
     try:
-        part = _by_first_rows(plain, source, options, scratch)
+        part = _by_first_rows(file, source, options, scratch)
         if careful:
             part.rows.select(pl.all().null_count()).collect(engine="streaming")  # reads every value
     except pl.exceptions.PolarsError:
-        return _by_all_rows(plain, source, options, scratch)
+        return _by_all_rows(file, source, options, scratch)
     return part
 
 
