@@ -44,9 +44,14 @@ class Tabular(Modality[TabularPipeline]):
 
     def validate(self, pipeline: TabularPipeline, rows: pl.LazyFrame) -> list[CheckResult]:
         from trainer.checks.inputs import constant_inputs
+        from trainer.checks.number_texts import numbers_as_texts
         from trainer.checks.suspects import suspicious_inputs
 
-        return [*constant_inputs(pipeline, rows), *suspicious_inputs(pipeline, rows)]
+        return [
+            *constant_inputs(pipeline, rows),
+            *numbers_as_texts(pipeline, rows),
+            *suspicious_inputs(pipeline, rows),
+        ]
 
     def compare(self, pipeline: TabularPipeline, reference: pl.LazyFrame, new: NewRows, page: Path) -> Compared:
         from trainer.drift.columns import columns_to_compare

@@ -15,11 +15,11 @@ logger = logging.getLogger(__name__)
 _collected: ContextVar[list[str] | None] = ContextVar("notes", default=None)
 
 
-def note(text: str) -> None:
-    """Log a note, and add it to the list of the enclosing `collected_notes`; a repeated one is ignored there."""
+def note(text: str, level: int = logging.INFO) -> None:
+    """Log a note at a level, and add it to the list of the enclosing `collected_notes`; a repeated one is ignored there."""
     found = _collected.get()
     if found is None or text not in found:
-        logger.info("%s", text)
+        logger.log(level, "%s", text)
     if found is not None and text not in found:
         found.append(text)
 

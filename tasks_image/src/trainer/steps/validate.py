@@ -142,6 +142,9 @@ def _exclude_mistakes(pipeline: Pipeline, present: list[str]) -> list[str]:
 
 
 def _target_mistakes(pipeline: Pipeline, rows: pl.LazyFrame, present: list[str]) -> list[str]:
+    import polars as pl
+
+    from trainer.checks.number_texts import how_many_numbers
     from trainer.sources.plain_types import why_unusable
     from trainer.tables.parquet import column_of
 
@@ -158,7 +161,10 @@ def _target_mistakes(pipeline: Pipeline, rows: pl.LazyFrame, present: list[str])
             f"({target.null_count() / len(target):.2%}), such as {_rows_where_missing(target)}; "
             "a row without a target can neither train nor judge a model: mend or leave out these rows"
         )
-    return mistakes + problem_of(pipeline.problem).target_mistakes(target, pipeline.columns.positive)
+    wrong = problem_of(pipeline.problem).target_mistakes(target, pipeline.columns.positive)
+    if wrong and target.dtype == pl.String and (numbers := how_many_numbers(target)):
+        wrong = [f"{wrong[0]}; {numbers}", *wrong[1:]]
+    return mistakes + wrong
 
 
 def _rows_where_missing(target: pl.Series) -> str:

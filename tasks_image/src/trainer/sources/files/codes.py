@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from trainer.sources.notes import note
@@ -35,7 +36,8 @@ def with_codes_as_strings(files: list[SourceFile], source: Source, options: dict
     for name, example in codes.items():
         note(
             f"column {name!r}: values such as {example!r} have leading zeros, so they are kept as strings; declare it "
-            "string under `source.types`, or integer if it is a number"
+            "string under `source.types`, or integer if it is a number",
+            logging.WARNING,
         )
     return source.model_copy(update={"types": {**dict.fromkeys(codes, "string"), **source.types}}) if codes else source
 
