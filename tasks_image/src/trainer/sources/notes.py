@@ -16,7 +16,7 @@ _collected: ContextVar[list[str] | None] = ContextVar("notes", default=None)
 
 
 def note(text: str, level: int = logging.INFO) -> None:
-    """Log a note at a level, and add it to the list of the enclosing `collected_notes`; a repeated one is ignored there."""
+    """Log a note, and add it to the list of the enclosing `collected_notes`; a repeated one is ignored there."""
     found = _collected.get()
     if found is None or text not in found:
         logger.log(level, "%s", text)

@@ -35,10 +35,10 @@ def read(folder: Path, values: list[str], **settings: Any) -> tuple[pl.Series, S
 def test_leading_zeros_are_kept_with_a_note(tmp_path: Path, values: list[str]) -> None:
     found, notes = read(tmp_path, values)
     assert found.to_list() == [value or None for value in values]
-    assert list(notes) == [
-        "column 'x': values such as '01067' have leading zeros, so they are kept as strings; declare it string under "
-        "`source.types`, or integer if it is a number"
-    ]
+    (said,) = notes
+    assert said.startswith(
+        "column 'x': values such as '01067' have leading zeros, so they are kept as strings; declare"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trainer.connections import read_connection
 from trainer.sources.dvc.repository import pinned_files
 from trainer.sources.files.file_rows import file_attempts
+from trainer.sources.files.partitions import with_partitions
 from trainer.sources.reading import REMOTE_TAG, Lineage, Reading, Table
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def open_dvc(source: DvcSource, reading: Reading) -> Iterator[Table]:
     with tempfile.TemporaryDirectory(dir=reading.scratch) as clone:
         pinned = pinned_files(source, connection, Path(clone))
     tags = {HASH_TAG: pinned.hash, REMOTE_TAG: pinned.remote, COMMIT_TAG: pinned.commit}
-    with file_attempts(pinned.files, source, reading) as attempts:
+    with file_attempts(with_partitions(pinned.files, f"{source.path}/"), source, reading) as attempts:
         yield Table(Lineage(_at(source, pinned.commit), source.KIND, pinned.committed_at, tags), attempts)
 
 

@@ -28,11 +28,13 @@ def with_codes_as_strings(files: list[SourceFile], source: Source, options: dict
     parts = {part for date in source.dates.values() for part in date.columns}
     codes: dict[str, str] = {}
     for file in files:
-        rows = pl.scan_csv(file.path, infer_schema=False, **options)
-        published = rows.collect_schema().names()
-        names = {name: source.rename.get(name, name) for name in published}
-        names = {name: new for name, new in names.items() if new not in {*source.types, *parts}}
-        codes |= {names[name]: example for name, example in _codes(rows, list(names)).items()}
+        try:
+            rows = pl.scan_csv(file.path, infer_schema=False, **options)
+            names = {name: source.rename.get(name, name) for name in rows.collect_schema()}
+            names = {name: new for name, new in names.items() if new not in {*source.types, *parts}}
+            codes |= {names[name]: example for name, example in _codes(rows, list(names)).items()}
+        except pl.exceptions.PolarsError:  # reading the rows says what is wrong
+            continue
     for name, example in codes.items():
         note(
             f"column {name!r}: values such as {example!r} have leading zeros, so they are kept as strings; declare it "
@@ -43,19 +45,16 @@ def with_codes_as_strings(files: list[SourceFile], source: Source, options: dict
 
 
 def _codes(rows: pl.LazyFrame, columns: list[str]) -> dict[str, str]:
-    """The columns that hold codes, and the first with a leading zero; rows that cannot be read are judged later."""
+    """The columns that hold codes, and the first with a leading zero."""
     import polars as pl
 
-    try:
-        padded = rows.select(pl.col(columns).str.contains(LEADING_ZERO).any()).collect(engine="streaming")
-        found = [name for name in columns if padded[name].item()]
-        if not found:
-            return {}
-        numbers = [_is_number(name).all().name.prefix("number ") for name in found]
-        first = [pl.col(name).filter(pl.col(name).str.contains(LEADING_ZERO)).first() for name in found]
-        looked_at = rows.select(*numbers, *first).collect(engine="streaming").row(0, named=True)
-    except pl.exceptions.PolarsError:
+    padded = rows.select(pl.col(columns).str.contains(LEADING_ZERO).any()).collect(engine="streaming")
+    found = [name for name in columns if padded[name].item()]
+    if not found:
         return {}
+    numbers = [_is_number(name).all().name.prefix("number ") for name in found]
+    first = [pl.col(name).filter(pl.col(name).str.contains(LEADING_ZERO)).first() for name in found]
+    looked_at = rows.select(*numbers, *first).collect(engine="streaming").row(0, named=True)
     return {name: looked_at[name] for name in found if looked_at[f"number {name}"]}
 
 

@@ -8,16 +8,18 @@ import logging
 import shutil
 import zlib
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
-from trainer.sources.files.source_files import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     import polars as pl
+
+    from trainer.sources.files.source_files import SourceFile
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ SEPARATORS = (";", "\t", "|", ",")
 def plain_file(file: SourceFile, scratch: Path) -> SourceFile:
     """A CSV file as plain text: unpacked into `scratch` where it is gzip; raises DataValidationError."""
     if _first_bytes(file).startswith(GZIP):
-        file = SourceFile(file.name, _unpacked(file, scratch))
+        file = replace(file, path=_unpacked(file, scratch))
     first = _first_bytes(file)
     for beginning, what in OTHER_FORMATS.items():
         if first.startswith(beginning):

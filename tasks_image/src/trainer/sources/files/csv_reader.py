@@ -12,6 +12,7 @@ from trainer.sources.datetimes import YEAR_LAST
 from trainer.sources.files.concatenate import FileRows, one_table
 from trainer.sources.files.codes import with_codes_as_strings
 from trainer.sources.files.csv_problems import check_header, plain_file, why_not, without_blank_lines
+from trainer.sources.files.partitions import add_partition
 from trainer.tables.parquet import sink_rows
 
 if TYPE_CHECKING:
@@ -112,9 +113,10 @@ def _by_first_rows(file: SourceFile, source: Source, options: dict[str, Any], sc
     import polars as pl
 
     schema, undecided = _types_by_first_rows(file, source, options)
-    rows = apply_names(pl.scan_csv(file.path, schema=schema, **options), source.rename, file.name)
-    renamed = frozenset(source.rename.get(name, name) for name in undecided)
-    return RawCsv(file.name, without_blank_lines(rows, file, options["separator"]), renamed, scratch)
+    rows = without_blank_lines(pl.scan_csv(file.path, schema=schema, **options), file, options["separator"])
+    rows = apply_names(add_partition(rows, file), source.rename, file.name)
+    renamed = frozenset(source.rename.get(name, name) for name in (*undecided, *file.partition))
+    return RawCsv(file.name, rows, renamed, scratch)
 
 
 def _types_by_first_rows(file: SourceFile, source: Source, options: dict[str, Any]) -> tuple[pl.Schema, list[str]]:
@@ -164,10 +166,11 @@ def _by_all_rows(file: SourceFile, source: Source, options: dict[str, Any], scra
         late = _columns_with_year_last(file, options)
         texts = {column: pl.String() for column in (*late, *(published.get(name, name) for name in source.types))}
         rows = pl.scan_csv(file.path, schema_overrides=texts, infer_schema_length=None, try_parse_dates=True, **options)
-        sink_rows(apply_names(rows, source.rename, file.name), target)
+        sink_rows(rows, target)
     except pl.exceptions.PolarsError as error:
         raise why_not(file, options["separator"], error) from error
     rows = without_blank_lines(pl.scan_parquet(target), file, options["separator"])
+    rows = apply_names(add_partition(rows, file), source.rename, file.name)
     undecided = [name for name, kind in rows.collect_schema().items() if kind == pl.String]
     return RawCsv(file.name, rows, frozenset(undecided), scratch, is_parquet=True)
 

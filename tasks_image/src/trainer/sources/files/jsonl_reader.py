@@ -11,6 +11,7 @@ from trainer.sources.column_types import apply_names, apply_types
 from trainer.sources.date_orders import settled_types
 from trainer.sources.files.concatenate import FileRows, one_table
 from trainer.sources.files.parquet_reader import blank_to_missing
+from trainer.sources.files.partitions import add_partition
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,7 +46,8 @@ def _raw_rows(file: SourceFile, source: Source) -> pl.LazyFrame:
         rows = pl.read_ndjson(file.path, infer_schema_length=None).lazy()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DataValidationError(f"{file.name}: {_wrong_line(file) or str(error).splitlines()[0]}") from error
-    return apply_names(blank_to_missing(rows, source.missing), source.rename, file.name)
+    rows = add_partition(blank_to_missing(rows, source.missing), file)
+    return apply_names(rows, source.rename, file.name)
 
 
 def _wrong_line(file: SourceFile) -> str:

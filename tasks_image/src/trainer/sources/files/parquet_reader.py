@@ -9,6 +9,7 @@ from trainer.pipeline import did_you_mean
 from trainer.sources.column_types import apply_names, apply_types
 from trainer.sources.date_orders import settled_types
 from trainer.sources.files.pandas_index import index_columns
+from trainer.sources.files.partitions import add_partition
 from trainer.sources.notes import note
 from trainer.sources.row_filter import columns_of_condition
 
@@ -35,9 +36,8 @@ def raw_parquet_rows(file: SourceFile, source: Source, columns: list[str], named
     import polars as pl
 
     try:
-        schema = pl.read_parquet_schema(file.path)
-        _refuse_absent(columns, schema, file.name)
-        rows = pl.scan_parquet(file.path, glob=False)
+        rows = add_partition(pl.scan_parquet(file.path, glob=False, hive_partitioning=False), file)
+        _refuse_absent(columns, rows.collect_schema(), file.name)
         rows = rows.select(columns) if columns else _without_index(rows, file, source, named)
         rows = blank_to_missing(rows, source.missing)
         return apply_names(rows, source.rename, file.name)

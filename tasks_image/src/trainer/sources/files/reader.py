@@ -9,6 +9,7 @@ from trainer.errors import ConfigurationError
 from trainer.pipeline.sources import endings_of
 from trainer.sources.files.file_rows import csv_attempts, parquet_attempts
 from trainer.sources.files.jsonl_reader import jsonl_attempts
+from trainer.sources.files.partitions import with_partitions
 from trainer.sources.files.source_files import find_files, local_files, not_found
 from trainer.sources.reading import Lineage, Reading, Table
 
@@ -59,4 +60,7 @@ def stored_files(source: StoredSource, reading: Reading) -> Iterator[tuple[list[
     fetched = reading.scratch / "fetched"
     fetched.mkdir()
     with local_files(found, source.sha256, fetched) as files:
-        yield files, Lineage(source.uri, source.KIND, max(stored.changed_at() for stored in found))
+        yield (
+            with_partitions(files, source.uri),
+            Lineage(source.uri, source.KIND, max(stored.changed_at() for stored in found)),
+        )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -15,7 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from trainer.errors import ConfigurationError, DataValidationError, TrainerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ HTTP_ABSENT = {404, 410}
 HIDDEN = (".", "_")
 """How names of files begin that other programs leave beside the data, such as `_SUCCESS`."""
 
+PartitionValue: TypeAlias = str | int | date | None
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -35,6 +37,8 @@ class SourceFile:
     name: str
     """What a person knows it by: its address."""
     path: Path
+    partition: Mapping[str, PartitionValue] = field(default_factory=dict)
+    """Columns that the names of its folders hold, and their values in all of its rows."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from trainer.connections import read_connection
 from trainer.errors import ConfigurationError
 from trainer.pipeline.sources import FORMATS, endings_of
 from trainer.sources.files.file_rows import file_attempts
+from trainer.sources.files.partitions import with_partitions
 from trainer.sources.files.source_files import SourceFile, refuse_another
 from trainer.sources.reading import Lineage, Reading, Table
 from trainer.sources.s3.objects import fetch_object, find_objects, s3_client
@@ -39,5 +40,5 @@ def open_s3(source: S3Source, reading: Reading) -> Iterator[Table]:
         fetch_object(client, one, files[-1].path)
     if source.sha256 is not None:
         refuse_another(files[0], source.sha256)
-    with file_attempts(files, source, reading) as attempts:
+    with file_attempts(with_partitions(files, source.uri), source, reading) as attempts:
         yield Table(Lineage(source.uri, source.KIND, max(one.changed_at for one in found)), attempts)
