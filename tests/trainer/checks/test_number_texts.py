@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 import polars as pl
 import pytest
 
 from tests.conftest import changed
-from trainer.checks.number_texts import CHECK, how_many_numbers, numbers_as_texts
+from trainer.checks.number_texts import CHECK, find_numbers, numbers_as_texts
 from trainer.inference.features import fit_features
 from trainer.pipeline import Features, Pipeline
 
 
 def test_one_text_among_numbers_is_counted_and_named() -> None:
-    assert how_many_numbers(pl.Series("x", ["1.5"] * 2_999 + ["n/a", None])) == (
+    assert str(find_numbers(pl.Series("x", ["1.5"] * 2_999 + ["n/a", None]))) == (
         "2,999 of 3,000 values are numbers: list 'n/a' under source.missing, and declare it float or integer under "
         "source.types"
     )
@@ -33,16 +31,20 @@ def test_one_text_among_numbers_is_counted_and_named() -> None:
 )
 def test_the_remedy_reads_the_numbers(values: list[str], numbers: list[float | None]) -> None:
     frame = pl.DataFrame({"x": values})
-    (expression,) = re.findall(r"TRY_CAST.* AS DOUBLE\)", how_many_numbers(frame["x"]))
-    found = fit_features(Features(derive={"number": expression}), frame).transform(frame)["number"]
-    assert found.to_list() == numbers
+    found = find_numbers(frame["x"])
+    assert found is not None
+    assert f"derive {found.expression} under features.derive" in str(found)
+    derived = fit_features(Features(derive={"number": found.expression}), frame).transform(frame)["number"]
+    assert derived.to_list() == numbers
 
 
 @pytest.mark.parametrize(
-    "values", [["01067", "80331"], ["113803", "A/5 21171"], ["a"], [None]], ids=["codes", "mixed", "texts", "missing"]
+    "values",
+    [["01067", "80331"], ["12345678901234567890"], ["113803", "A/5 21171"], ["a"], [None]],
+    ids=["codes", "many-digits", "mixed", "texts", "missing"],
 )
 def test_what_is_not_numbers(values: list[str | None]) -> None:
-    assert not how_many_numbers(pl.Series("x", values, dtype=pl.String))
+    assert find_numbers(pl.Series("x", values, dtype=pl.String)) is None
 
 
 def test_inputs_that_are_not_declared_are_warned_of(churn: Pipeline) -> None:

@@ -78,6 +78,30 @@ def test_what_is_suspected_and_why(weird: Path) -> None:
     assert "ROC-AUC 1.000" in next(column.why for column in draft.columns if column.name == "closed")
 
 
+def test_ids_and_amounts_are_told_apart(tmp_path: Path) -> None:
+    columns = {
+        "price_paid": range(1000, 1000 + 7 * ROWS, 7),
+        "width": range(0, 3 * ROWS, 3),
+        "total": range(ROWS),
+        "orderKey": range(5, 5 + 7 * ROWS, 7),
+        "long": [f"123456789012345{at:05d}" for at in range(ROWS)],
+        "fee": [f"${at:,}.50" for at in range(ROWS)],
+        "said": [f"number {at}" for at in range(ROWS)],
+        "padded": [f" {at % 50} " for at in range(ROWS)],
+    }
+    draft = make_draft(written(tmp_path, table(**columns)), "leaves", None, "data")
+    kinds = {column.name: column.suspicion for column in draft.columns if column.name in columns}
+    assert kinds == {
+        "price_paid": None, "width": None, "total": None, "orderKey": "id", "long": "id", "fee": "numbers",
+        "said": "texts", "padded": None,
+    }  # fmt: skip
+    assert (draft.source.types["long"], draft.source.types["padded"]) == ("string", "integer")
+    assert draft.frame["padded"].to_list()[:2] == [0, 1]
+    assert "TRY_CAST(REPLACE(\\\"fee\\\", '$', '') AS DOUBLE)" in draft_pipeline(draft)
+        draft
+    )
+
+
 def test_a_sum_that_is_the_target_is_found(tmp_path: Path) -> None:
     draft = make_draft(str(houses(tmp_path)), "cnt", None, "houses")
     assert draft.problem.name == "regression"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainer.checks.inputs import input_warning
@@ -20,11 +21,42 @@ MOST = 0.9
 """Share of the values that are numbers, from which a column of strings is taken for one of numbers."""
 EXAMPLES = 3
 PLAIN = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
-CODE = r"^\s*-?0\d+\s*$"
+CODE = r"^\s*-?(0\d+|\d{16,})\s*$"
+"""With a leading zero, or with more digits than a float has."""
 WRITTEN = r"^\s*[-+]?[$€£¥]?\s*[-+]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?\s*[$€£¥%]?\s*$"
 """With a sign of a currency, a per cent sign, or commas between thousands."""
 DECIMAL_COMMA = r"^\s*[-+]?[$€£¥]?\s*[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?\s*[$€£¥%]?\s*$"
 SIGNS = r"[$€£¥%\s]"
+
+
+@dataclass(frozen=True)
+class NumberTexts:
+    """Strings that are numbers."""
+
+    numbers: int
+    values: int
+    others: list[str]
+    """The strings that are not numbers, each once."""
+    expression: str
+    """SQL that makes numbers of them."""
+    is_plain: bool
+    """If all numbers are written as Polars reads them."""
+
+    @property
+    def count(self) -> str:
+        """The number of numbers, in words."""
+        return f"{self.numbers:,} of {self.values:,} values are numbers"
+
+    def __str__(self) -> str:
+        remedies = []
+        if self.others:
+            rest = f" and {len(self.others) - EXAMPLES} others" if len(self.others) > EXAMPLES else ""
+            remedies.append(f"list {', '.join(map(repr, self.others[:EXAMPLES]))}{rest} under source.missing")
+        if self.is_plain:
+            remedies.append("declare it float or integer under source.types")
+        else:
+            remedies.append(f"derive {self.expression} under features.derive, and put it under columns.exclude")
+        return f"{self.count}: {', and '.join(remedies)}"
 
 
 def numbers_as_texts(pipeline: Pipeline, rows: pl.LazyFrame) -> Iterator[CheckResult]:
@@ -34,35 +66,27 @@ def numbers_as_texts(pipeline: Pipeline, rows: pl.LazyFrame) -> Iterator[CheckRe
     for name, kind in rows.collect_schema().items():
         if kind == pl.String and name not in pipeline.columns.not_inputs and name not in pipeline.source.types:
             values = column_of(rows, name)
-            if found := how_many_numbers(values):
+            if found := find_numbers(values):
                 message = f"{found}; each different value is a category until then, unless it is declared string there"
                 yield input_warning(CHECK, name, "validity", message, _not_plain(values).head(EXAMPLES).to_list())
 
 
-def how_many_numbers(values: pl.Series) -> str:
-    """Return how many of the strings (n,) are numbers, and how to read them; an empty string if they are not numbers.
-
-    Digits with leading zeros are codes, and not numbers.
-    """
+def find_numbers(values: pl.Series) -> NumberTexts | None:
+    """Return the numbers among strings (n,); None if fewer than nine in ten are numbers, or any is a code."""
     known = values.drop_nulls()
     if not len(known) or known.str.contains(CODE).any():
-        return ""
+        return None
     written = next((one for one in (WRITTEN, DECIMAL_COMMA) if _numbers(known, one).mean() >= MOST), None)  # type: ignore[operator]
     if written is None:
-        return ""
+        return None
     numbers = _numbers(known, written)
-    others, other_numbers = _not_plain(known.filter(~numbers)), _not_plain(known.filter(numbers))
-    remedies = []
-    if len(others):
-        rest = f" and {len(others) - EXAMPLES} others" if len(others) > EXAMPLES else ""
-        remedies.append(f"list {', '.join(map(repr, others.head(EXAMPLES)))}{rest} under source.missing")
-    if len(other_numbers):
-        expression = _expression(other_numbers, comma=written == DECIMAL_COMMA)
-        remedies.append(f"derive a number from it under features.derive: {expression}, and put it under columns.exclude")
-    declare = "declare it float or integer under source.types"
-    return (
-        f"{int(numbers.sum()):,} of {len(known):,} values are numbers: "
-        f"{', and '.join(remedies if len(other_numbers) else [*remedies, declare])}"
+    not_plain = _not_plain(known.filter(numbers))
+    return NumberTexts(
+        numbers=int(numbers.sum()),
+        values=len(known),
+        others=_not_plain(known.filter(~numbers)).to_list(),
+        expression=_expression(not_plain, comma=written == DECIMAL_COMMA),
+        is_plain=not len(not_plain),
     )
 
 
@@ -78,7 +102,7 @@ def _expression(values: pl.Series, *, comma: bool) -> str:
     """The SQL that reads numbers written in this way."""
     signs = sorted({sign for found in values.str.extract_all(SIGNS).to_list() for sign in found})
     replaced = [*((sign, "") for sign in signs), *([(".", ""), (",", ".")] if comma else [(",", "")])]
-    text = f'"{values.name}"'
+    text = '"' + values.name.replace('"', '""') + '"'
     for old, new in replaced:
         if values.str.contains(old, literal=True).any():
             text = f"REPLACE({text}, '{old}', '{new}')"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 from trainer.checks.counters import has_counter_name
+from trainer.checks.number_texts import find_numbers
 from trainer.checks.target_leak import LEAK, score_alone
 from trainer.sources.plain_types import why_unusable
 
@@ -15,13 +17,18 @@ if TYPE_CHECKING:
 
     from trainer.problems import Problem
 
-Suspicion = Literal["id", "constant", "counter", "leak", "type", "time", "date", "texts"]
+Suspicion = Literal["id", "constant", "counter", "leak", "type", "time", "date", "numbers", "texts"]
 
 MOST_CATEGORIES = 50
 SAME = 0.999
 """Share of the rows in which a relation has to hold."""
 MOST_PAIRED = 40
-ID_WORDS = ("id", "key", "uuid", "guid", "number", "index", "instant")
+ID_WORDS = {"id", "key", "uuid", "guid", "number", "no", "nr", "index", "instant"}
+"""Words of a column's name that an id has; `paid` and `width` only hold its letters."""
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+QUANTITY_WORDS = {"price", "amount", "cost", "value", "total", "count", "sum", "of", "size", "area", "sales", "income"}
+MOST_WITH_BLANKS = 0.5
+"""Share of an id's values that may have a blank inside; others are texts that a person wrote."""
 BOTH = 2
 
 
@@ -101,6 +108,8 @@ def _describe(values: pl.Series) -> ColumnProfile:
 def _suspect(  # noqa: PLR0911
     column: ColumnProfile, frame: pl.DataFrame, target: str, problem: Problem, related: dict[str, str], *, dated: bool
 ) -> tuple[Suspicion | None, str]:
+    import polars as pl
+
     values = frame[column.name]
     if remedy := why_unusable(values.dtype):
         return "type", f"neither a number, a boolean nor a text: {remedy}"
@@ -112,6 +121,8 @@ def _suspect(  # noqa: PLR0911
         return "leak", f"{related[column.name]} in every row: it says the target"
     if has_counter_name(column.name):
         return "counter", "numbers the rows of some file, and says nothing of what a row is about"
+    if values.dtype == pl.String and (numbers := find_numbers(values)):
+        return "numbers", f"{numbers.count}, but it is text; the numbers are derived below"
     if _is_id(column, values):
         return "id", "a value of its own in every row"
     alone = score_alone(values, frame[target], problem)
@@ -123,10 +134,17 @@ def _suspect(  # noqa: PLR0911
 
 
 def _is_id(column: ColumnProfile, values: pl.Series) -> bool:
+    import polars as pl
+
     if column.missing or column.distinct < column.rows or values.dtype.is_float():
         return False
-    running = values.dtype.is_integer() and column.high - column.low == column.rows - 1
-    return not values.dtype.is_numeric() or running or any(word in column.name.lower() for word in ID_WORDS)
+    words = {word.lower() for word in WORD.findall(column.name)}
+    if values.dtype.is_numeric():
+        running = column.high - column.low == column.rows - 1
+        return not words & QUANTITY_WORDS and bool(running or words & ID_WORDS)
+    if values.dtype == pl.String:
+        return float(values.str.strip_chars().str.contains(r"\s").mean()) <= MOST_WITH_BLANKS  # type: ignore[arg-type]
+    return True
 
 
 def _with(column: ColumnProfile, suspicion: Suspicion | None, why: str) -> ColumnProfile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from trainer.checks.number_texts import find_numbers
 from trainer.errors import DataValidationError
 from trainer.pipeline.sources import DateParts
 
@@ -79,11 +80,14 @@ def _expressions(columns: list[ColumnProfile], frame: pl.DataFrame) -> Iterator[
     import polars as pl
 
     for column in columns:
-        if column.suspicion not in ("time", "date", "texts"):
+        if column.suspicion not in ("time", "date", "numbers", "texts"):
+            continue
+        slug = re.sub(r"[^a-z0-9]+", "_", column.name.lower()).strip("_")
+        if column.suspicion == "numbers" and (numbers := find_numbers(frame[column.name])):
+            yield f"{slug}_number", numbers.expression
             continue
         kind = frame.schema[column.name]
         forms = OF_TIMES if kind == pl.Datetime else OF_DATES if kind == pl.Date else OF_TEXTS
-        slug = re.sub(r"[^a-z0-9]+", "_", column.name.lower()).strip("_")
         quoted = '"' + column.name.replace('"', '""') + '"'
         for suffix, form in forms.items():
             yield f"{slug}_{suffix}", form.format(quoted)

@@ -30,6 +30,7 @@ WHOLE = r"^[-+]?(0|[1-9]\d*)$"
 """Not with a leading 0, which is a code and no number."""
 NUMBER = r"^[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"
 LONGEST_WHOLE = 18
+"""Digits; a longer one is an id, of which a float would lose digits."""
 
 
 def understand_source(uri: str) -> tuple[CsvSource | ParquetSource, pl.DataFrame]:
@@ -78,13 +79,14 @@ def column_type(values: pl.Series) -> ColumnType:
     texts = values.drop_nulls()
     if texts.is_empty():
         return "string"
+    texts = texts.str.strip_chars(" \t")
     if {text.lower() for text in texts.unique().head(3)} <= {"true", "false"}:
         return "boolean"
-    if texts.str.contains(WHOLE).all() and texts.str.len_chars().max() <= LONGEST_WHOLE:  # type: ignore[operator]
-        return "integer"
+    if texts.str.contains(WHOLE).all():
+        return "integer" if texts.str.len_chars().max() <= LONGEST_WHOLE else "string"  # type: ignore[operator]
     if texts.str.contains(NUMBER).all():
         return "float"
-    return _moment_type(texts)
+    return _moment_type(values.drop_nulls())
 
 
 def _moment_type(texts: pl.Series) -> ColumnType:

@@ -142,8 +142,8 @@ def _cast(rows: pl.LazyFrame, column: str, found: pl.DataType, kind: ColumnType)
     import polars as pl
 
     values = pl.col(column)
-    if found == pl.String and kind in ("integer", "float"):
-        values = values.str.strip_chars_start(" ")  # as Polars reads numbers in a CSV file
+    if found == pl.String and kind in ("integer", "float", "boolean"):
+        values = values.str.strip_chars(" \t")
     if kind == "boolean":
         return _to_boolean(values)
     if kind == "integer":

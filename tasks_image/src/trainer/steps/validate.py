@@ -144,7 +144,7 @@ def _exclude_mistakes(pipeline: Pipeline, present: list[str]) -> list[str]:
 def _target_mistakes(pipeline: Pipeline, rows: pl.LazyFrame, present: list[str]) -> list[str]:
     import polars as pl
 
-    from trainer.checks.number_texts import how_many_numbers
+    from trainer.checks.number_texts import find_numbers
     from trainer.sources.plain_types import why_unusable
     from trainer.tables.parquet import column_of
 
@@ -162,7 +162,7 @@ def _target_mistakes(pipeline: Pipeline, rows: pl.LazyFrame, present: list[str])
             "a row without a target can neither train nor judge a model: mend or leave out these rows"
         )
     wrong = problem_of(pipeline.problem).target_mistakes(target, pipeline.columns.positive)
-    if wrong and target.dtype == pl.String and (numbers := how_many_numbers(target)):
+    if wrong and target.dtype == pl.String and (numbers := find_numbers(target)):
         wrong = [f"{wrong[0]}; {numbers}", *wrong[1:]]
     return mistakes + wrong
 
