@@ -85,7 +85,7 @@ def test_ids_and_amounts_are_told_apart(tmp_path: Path) -> None:
         "total": range(ROWS),
         "orderKey": range(5, 5 + 7 * ROWS, 7),
         "long": [f"123456789012345{at:05d}" for at in range(ROWS)],
-        "fee": [f"${at:,}.50" for at in range(ROWS)],
+        "fee": [f"${2 * at + 7:,}.50" for at in range(ROWS)],
         "said": [f"number {at}" for at in range(ROWS)],
         "padded": [f" {at % 50} " for at in range(ROWS)],
     }
@@ -98,8 +98,6 @@ def test_ids_and_amounts_are_told_apart(tmp_path: Path) -> None:
     assert (draft.source.types["long"], draft.source.types["padded"]) == ("string", "integer")
     assert draft.frame["padded"].to_list()[:2] == [0, 1]
     assert "TRY_CAST(REPLACE(\\\"fee\\\", '$', '') AS DOUBLE)" in draft_pipeline(draft)
-        draft
-    )
 
 
 def test_a_sum_that_is_the_target_is_found(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from trainer.sources.column_types import apply_names, apply_types
 from trainer.sources.date_orders import guessed_dates, may_be_dates, settled_types
 from trainer.sources.datetimes import YEAR_LAST
-from trainer.sources.files.concatenate import FileRows, one_table
 from trainer.sources.files.codes import with_codes_as_strings
+from trainer.sources.files.concatenate import FileRows, one_table
 from trainer.sources.files.csv_problems import check_header, plain_file, why_not, without_blank_lines
 from trainer.sources.files.partitions import add_partition
 from trainer.tables.parquet import sink_rows
