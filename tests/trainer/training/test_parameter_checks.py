@@ -45,6 +45,9 @@ def algorithm(kind: str, parts: dict[str, Any]) -> AnyAlgorithm:
         ("sklearn", {"estimator": FOREST, "params": {"max_features": "all"}}, r"^algorithms.a.params.max_features: .*'all' instead"),
         ("sklearn", {"estimator": FOREST, "search": {"max_depth": {"low": 0, "high": 3}}}, r"^algorithms.a.search.max_depth \(0\): "),
         ("sklearn", {"estimator": FOREST, "params": {"depth": 3}}, r"^algorithms.a.params.depth: .*unexpected keyword"),
+        ("sklearn", {"estimator": "sklearn.svm.LinearSVC"}, r"^algorithms.a.params: LinearSVC .* gives no probabilities"),
+        ("sklearn", {"estimator": "sklearn.svm.SVC"}, r"^algorithms.a.params: SVC .*; set `probability: true`"),
+        ("sklearn", {"estimator": "sklearn.linear_model.Ridge"}, r"^algorithms.a.params: Ridge .* no probabilities"),
         ("sklearn", {"estimator": "sklearn.ensemble.Forest"}, r"^algorithms.a: estimator .*cannot be imported"),
     ],
 )  # fmt: skip
@@ -82,3 +85,19 @@ def test_what_ships(churn: Pipeline) -> None:
     assert isinstance(churn, TabularPipeline)
     for shipped in churn.algorithms.values():
         check_algorithm(shipped, problem_of(churn.problem), "algorithms.a")
+
+
+def test_a_classifier_cannot_predict_numbers() -> None:
+    with pytest.raises(ConfigurationError, match="RandomForestClassifier is a classifier, and a regression predicts"):
+        check_algorithm(Sklearn(estimator=FOREST), problem_of("regression"), "algorithms.a")
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("lightgbm", {"monotone_constraints": [1, 0, -1], "class_weight": {"Yes": 2, "No": 1}}),
+        ("xgboost", {"monotone_constraints": [1, 0, -1], "interaction_constraints": [[0, 2]]}),
+    ],
+)
+def test_what_depends_on_the_table_is_tried_later(kind: str, params: dict[str, Any]) -> None:
+    check_algorithm(algorithm(kind, {"params": params}), problem_of("binary_classification"), "algorithms.a")

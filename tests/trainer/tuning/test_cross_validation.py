@@ -206,3 +206,12 @@ def test_a_class_that_only_came_later_is_refused(pipeline: TabularPipeline) -> N
     targets = pl.Series("y", ["no"] * (COUNT - 100) + ["yes", "no"] * 50)
     with pytest.raises(DataValidationError, match="class 'yes' is absent from the rows that a fold learns from"):
         make_folds(pipeline, all_of(ROWS), targets, times)
+
+
+def test_an_input_that_is_empty_in_a_fold_is_neutral_there(pipeline: TabularPipeline) -> None:
+    held = make_folds(pipeline, all_of(ROWS), TARGETS)[0].held_out.is_chosen
+    rare = pl.Series("rare", [1e9 if one else None for one in held], dtype=pl.Float64)
+    words = pl.Series("word", [None if value is None else "x" for value in rare], dtype=pl.String)
+    folds = make_folds(pipeline, all_of(ROWS.with_columns(rare, words)), TARGETS)
+    plain = make_folds(pipeline, all_of(ROWS), TARGETS)
+    assert scores(folds[:1], pipeline) == pytest.approx(scores(plain[:1], pipeline), abs=1e-6)

@@ -37,6 +37,8 @@ class Preprocessor:
     """Inputs of text, and the categories seen in training, sorted."""
     one_hot: bool
     """A column per category, else one column with the category's place in the order."""
+    empty: frozenset[str] = frozenset()
+    """Inputs that had no value in the rows of training: 0 in every row, so that they are neutral."""
 
     @functools.cached_property
     def names(self) -> list[str]:
@@ -58,6 +60,9 @@ class Preprocessor:
         matrix = np.empty((frame.height, len(self.names)))
         fill = self._fill_row_by_row if frame.height <= FEW_ROWS else self._fill_by_query
         fill(matrix, frame)
+        for at, name in enumerate(self.numeric):
+            if name in self.empty:
+                matrix[:, at] = 0.0
         _refuse_infinite(matrix, list(self.numeric))
         return matrix
 
@@ -122,11 +127,13 @@ class Preprocessor:
                 )
 
 
-def fit_preprocessor(spec: Preprocess, rows: pl.DataFrame | pl.LazyFrame, inputs: list[str]) -> Preprocessor:
+def fit_preprocessor(
+    spec: Preprocess, rows: pl.DataFrame | pl.LazyFrame, inputs: list[str], *, allow_empty: bool = False
+) -> Preprocessor:
     """A preprocessor for the inputs, fitted on (training) rows; of lazy ones a column at a time is held in memory.
 
     Raises DataValidationError if there is no input, or one is absent, without values, infinite, or neither a number,
-    a boolean nor a text.
+    a boolean nor a text. With `allow_empty`, as in a fold, an input without values is 0 in every row.
     """
     if not inputs:
         raise DataValidationError("there are no inputs to train on: every column is the id, the target or excluded")
@@ -137,14 +144,19 @@ def fit_preprocessor(spec: Preprocess, rows: pl.DataFrame | pl.LazyFrame, inputs
             raise _absent(name, list(schema))
     numeric: dict[str, float] = {}
     categorical: dict[str, pl.Enum] = {}
+    empty: set[str] = set()
     for name in inputs:
         column = lazy.select(name).collect()
-        _check_usable(column[name])
+        if allow_empty and _is_empty(column[name]) and _is_number(schema[name]):
+            numeric[name] = 0.0
+            empty.add(name)
+            continue
+        _check_usable(column[name], allow_empty=allow_empty)
         if _is_number(schema[name]):
             numeric[name] = _average(column, name, spec.numeric)
         else:
             categorical[name] = _categories(column, name)
-    return Preprocessor(numeric, categorical, one_hot=spec.categorical == "one_hot")
+    return Preprocessor(numeric, categorical, one_hot=spec.categorical == "one_hot", empty=frozenset(empty))
 
 
 def _average(column: pl.DataFrame, name: str, kind: str) -> float:
@@ -169,9 +181,14 @@ def _absent(name: str, known: list[str]) -> DataValidationError:
     )
 
 
-def _check_usable(values: pl.Series) -> None:
+def _is_empty(values: pl.Series) -> bool:
+    known = values.fill_nan(None) if values.dtype.is_float() else values
+    return known.null_count() == len(values)
+
+
+def _check_usable(values: pl.Series, *, allow_empty: bool) -> None:
     kind = values.dtype
-    if values.null_count() == len(values) or (kind.is_float() and values.fill_nan(None).null_count() == len(values)):
+    if _is_empty(values) and not allow_empty:
         raise DataValidationError(
             f"the input {values.name!r} has no value in any of {len(values)} training rows; "
             f"put it under columns.exclude"

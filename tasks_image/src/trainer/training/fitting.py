@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer.inference.fitted import FittedPipeline, fit_preparation
+from trainer.training.class_weights import with_weights_of_codes
 from trainer.training.estimators import fit_estimator, fit_with_curve
 from trainer.training.learning_curve import TrainingCurve
 from trainer.training.training_rows import training_rows
@@ -45,6 +46,7 @@ def fit_pipeline(  # noqa: PLR0913
     preparation = fit_preparation(features, preprocess, rows.lazy(), not_inputs)
     classes = problem.classes_of(targets)
     prepared = training_rows(preparation, rows, problem.encode(targets, classes))
+    algorithm = with_weights_of_codes(algorithm, classes)
     if log_point is None or validation is None:
         estimator = fit_estimator(algorithm, prepared, problem, seed=seed, threads=threads)
     else:

@@ -14,8 +14,10 @@ from trainer.problems import problem_of
 from trainer.run.records import FeaturesResult
 from trainer.tables.handover import FEATURES, PART, TIME
 from trainer.tables.row_subset import ChosenRows, open_table
+from trainer.training.class_weights import with_weights_of_codes
 from trainer.training.estimators import boosting_rounds, fit_estimator
 from trainer.training.libraries import library_of
+from trainer.training.per_column import check_per_column
 from trainer.training.training_rows import training_rows
 from trainer.tuning.objective import Score
 
@@ -90,6 +92,12 @@ def cross_validation_of(pipeline: TabularPipeline, run: RunFolder) -> Iterator[C
     made = engineered.result(FeaturesResult)
     with engineered.local(FEATURES) as file:
         folds = make_folds(pipeline, *_training_rows(pipeline, file, [*made.inputs, *made.for_features]))
+        check_per_column(
+            pipeline.algorithms[run.algorithm],
+            problem_of(pipeline.problem),
+            [len(fold.preparation.preprocessor.names) for fold in folds],
+            f"algorithms.{run.algorithm}",
+        )
         yield CrossValidation(pipeline, run.algorithm, folds)
 
 
@@ -172,7 +180,7 @@ def _fold(  # noqa: PLR0913, PLR0917
 ) -> Fold:
     learned = rows.among(train)
     not_inputs = pipeline.columns.not_inputs
-    preparation = fit_preparation(pipeline.features, pipeline.preprocess, learned.lazy(), not_inputs)
+    preparation = fit_preparation(pipeline.features, pipeline.preprocess, learned.lazy(), not_inputs, allow_empty=True)
     numbers = training_rows(preparation, learned, codes[train])
     return Fold(preparation, numbers, rows.among(held), targets[held], classes)
 
@@ -203,7 +211,7 @@ def _fit_and_score(
 ) -> Score:
     problem = problem_of(pipeline.problem)
     estimator = fit_estimator(
-        algorithm,
+        with_weights_of_codes(algorithm, fold.classes),
         fold.train,
         problem,
         seed=pipeline.tuning.seed,
