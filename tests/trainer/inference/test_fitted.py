@@ -119,6 +119,18 @@ def test_columns_that_are_missing_are_all_named() -> None:
         PIPELINES["two-classes"].predict(ROWS.select("k"))
 
 
+def test_a_column_that_lacked_values_in_training_may_be_absent() -> None:
+    rows = ROWS.with_columns(
+        pl.when(pl.col("k") > 4).then("k").alias("k"), pl.when(pl.col("n") > 0).then("t").alias("t")
+    )
+    preparation = fit_preparation(Features(derive={"twice": "2 * k"}), Preprocess(), rows)
+    without = preparation.transform(rows.select("n"))
+    empty = preparation.transform(rows.with_columns(pl.lit(None).alias("k"), pl.lit(None).alias("t")))
+    assert np.array_equal(without, empty)
+    with pytest.raises(DataValidationError, match="columns missing from the rows to predict: n$"):
+        preparation.transform(rows.select("k", "t"))
+
+
 def test_values_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataValidationError, match=r"do not have the types of the training rows: .*many"):
         PIPELINES["two-classes"].predict(ROWS.with_columns(k=pl.lit("many")))

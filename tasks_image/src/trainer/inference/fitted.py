@@ -50,6 +50,8 @@ class TabularPreparation:
     """Raw columns and their Polars types, those that only expressions read among them."""
     features: FittedFeatures
     preprocessor: Preprocessor
+    optional: frozenset[str] = frozenset()
+    """Raw columns of which training rows lacked values: without the column, every row lacks one."""
 
     @property
     def constants(self) -> Mapping[str, float | str | bool | None]:
@@ -62,7 +64,7 @@ class TabularPreparation:
 
     def inputs_of(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Raw columns (n rows) as the estimator's inputs (n rows), before they become numbers."""
-        return self.features.transform(as_declared(frame, self.inputs))
+        return self.features.transform(as_declared(frame, self.inputs, self.optional))
 
 
 def fit_preparation(
@@ -93,7 +95,9 @@ def fit_preparation(
     whole = pl.concat([rows, derived.lazy()], how="horizontal") if features.derive else rows
     preprocessor = fit_preprocessor(preprocess, whole, names, allow_empty=allow_empty)
     types = {name: str(kind) for name, kind in schema.items() if name in names or name in fitted.columns}
-    return TabularPreparation(types, fitted, preprocessor)
+    gaps = rows.select(pl.col(list(types)).has_nulls()).collect(engine="streaming")
+    optional = frozenset(name for name in types if gaps[name].item())
+    return TabularPreparation(types, fitted, preprocessor, optional)
 
 
 @dataclass(frozen=True)
@@ -157,8 +161,8 @@ class FittedPipeline:
         return np.array(self.classes, dtype=object if isinstance(self.classes[0], str) else None)
 
 
-def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:
-    """The declared columns of a frame, in order, cast to the types seen in training.
+def as_declared(frame: pl.DataFrame, types: dict[str, str], optional: Collection[str] = ()) -> pl.DataFrame:
+    """The declared columns of a frame, in order, cast to the types seen in training; missing ones where optional.
 
     Zoned timestamps become the same instants in UTC, as they did in training.
     Raises DataValidationError naming columns that are missing, or values that do not fit.
@@ -166,9 +170,11 @@ def as_declared(frame: pl.DataFrame, types: dict[str, str]) -> pl.DataFrame:
     import polars as pl
 
     absent = [name for name in types if name not in frame.columns]
-    if absent:
-        raise DataValidationError(f"columns missing from the rows to predict: {', '.join(absent)}")
+    if needed := [name for name in absent if name not in optional]:
+        raise DataValidationError(f"columns missing from the rows to predict: {', '.join(needed)}")
     wanted = [(name, dtype_named(text)) for name, text in types.items()]
+    if absent:
+        frame = frame.with_columns(pl.lit(None).alias(name) for name in absent)
     if zoned := [name for name, kind in frame.schema.items() if getattr(kind, "time_zone", None)]:
         frame = frame.with_columns(pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None))
     given = frame.schema
