@@ -27,7 +27,7 @@ TIME_TO_BE_GONE = timedelta(seconds=60)
 
 _CANNOT_BE_PULLED = re.compile(
     r"not found|manifest unknown|unauthorized|denied|forbidden|authentication required|no basic auth|invalid reference"
-    r"|does not exist|no match for platform|x509",
+    r"|does not exist|no match for platform|x509|no such host",
     re.IGNORECASE,
 )
 _MAY_PASS = re.compile(
@@ -49,6 +49,7 @@ _ENDING_EVENTS = {
     "NodeNotReady": ("NodeLost", "the node was lost"),
 }
 _NOT_CONFIGURED = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
+_TROUBLES = {*_PULLING, *_NEVER_PULLED, *_NOT_CONFIGURED}
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,18 @@ def only_others_run(pod: Any) -> bool:
 
 def waits_in_trouble(pod: Any) -> bool:
     """Whether a container waits for something that went wrong, which may pass or not."""
-    troubles = {*_PULLING, *_NEVER_PULLED, *_NOT_CONFIGURED}
-    return any(state.waiting is not None and state.waiting.reason in troubles for _, state in _states(pod))
+    return any(state.waiting is not None and state.waiting.reason in _TROUBLES for _, state in _states(pod))
+
+
+def waiting_reason(pod: Any) -> str:
+    """Return why a pod waits where that is not usual: no node takes it, or something goes wrong; empty otherwise."""
+    for name, state in _states(pod):
+        if state.waiting is not None and state.waiting.reason in _TROUBLES:
+            return f"container {name!r} waits: {state.waiting.reason}: {state.waiting.message or 'no message'}"
+    for one in pod.status.conditions or []:
+        if one.type == "PodScheduled" and one.status != "True":
+            return f"no node has taken the pod yet: {one.reason}: {one.message or 'no message'}"
+    return ""
 
 
 def does_not_end(pod: Any) -> bool:

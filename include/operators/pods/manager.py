@@ -23,6 +23,7 @@ from include.operators.pods.endings import (
     does_not_end,
     only_others_run,
     startup_problem,
+    waiting_reason,
     waits_in_trouble,
 )
 from include.operators.pods.log_lines import ReadLines
@@ -153,13 +154,21 @@ async def wait_for_start(
     events: Callable[[], Awaitable[Sequence[Any]]],
     schedule_seconds: float,
     startup_seconds: float,
+    tell: Callable[[str], None],
 ) -> bool:
-    """Whether the pod leaves the phase Pending within the time for its scheduling, and then that for its start."""
+    """Return whether the pod leaves the phase Pending within the time for its scheduling, and then for its start.
+
+    `tell` gets each reason for which it waits, once: a pull that fails alternates between two.
+    """
     pause, since, scheduled = FIRST_PAUSE, time.monotonic(), False
+    known = {""}
     while True:
         pod = await read()
         if pod.status.phase not in {PodPhase.PENDING, PodPhase.UNKNOWN, None}:
             return True
+        if (reason := waiting_reason(pod)) not in known:
+            known.add(reason)
+            tell(reason)
         if not scheduled and _is_scheduled(pod):
             scheduled, since = True, time.monotonic()
         if time.monotonic() - since > (startup_seconds if scheduled else schedule_seconds):

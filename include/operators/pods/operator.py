@@ -18,7 +18,7 @@ from include.operators.pods.endings import STEP, Ending, begun_containers, does_
 from include.operators.pods.manager import ENDED, TROUBLES, reason_of, wait_for_start
 from include.operators.pods.outcome import JudgedPodOperator
 from include.operators.pods.refusals import refused
-from include.operators.pods.sweeping import sweep_failed_pods
+from include.operators.pods.sweeping import sweep_ended_pods
 from include.operators.pods.trigger import PodStepTrigger
 from include.operators.pods.watching import watched
 from trainer.errors import ConfigurationError
@@ -48,7 +48,7 @@ class PodStepOperator(JudgedPodOperator):
         try:
             if self.step == "start":
                 cluster = load_settings().kubernetes
-                sweep_failed_pods(self.client, cluster.namespace, cluster.keep_failed_hours)
+                sweep_ended_pods(self.client, cluster.namespace, cluster.keep_failed_hours)
             self._start(folder, context)
             if self.deferrable:
                 self._defer(context)
@@ -140,7 +140,7 @@ class PodStepOperator(JudgedPodOperator):
         async def events() -> Sequence[Any]:
             return manager.events_of(pod)
 
-        return await wait_for_start(read, events, *self._patience)
+        return await wait_for_start(read, events, *self._patience, self.log.warning)
 
     def _follow_logs(self, pod: k8s.V1Pod) -> None:
         """Bring the containers' output into the task's log as it comes, as far as it can be had."""

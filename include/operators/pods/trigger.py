@@ -80,7 +80,8 @@ class PodStepTrigger(KubernetesPodTrigger):
         return _StepAsyncPodManager(self.hook, self.trigger_kwargs)
 
     async def _wait_for_pod_start(self) -> ContainerState:
-        started = await wait_for_start(self._get_pod, self._events, self.schedule_timeout, self.startup_timeout)
+        patience = (self.schedule_timeout, self.startup_timeout)
+        started = await wait_for_start(self._get_pod, self._events, *patience, self.log.warning)
         if not started:
             raise PodLaunchTimeoutException("the pod did not start")
         return self.define_pod_container_state(await self._get_pod())

@@ -77,6 +77,14 @@ def test_what_passes_is_waited_for(
     wait_until(lambda: not pods(kubernetes))
 
 
+WAITS = {
+    "unschedulable": "no node has taken the pod yet: Unschedulable: 0/1 nodes are available",
+    "slow_pull": "",
+    "image_timeout": "container 'base' waits: ErrImagePull: ",
+}
+"""What the log says while the pod waits."""
+
+
 @pytest.mark.parametrize(
     ("kind", "patience", "message"),
     [
@@ -87,12 +95,13 @@ def test_what_passes_is_waited_for(
 )
 def test_but_not_for_longer_than_the_step_says(
     kind: PodFaultKind, patience: str, message: str, kubernetes: Cluster, run: RunFolder, operator: Operator,
-    small_churn: Pipeline,
+    small_churn: Pipeline, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     kubernetes.faults.add(Fault(kind=kind))
     error = failed(operator, of=changed(small_churn, resources={"ingest": {patience: A_SECOND}}))
     assert type(error) is StepFailedError
     assert f"ingest: {message}" in str(error)
+    assert WAITS[kind] in capsys.readouterr().out
     wait_until(lambda: not pods(kubernetes))
 
 

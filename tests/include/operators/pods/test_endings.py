@@ -16,6 +16,7 @@ from include.operators.pods.endings import (
     has_succeeded,
     only_others_run,
     startup_problem,
+    waiting_reason,
     waits_in_trouble,
 )
 
@@ -58,6 +59,8 @@ def event(reason: str, message: str) -> Any:
 SCHEDULED = condition("PodScheduled", "True", "")
 BACK_OFF = "Back-off pulling image"
 NOT_FOUND = 'failed to pull and unpack image "r/trainer:9": failed to resolve reference: r/trainer:9: not found'
+
+NO_HOST = 'failed to do request: Head "https://r/v2/x": dial tcp: lookup r on 10.96.0.10:53: no such host'
 
 ENDINGS: dict[str, tuple[Any, list[Any], str, str, str]] = {
     "gone": (None, [], "PodLost", "the pod is gone: its node was lost, or somebody deleted it", "retry"),
@@ -120,6 +123,9 @@ ENDINGS: dict[str, tuple[Any, list[Any], str, str, str]] = {
     "no such command": (
         pod(containerStatuses=[ended(128, "StartError", message='exec: "python": not found in $PATH')]), [],
         "PodConfigurationError", 'cannot start (StartError: exec: "python": not found in $PATH)', "final"),
+    "a registry that is not there": (
+        pod("Pending", conditions=[SCHEDULED], containerStatuses=[waiting("ErrImagePull", NO_HOST)]), [],
+        "ImagePullError", "no such host); correct `kubernetes.images`", "final"),
     "unschedulable, by event": (
         pod("Pending", conditions=[condition("PodScheduled", "False", "Unschedulable", "old")]),
         [event("FailedScheduling", "older"), event("FailedScheduling", UNSCHEDULABLE)],
@@ -218,3 +224,12 @@ def test_what_was_announced_to_a_pod_counts_once_it_is_gone() -> None:
     assert ending_of(None, [], disruption) == disruption
     assert disruption.error == "PodPreempted"
     assert disruption_of(pod("Running")) is None
+
+
+def test_why_a_pod_waits() -> None:
+    pulling = pod("Pending", conditions=[SCHEDULED], containerStatuses=[waiting("ErrImagePull", "i/o timeout")])
+    assert waiting_reason(pulling) == "container 'base' waits: ErrImagePull: i/o timeout"
+    unscheduled = pod("Pending", conditions=[condition("PodScheduled", "False", "Unschedulable", UNSCHEDULABLE)])
+    assert waiting_reason(unscheduled) == f"no node has taken the pod yet: Unschedulable: {UNSCHEDULABLE}"
+    usual = pod("Pending", conditions=[SCHEDULED], containerStatuses=[waiting("ContainerCreating")])
+    assert waiting_reason(usual) == ""

@@ -12,7 +12,9 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from botocore.exceptions import EndpointConnectionError
 
 from include.operators.base import StepFailedError
+from include.operators.pods import sweeping
 from include.operators.pods.operator import PodStepOperator
+from include.operators.pods.sweeping import sweep_ended_pods
 from tests.include.operators.pods.conftest import (
     SECONDS,
     SLEEPS,
@@ -28,6 +30,7 @@ from tests.include.operators.pods.conftest import (
 )
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.faults import Fault, RequestFault
+from tests.kubernetes.fixtures import api_of
 from tests.kubernetes.spec import Node
 from trainer.run import RunFolder
 
@@ -199,6 +202,20 @@ def test_old_failed_pods_are_swept_by_the_next_run(
     time.sleep(1.5)
     raised(operator("start"), context("start", 2))
     assert len(pods(kubernetes)) == 1
+
+
+def test_an_orphan_of_a_killed_task_is_swept(
+    kubernetes: Cluster, evaluated: RunFolder, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PodStepOperator, "_concluded", lambda *_: None)  # as if killed before it had judged the pod
+    operator("decide").execute(context("decide"))
+    (orphan,) = pods(kubernetes)
+    assert orphan["status"]["phase"] == "Succeeded"
+    with api_of(kubernetes) as client:
+        assert sweep_ended_pods(client, "ml-training", keep_hours=0) == 0
+        monkeypatch.setattr(sweeping, "LEAST_HOURS_OF_ORPHANS", -0.1)
+        assert sweep_ended_pods(client, "ml-training", keep_hours=-0.1) == 1
+    wait_until(lambda: not pods(kubernetes))
 
 
 def test_keeping_no_failed_pod_is_possible(

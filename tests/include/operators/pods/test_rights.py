@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.operators.pods.sweeping import sweep_failed_pods
+from include.operators.pods.sweeping import sweep_ended_pods
 from tests.include.kubernetes.rendering import find
 from tests.include.operators.pods.conftest import IMAGE, Operator, Says, carried_out, context, raised
 from tests.kubernetes.cluster import Cluster
@@ -61,7 +61,7 @@ def test_the_role_is_what_tasks_use(
     if not mode:
         raised(operator("ingest"))
     with api_of(granted) as client:
-        sweep_failed_pods(client, "ml-training", keep_hours=0)
+        sweep_ended_pods(client, "ml-training", keep_hours=0)
     allowed = {(resource, verb) for resource, verbs in rights().items() for verb in verbs}
     assert asked(granted) <= allowed
     if not mode:
