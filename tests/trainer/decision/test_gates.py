@@ -95,6 +95,12 @@ def test_a_model_that_is_not_shown_to_be_better_is_kept_back() -> None:
     assert decision.reason.startswith("not shown to be better than production by more than 0.01: gain in auc_roc +0.03")
 
 
+def test_a_model_that_is_worse_beyond_noise_is_called_worse() -> None:
+    decision = against(compared(gain=-0.03, lower=-0.05, upper=-0.01))
+    assert decision.outcome == "keep"
+    assert decision.reason.startswith("worse than production beyond noise: gain in auc_roc -0.03")
+
+
 def test_a_rollback_that_holds_keeps_production_whatever_is_better() -> None:
     better = evaluation(GOOD, comparison=compared(), production_version="7", production_metrics={"auc_roc": 0.82})
     decision = decide(GATES, better, rollback="a rollback holds")

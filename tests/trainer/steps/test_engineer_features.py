@@ -274,6 +274,19 @@ def test_a_split_by_time_keeps_the_time_beside_the_rows_and_out_of_the_inputs(tm
     assert ends["train"][1] < ends["validation"][0] <= ends["validation"][1] < ends["test"][0]
 
 
+def test_uneven_classes_under_a_split_by_time_are_not_about_ids(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    days = [date(2026, 1, 1) + timedelta(days=number) for number in range(ROWS)]
+    churn = ["No" if number % (9 if number < 0.7 * ROWS else 2) else "Yes" for number in range(ROWS)]
+    columns = {"id": "id", "target": "churn", "positive": "Yes", "exclude": ["leak"], "time": "day"}
+    split = {"KIND": "time", "validation": 0.2, "test": 0.2}
+    rows = _rows().with_columns(day=pl.Series(days), churn=pl.Series(churn))
+    _run(tmp_path, rows, columns=columns, split=split)
+    assert "do the classes change over time" in caplog.text
+    assert "ids related" not in caplog.text
+
+
 def test_a_split_by_time_names_a_column_that_is_not_there(tmp_path: Path) -> None:
     columns = {"id": "id", "target": "churn", "positive": "Yes", "exclude": ["leak"], "time": "dya"}
     with pytest.raises(DataValidationError, match=r"columns\.time: no column 'dya'"):

@@ -119,6 +119,8 @@ def _gain(compared: Compared, min_gain: float, confidence: float) -> tuple[Verdi
     )
     if compared.lower > min_gain:
         return "passed", f"better than production beyond noise: {found}"
+    if compared.upper < 0:
+        return "not_better", f"worse than production beyond noise: {found}"
     if compared.gain == compared.lower == compared.upper == 0:
         found += "; both models score alike, as one that is fitted again on the same rows with the same parameters does"
     return "not_better", f"not shown to be better than production by more than {min_gain:g}: {found}"
@@ -135,4 +137,6 @@ def _loss(compared: Compared, rule: AgainstProduction, other: str) -> tuple[Verd
     )
     if bound > -margin:
         return "passed", f"no worse than {other} by {margin:g}: {found}"
+    if is_figure(compared.upper) and compared.upper < -margin:
+        return "may_be_worse", f"worse than {other} by more than {margin:g}, beyond noise: {found}"
     return "may_be_worse", f"not shown to be no worse than {other} by {margin:g}: {found}"

@@ -80,7 +80,7 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     keys_digest = write_table(run, KEYS, known.select(KEY, PART))
     run.write_json(CONSTANTS, prepared.constants)
     proportions = _proportions(parts, labels)
-    _log(parts, labels, proportions, moved, prepared.became_missing)
+    _log(parts, labels, proportions, moved, prepared.became_missing, _why_uneven(pipeline))
     return FeaturesResult(
         table=run.uri_of(FEATURES),
         keys=run.uri_of(KEYS),
@@ -208,13 +208,14 @@ def _log(
     proportions: dict[str, dict[str, float]],
     moved: int,
     became_missing: dict[str, int],
+    why: str,
 ) -> None:
     overall = {} if labels is None else _shares(labels)
     for part, rows in parts.value_counts().sort("count", descending=True).iter_rows():
         shares = proportions.get(part, {})
         logger.info("%s: %d rows%s", part, rows, "".join(f", {label} {share:.1%}" for label, share in shares.items()))
         for label, share in shares.items():
-            _warn_if_uneven(part, rows, label, share, overall[label])
+            _warn_if_uneven(part, rows, label, share, overall[label], why)
     if moved:
         logger.info("%d rows moved to the part of an equal row", moved)
     for name, count in became_missing.items():
@@ -222,16 +223,25 @@ def _log(
             logger.warning("%s: %d values are missing because of a division by zero", name, count)
 
 
-def _warn_if_uneven(part: str, rows: int, label: str, share: float, overall: float) -> None:
+def _why_uneven(pipeline: Pipeline) -> str:
+    """What may be the reason if parts have different shares of a class, by what the split goes by."""
+    if isinstance(pipeline.split, TimeSplit):
+        return "do the classes change over time, or are the newest targets not all known yet?"
+    if isinstance(pipeline.split, GivenSplit):
+        return "are the given parts drawn at random?"
+    return "are ids related to classes?" if pipeline.columns.id else "are many rows of a class equal?"
+
+
+def _warn_if_uneven(part: str, rows: int, label: str, share: float, overall: float, why: str) -> None:
     """Chance explains few standard errors, sqrt(p (1 - p) / n); more than that says that rows and parts are related."""
     limit = STANDARD_ERRORS * math.sqrt(overall * (1 - overall) / rows)
     if abs(share - overall) > limit:
         logger.warning(
-            "%s: class %s has %.1f%% of the rows, and %.1f%% of all rows; chance explains %.1f points: "
-            "are ids related to classes?",
+            "%s: class %s has %.1f%% of the rows, and %.1f%% of all rows; chance explains %.1f points: %s",
             part,
             label,
             100 * share,
             100 * overall,
             100 * limit,
+            why,
         )
