@@ -17,6 +17,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 TRAINER = PROJECT / "tasks_image" / "src" / "trainer"
 LIGHT_OF_TRAINER = (
     "trainer.pipeline", "trainer.run", "trainer.errors", "trainer.decision", "trainer.addresses", "trainer.connections", "trainer.environment",
+    "trainer.cpu_quota",
     "trainer.redaction", "trainer.number_format", "trainer.process", "trainer.summary",
 )  # fmt: skip
 FORBIDDEN_OF_AIRFLOW = ("airflow.models", "airflow.settings", "airflow.utils.session")
@@ -128,7 +129,7 @@ def test_on_airflows_side_one_module_reads_the_environment(room: str, file: Path
 
 
 LAYERS = (
-    "errors", "addresses", "number_format", "connections", "environment", "redaction", "process", "pipeline", "run", "decision",
+    "errors", "addresses", "number_format", "connections", "cpu_quota", "environment", "redaction", "process", "pipeline", "run", "decision",
     "summary", "inference", "plots", "problems", "tables", "own_code", "sources", "checks", "drift", "feature_store", "drafting", "registry", "isolated",
     "evaluation", "training", "tuning", "reports", "modalities", "backtest", "steps", "commands", "__main__",
 )  # fmt: skip

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from trainer import environment
 from trainer.environment import (
     THREAD_LIMITS,
     Environment,
@@ -17,6 +18,7 @@ from trainer.environment import (
     git_environment,
     git_login,
     limit_threads,
+    limited_cores,
     read_environment,
     read_means,
     redis_login,
@@ -156,6 +158,18 @@ def test_cores_of_a_pod_are_whole_and_no_more_than_there_are(
     monkeypatch.setenv("TRAINER_CORES", given)
     assert cores() == expected
     assert cores_paid() == float(given)
+
+
+def test_a_quota_bounds_the_threads_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(environment, "cpu_quota", lambda: 2.5)
+    assert (cores(), cores_paid()) == (2, 2.5)
+    assert limited_cores() == "2 of 4 cores are used: the CPU quota of the control group is 2.5"
+    monkeypatch.setenv("TRAINER_CORES", "1")
+    assert limited_cores() == "1 of 4 cores are used: TRAINER_CORES is 1"
+    monkeypatch.delenv("TRAINER_CORES")
+    monkeypatch.setattr(environment, "cpu_quota", lambda: 64.0)
+    assert (cores(), cores_paid(), limited_cores()) == (4, 4.0, "")
 
 
 @pytest.mark.parametrize(

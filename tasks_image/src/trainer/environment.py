@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from trainer.addresses import secret_in, without_login
 from trainer.connections import is_connection, secrets_of
+from trainer.cpu_quota import cpu_quota
 from trainer.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -245,16 +246,35 @@ def cores() -> int:
     """CPU cores that this process may use, as a number of threads.
 
     Of a pod's cores a fraction is left out, but for the first one: threads that wait for each other are all as slow
-    as the one that is held back. A container is shown all cores of its machine, so a pod says how many are its own.
+    as the one that is held back. A container is shown all cores of its machine, so a pod says how many are its own; in
+    another container the quota of its control group does.
     """
-    given = read_means().cores
+    given = _cores_given()
     return _visible_cores() if given is None else min(max(1, math.floor(given)), _visible_cores())
 
 
 def cores_paid() -> float:
-    """CPU cores that are kept for this process, used or not: the pod's, or those of the machine."""
-    given = read_means().cores
+    """CPU cores that are kept for this process, used or not: the pod's, the quota's, or those of the machine."""
+    given = _cores_given()
     return float(_visible_cores()) if given is None else given
+
+
+def limited_cores() -> str:
+    """Return in words what limits the threads to fewer than the machine's cores; empty if nothing does."""
+    visible, used = _visible_cores(), cores()
+    if used == visible:
+        return ""
+    by = "TRAINER_CORES" if read_means().cores is not None else "the CPU quota of the control group"
+    return f"{used} of {visible} cores are used: {by} is {_cores_given():g}"
+
+
+def _cores_given() -> float | None:
+    """Cores of the pod, else those of the container's quota, if it is below the cores that are visible."""
+    given = read_means().cores
+    if given is not None:
+        return given
+    quota = cpu_quota()
+    return quota if quota is not None and quota < _visible_cores() else None
 
 
 def _visible_cores() -> int:
@@ -262,11 +282,11 @@ def _visible_cores() -> int:
 
 
 def limit_threads() -> None:
-    """Tell libraries that count the machine's cores themselves how many are this pod's, and how threads wait.
+    """Tell libraries that count the machine's cores themselves how many are this process's, and how threads wait.
 
     They read it when they are imported. What the environment already says of a library stays.
     """
     os.environ.setdefault(*PASSIVE)
-    if read_means().cores is not None:
+    if _cores_given() is not None:
         for name in THREAD_LIMITS:
             os.environ.setdefault(name, str(cores()))

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from trainer.environment import cores_paid, read_means
+from trainer.environment import cores_paid, limited_cores, read_means
 from trainer.errors import LESS_MEMORY, ConfigurationError, PromotionConflictError, StepNotDoneError, TrainerError
 from trainer.process import log_context
 from trainer.process.sigterm import ENDED, last_words
@@ -63,6 +63,8 @@ def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folde
     _refuse_to_replace(folder)
     with recorded(folder):
         folder.begin()
+        if limited := limited_cores():
+            logger.info("%s", limited)
         began = time.perf_counter()
         with noting_records() as records:
             result = step(pipeline, folder)
