@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -388,3 +389,13 @@ def test_what_raised_has_not_passed_whatever_else_is_said() -> None:
     found = {"success": True, "result": {}, "exception_info": {"a metric": info}}
     result = check_result(CHURN.validation[0], found)
     assert (result.passed, result.message) == (False, "it could not be evaluated: no such metric")
+
+
+@pytest.mark.parametrize("bound", [date(2026, 1, 15), "2026-01-15", datetime(2026, 1, 15), "2026-01-15T00:00:00"])
+@pytest.mark.parametrize("kind", [pl.Date, pl.Datetime("us")], ids=["date", "datetime"])
+def test_a_bound_may_be_a_date(bound: Any, kind: Any) -> None:
+    rows = pl.DataFrame({"day": pl.Series([date(2026, 1, 1), date(2026, 2, 1)]).cast(kind)}).lazy()
+    kwargs = {"column": "day", "min_value": bound}
+    check = Check(check="expect_column_values_to_be_between", dimension="validity", kwargs=kwargs)
+    ((result,), _) = run_checks([check], {"rows": rows})
+    assert (result.unexpected, result.examples) == (1, ["2026-01-01T00:00:00"])

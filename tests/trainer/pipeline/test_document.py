@@ -246,3 +246,8 @@ def test_what_stands_twice_is_written_twice() -> None:
     text = dump_yaml({"a": shared, "b": shared})
     assert "*" not in text
     assert parse_yaml(text, "f") == {"a": shared, "b": shared}
+
+
+def test_only_true_and_false_are_booleans() -> None:
+    found = parse_yaml("{a: No, b: yes, c: off, d: true, e: False}", "x")
+    assert found == {"a": "No", "b": "yes", "c": "off", "d": True, "e": False}

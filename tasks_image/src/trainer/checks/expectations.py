@@ -6,9 +6,12 @@ Type names that `expect_column_values_to_be_in_type_list` and `…_of_type` see:
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
+import re
 import warnings
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from trainer.checks.batches import ABOUT_COLUMNS, as_pandas, numbers_by_part
@@ -27,6 +30,9 @@ RESULT_FORMAT = {
     "result_format": "SUMMARY", "partial_unexpected_count": 50, "return_unexpected_index_query": False
 }  # fmt: skip
 """Enough unexpected values to find five that differ, and no query that lists the rows of all."""
+
+BOUNDS = {"min_value", "max_value"}
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 MANY_CELLS = 20_000_000
 
@@ -99,13 +105,31 @@ def _expectations(checks: list[Check]) -> list[Any]:
 
 def _expectation(check: Check, number: int) -> Any:
     implementation = _implementation(check.check)
-    kwargs = {key: value for key, value in check.kwargs.items() if value is not None}
+    kwargs = {key: _as_timestamps(key, value) for key, value in check.kwargs.items() if value is not None}
     _refuse_wrong_kwargs(check.check, kwargs, {*implementation.domain_keys, *implementation.success_keys})
     meta = {"number": number, "dimension": check.dimension}
     try:
         return implementation(**kwargs, meta=meta, severity=check.severity, catch_exceptions=True)
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"kwargs: {_reasons(error)}") from error
+
+
+def _as_timestamps(key: str, value: Any) -> Any:
+    """A bound or a set of dates as timestamps at midnight, which is what columns of dates are compared as."""
+    if key in BOUNDS:
+        return _as_timestamp(value)
+    if key == "value_set" and isinstance(value, list):
+        return [_as_timestamp(one) if isinstance(one, date) else one for one in value]
+    return value
+
+
+def _as_timestamp(value: Any) -> Any:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)  # noqa: DTZ001  (tables hold UTC without a zone)
+    if isinstance(value, str) and DATE.match(value):
+        with contextlib.suppress(ValueError):  # Great Expectations refuses it
+            return datetime.fromisoformat(value)
+    return value
 
 
 def _implementation(name: str) -> Any:

@@ -64,6 +64,16 @@ for _kind in (_UniqueKeyLoader, _Dumper):
     )
 
 
+# YAML 1.1 reads No, yes and off as booleans, so a class `No` would become False; 1.2 has only true and false. The
+# dumper goes on quoting such words, for other readers.
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_UniqueKeyLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != _BOOLEAN]
+    for first, found in _UniqueKeyLoader.yaml_implicit_resolvers.items()
+}
+_UniqueKeyLoader.add_implicit_resolver(_BOOLEAN, re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
 def _yaml_error(problem: str, place: yaml.Node | yaml.Event) -> yaml.YAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, place.start_mark)  # type: ignore[arg-type]
 

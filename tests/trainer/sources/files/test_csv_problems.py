@@ -12,6 +12,7 @@ import pytest
 from trainer.errors import DataValidationError
 from trainer.sources.files.csv_problems import check_header, likely_separator, plain_file, why_not, without_blank_lines
 from trainer.sources.files.source_files import SourceFile
+from trainer.sources.notes import collected_notes
 
 Written = Callable[[bytes], SourceFile]
 
@@ -114,3 +115,24 @@ def test_why_a_file_cannot_be_read(written: Written, text: bytes, message: str) 
     found = why_not(written(text), ",", ValueError("something else\nand advice"))
     with pytest.raises(DataValidationError, match=message):
         raise found
+
+
+def test_a_quote_inside_a_field_is_shown_with_its_line(written: Written) -> None:
+    file = written(b'a,b\n1,"quoted ""well"""\n2,5" pipe\n3,7" pipe\n')
+    error = why_not(file, ",", pl.exceptions.ComputeError("malformed"))
+    assert str(error).startswith(
+        "rows.csv: 2 fields have a quote inside without being quoted: line 3 ('5\" pipe'), line 4 ('7\" pipe'); write"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "quoted"),
+    [("'a','b'", 2), ("a,“b”", 1), ('a,"b ""x"" c"', 1), ("driver's age,b", 0)],
+    ids=["single", "curly", "doubled", "apostrophe"],
+)
+def test_quotes_in_a_header_are_noted(written: Written, header: str, quoted: int) -> None:
+    with collected_notes() as notes:
+        check_header(written(f"{header}\n1,2\n".encode()), ",", set())
+    assert [note.split(", which")[0] for note in notes] == [f"rows.csv: {quoted} column names hold quotes"] * bool(
+        quoted
+    )

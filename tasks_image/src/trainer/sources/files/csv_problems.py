@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
+from trainer.sources.notes import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ OTHER_FORMATS = {
     b"\xfe\xff": "UTF-16 text; write it as UTF-8",
 }
 """Files that are called CSV, by their first bytes."""
+QUOTES = ("'", "`", "\u00b4", "\u2018", "\u2019", "\u201c", "\u201d")
 SEPARATORS = (";", "\t", "|", ",")
 
 
@@ -101,6 +103,14 @@ def check_header(file: SourceFile, separator: str, renamed: set[str]) -> None:
             f"{file.name}: {len(twice)} column names stand in the header more than once: "
             f"{', '.join(map(repr, twice[:EXAMPLES]))}; give each column its own"
         )
+    quoted = [column for column in header if '"' in column or (column[:1] in QUOTES and column[-1:] in QUOTES)]
+    if quoted:
+        note(
+            f"{file.name}: {len(quoted)} column names hold quotes, which belong to the name: "
+            f'{", ".join(quoted[:EXAMPLES])}; only " encloses a field, and a quote in a name stays doubled; give such a '
+            "column another name under `source.rename`, or fix the header",
+            logging.WARNING,
+        )
     unnamed = [f"column {place}" for place, column in enumerate(header, start=1) if not column]
     if unnamed and "" not in renamed:
         raise DataValidationError(
@@ -133,7 +143,23 @@ def why_not(file: SourceFile, separator: str, error: Exception) -> DataValidatio
         _judge_widths(file, separator)
     except DataValidationError as found:
         return found
+    if stray := _stray_quotes(file, separator):
+        shown = ", ".join(f"line {line} ({field!r:.60})" for line, field in stray[:EXAMPLES])
+        return DataValidationError(
+            f"{file.name}: {len(stray)} {'field has' if len(stray) == 1 else 'fields have'} a quote inside without "
+            f'being quoted: {shown}; write such a field as "5"" pipe", in quotes with its own doubled, or remove them'
+        )
     return DataValidationError(f"{file.name}: cannot be read as CSV: {str(error).splitlines()[0]}")
+
+
+def _stray_quotes(file: SourceFile, separator: str) -> list[tuple[int, str]]:
+    """Fields that hold a quote and do not begin with one, by the line of their row."""
+    found = []
+    lines = list(_lines(file))
+    for line, fields in _records(file, separator):
+        plain = f"{separator}{lines[line - 1].rstrip()}{separator}"
+        found += [(line, one) for one in fields if '"' in one and f"{separator}{one}{separator}" in plain]
+    return found
 
 
 def _judge_widths(file: SourceFile, separator: str) -> list[int]:
