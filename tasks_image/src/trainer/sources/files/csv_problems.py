@@ -107,8 +107,8 @@ def check_header(file: SourceFile, separator: str, renamed: set[str]) -> None:
     if quoted:
         note(
             f"{file.name}: {len(quoted)} column names hold quotes, which belong to the name: "
-            f'{", ".join(quoted[:EXAMPLES])}; only " encloses a field, and a quote in a name stays doubled; give such a '
-            "column another name under `source.rename`, or fix the header",
+            f'{", ".join(quoted[:EXAMPLES])}; only " encloses a field, and a quote in a name stays doubled; give each '
+            "another name under `source.rename`, or fix the header",
             logging.WARNING,
         )
     unnamed = [f"column {place}" for place, column in enumerate(header, start=1) if not column]
