@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -69,6 +70,7 @@ def _keep_to_one_core() -> None:
         os.sched_setaffinity(0, {allowed[int(worker) % len(allowed)]})
 
 
+gc.set_threshold(50_000, 20, 20)  # what is imported stays: looking through it again and again costs seconds
 _keep_to_one_core()
 AIRFLOW_HOME = _set_environment()
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from urllib.parse import quote
 
 import pytest
 
-from trainer.environment import secrets
+from trainer.connections import is_connection
+from trainer.environment import is_secret_name, secrets
 from trainer.redaction import without_secrets
+
+
+@pytest.fixture(autouse=True)
+def _without_own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of other tests leave logins in the environment, such as `secret`."""
+    for name in [name for name in os.environ if is_secret_name(name) or is_connection(name)]:
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from include.operators.pods.endings import (
     Ending,
     disruption_of,
     does_not_end,
+    has_succeeded,
     only_others_run,
     startup_problem,
     waiting_reason,
@@ -125,12 +126,15 @@ class StepPodManager(PodManager):
         return False
 
     def wait_for_end(self, pod: V1Pod) -> V1Pod:
-        """The pod once it has ended, or once it is clear that it never will.
+        """Return the pod once it has ended, its step has succeeded, or it is clear that it never will end.
 
-        It does not end with its step where the cluster has put a container beside that.
+        It does not end with its step where the cluster has put a container beside that. A node tells of the pod's end
+        a second after that of its container, which matters only where something has failed.
         """
         pause, until = FIRST_PAUSE, math.inf
         while (found := self.read_pod(pod)).status.phase not in ENDED and not does_not_end(found):
+            if has_succeeded(found):
+                break
             if only_others_run(found):
                 until = min(until, time.monotonic() + SECONDS_TO_TELL)
             if time.monotonic() > until:

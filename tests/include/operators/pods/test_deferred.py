@@ -58,7 +58,7 @@ def test_a_deferred_step_fails_as_any_other(
 def test_a_deferred_step_that_can_never_start_is_told_at_once(
     kubernetes: Cluster, run: RunFolder, operator: Operator, cluster_environment: Describe
 ) -> None:
-    cluster_environment(deferrable=True, secrets={"PGPASSWORD": {"name": "nothing", "key": "password"}})
+    cluster_environment(deferrable=True, secrets={"AWS_SESSION_TOKEN": {"name": "nothing", "key": "password"}})
     with pytest.raises(TaskDeferred) as deferred:
         operator("ingest").execute(context("ingest"))
     event = ended_trigger(deferred.value.trigger)

@@ -164,7 +164,7 @@ def test_a_gpu_is_found_by_the_environments_selector_and_toleration(
 def test_a_missing_secret_is_named_at_once(
     kubernetes: Cluster, run: RunFolder, operator: Operator, cluster_environment: Describe
 ) -> None:
-    cluster_environment(secrets={"PGPASSWORD": {"name": "nothing", "key": "password"}})
+    cluster_environment(secrets={"AWS_SESSION_TOKEN": {"name": "nothing", "key": "password"}})
     began = time.monotonic()
     error = raised(operator("ingest"))
     assert time.monotonic() - began < SECONDS

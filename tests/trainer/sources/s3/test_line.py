@@ -15,7 +15,8 @@ from trainer.sources.s3.objects import fetch_object, find_objects, s3_client
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 MEBIBYTE = 1 << 20
-CONTENT = bytes(number % 251 for number in range(3 * MEBIBYTE + 17))
+SIZE = 3 * MEBIBYTE + 17
+CONTENT = (bytes(range(251)) * (SIZE // 251 + 1))[:SIZE]
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import signal
 import subprocess
@@ -92,25 +93,29 @@ with ends_on_sigterm():
 
 
 def test_sigterm_ends_all_processes_and_writes_a_checkpoint(alone: Result, tmp_path: Path) -> None:
-    step = subprocess.run(
+    step = subprocess.Popen(
         [sys.executable, "-c", STEP, str(tmp_path)],
         cwd=Path(__file__).parents[4],
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    assert step.returncode == ENDED, step.stderr
-    [after] = re.findall(r"checkpoint written after step (\d+)", step.stdout)
+    printed, _ = step.communicate()
+    assert step.returncode == ENDED, printed
+    left = [pid for pid in psutil.pids() if session_of(pid) == step.pid]
+    assert [pid for pid in left if not has_ended(pid)] == []
+    [after] = re.findall(r"checkpoint written after step (\d+)", printed)
     assert int(after) >= 9
     again = failing(tmp_path, is_killed, at=9)()
     assert again.step == int(after)
     assert same(train(again, None, lambda _: None), alone[1])
-    left = [
-        one
-        for one in psutil.process_iter(["cmdline"])
-        if "trainer.training.networks.rank" in (one.info["cmdline"] or ())
-    ]
-    assert left == []
+
+
+def session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 KILLED = """
