@@ -57,6 +57,11 @@ REGRESSION: dict[str, Any] = {
             id="tuning",
         ),
         pytest.param(
+            {"preprocess": {"categorical": "native"}},
+            "algorithms.linear: preprocess.categorical: 'native' needs an algorithm that handles categories itself",
+            id="native",
+        ),
+        pytest.param(
             {"gates": {"against_production": {"metric": "rmse"}}},
             "gates.against_production.metric: 'rmse' is no metric of a binary_classification pipeline",
             id="comparison",

@@ -58,7 +58,7 @@ def pipeline() -> TabularPipeline:
 
 @pytest.fixture(scope="module")
 def folds(pipeline: TabularPipeline) -> list[Fold]:
-    return make_folds(pipeline, all_of(ROWS), TARGETS)
+    return make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), TARGETS)
 
 
 def scores(
@@ -160,7 +160,7 @@ def test_early_stopping_never_sees_the_held_out_rows(
 
 def test_numbers_are_split_without_classes() -> None:
     pipeline = tabular(REGRESSION)
-    folds = make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS))
+    folds = make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), pl.Series("y", NUMBERS))
     assert [fold.classes for fold in folds] == [()] * 4
     assert all(0 < value < 60 for value in scores(folds, pipeline, Sklearn(estimator="sklearn.linear_model.Ridge")))
 
@@ -170,7 +170,7 @@ def test_a_class_needs_a_row_in_each_fold(pipeline: TabularPipeline) -> None:
     with pytest.raises(
         DataValidationError, match=r"target 'y': class 'yes' has 3 training rows, fewer than 4 folds; get more"
     ):
-        make_folds(pipeline, all_of(ROWS), targets)
+        make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), targets)
 
 
 def days(count: int, a_day: int = 4) -> pl.Series:
@@ -182,7 +182,7 @@ def days(count: int, a_day: int = 4) -> pl.Series:
 
 def test_by_time_each_fold_is_judged_on_what_came_later() -> None:
     pipeline, times = tabular(REGRESSION), days(COUNT)
-    folds = make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS), times)
+    folds = make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), pl.Series("y", NUMBERS), times)
     day_of = dict(zip(NUMBERS.tolist(), times, strict=True))
     spans = [
         ([day_of[value] for value in fold.train.targets.tolist()], [day_of[value] for value in fold.held_out_targets])
@@ -198,11 +198,13 @@ def test_by_time_each_fold_is_judged_on_what_came_later() -> None:
 def test_too_few_moments_for_the_folds_are_refused() -> None:
     pipeline = tabular(REGRESSION)
     with pytest.raises(DataValidationError, match="the training rows have 4 different times, too few for 4 folds"):
-        make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS), days(COUNT, a_day=50))
+        make_folds(
+            pipeline, pipeline.algorithms["logistic"], all_of(ROWS), pl.Series("y", NUMBERS), days(COUNT, a_day=50)
+        )
 
 
 def test_a_class_that_only_came_later_is_refused(pipeline: TabularPipeline) -> None:
     times = days(COUNT).sort()
     targets = pl.Series("y", ["no"] * (COUNT - 100) + ["yes", "no"] * 50)
     with pytest.raises(DataValidationError, match="class 'yes' is absent from the rows that a fold learns from"):
-        make_folds(pipeline, all_of(ROWS), targets, times)
+        make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), targets, times)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainer.inference.fitted import FittedPipeline, fit_preparation
+from trainer.inference.fitted import FittedPipeline
 from trainer.training.estimators import fit_estimator, fit_with_curve
 from trainer.training.learning_curve import TrainingCurve
-from trainer.training.training_rows import training_rows
+from trainer.training.training_rows import fit_and_prepare, training_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -42,9 +42,9 @@ def fit_pipeline(  # noqa: PLR0913
     Raises DataValidationError where it is not, or where a class does not occur in the training rows.
     """
     rows, targets = training
-    preparation = fit_preparation(features, preprocess, rows.lazy(), not_inputs)
     classes = problem.classes_of(targets)
-    prepared = training_rows(preparation, rows, problem.encode(targets, classes))
+    codes = problem.encode(targets, classes)
+    preparation, prepared = fit_and_prepare(algorithm, features, preprocess, rows, codes, classes, not_inputs)
     if log_point is None or validation is None:
         estimator = fit_estimator(algorithm, prepared, problem, seed=seed, threads=threads)
     else:

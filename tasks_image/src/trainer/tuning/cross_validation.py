@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.environment import cores
 from trainer.errors import DataValidationError
-from trainer.inference.fitted import FittedPipeline, fit_preparation
+from trainer.inference.fitted import FittedPipeline
 from trainer.problems import problem_of
 from trainer.run.records import FeaturesResult
 from trainer.tables.handover import FEATURES, PART, TIME
 from trainer.tables.row_subset import ChosenRows, open_table
 from trainer.training.estimators import boosting_rounds, fit_estimator
 from trainer.training.libraries import library_of
-from trainer.training.training_rows import training_rows
+from trainer.training.training_rows import fit_and_prepare
 from trainer.tuning.objective import Score
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def cross_validation_of(pipeline: TabularPipeline, run: RunFolder) -> Iterator[C
     engineered = run.at("engineer_features")
     made = engineered.result(FeaturesResult)
     with engineered.local(FEATURES) as file:
-        folds = make_folds(pipeline, *_training_rows(pipeline, file, [*made.inputs, *made.for_features]))
+        chosen = pipeline.algorithms[run.algorithm]
+        folds = make_folds(pipeline, chosen, *_training_rows(pipeline, file, [*made.inputs, *made.for_features]))
         yield CrossValidation(pipeline, run.algorithm, folds)
 
 
@@ -108,9 +109,15 @@ def _training_rows(
 
 
 def make_folds(
-    pipeline: TabularPipeline, rows: ChosenRows, targets: pl.Series, times: pl.Series | None = None
+    pipeline: TabularPipeline,
+    algorithm: AnyAlgorithm,
+    rows: ChosenRows,
+    targets: pl.Series,
+    times: pl.Series | None = None,
 ) -> list[Fold]:
     """The folds of training rows; `rows` (n, raw inputs), `targets` (n,) and, for a split by time, `times` (n,).
+
+    They are prepared as the algorithm needs them.
 
     They are shuffled, and stratified where there are classes. By time, each holds out the rows that came after those
     that it learns from, and the next one learns from both: an expanding window, scikit-learn's TimeSeriesSplit.
@@ -128,7 +135,7 @@ def make_folds(
             "get more rows, or lower `tuning.folds`"
         )
     splits = _shuffled(tuning, codes, stratify=bool(classes)) if times is None else _expanding(tuning, times)
-    folds = [_fold(pipeline, rows, targets, codes, classes, train, held) for train, held in splits]
+    folds = [_fold(pipeline, algorithm, rows, targets, codes, classes, train, held) for train, held in splits]
     for fold in folds if classes else ():
         if absent := {*range(len(classes))} - {*np.unique(fold.train.targets).tolist()}:
             raise DataValidationError(
@@ -163,6 +170,7 @@ def _expanding(tuning: Tuning, times: pl.Series) -> Iterator[tuple[np.ndarray, n
 
 def _fold(  # noqa: PLR0913, PLR0917
     pipeline: TabularPipeline,
+    algorithm: AnyAlgorithm,
     rows: ChosenRows,
     targets: pl.Series,
     codes: np.ndarray,
@@ -172,8 +180,9 @@ def _fold(  # noqa: PLR0913, PLR0917
 ) -> Fold:
     learned = rows.among(train)
     not_inputs = pipeline.columns.not_inputs
-    preparation = fit_preparation(pipeline.features, pipeline.preprocess, learned.lazy(), not_inputs)
-    numbers = training_rows(preparation, learned, codes[train])
+    preparation, numbers = fit_and_prepare(
+        algorithm, pipeline.features, pipeline.preprocess, learned, codes[train], classes, not_inputs
+    )
     return Fold(preparation, numbers, rows.among(held), targets[held], classes)
 
 
