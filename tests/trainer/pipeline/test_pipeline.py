@@ -57,6 +57,11 @@ REGRESSION: dict[str, Any] = {
             id="tuning",
         ),
         pytest.param(
+            {"split": {"KIND": "group", "column": "churn"}},
+            "split.column: 'churn' is the target, so each part would hold targets of its own",
+            id="group of the target",
+        ),
+        pytest.param(
             {"preprocess": {"categorical": "native"}},
             "algorithms.linear: preprocess.categorical: 'native' needs an algorithm that handles categories itself",
             id="native",

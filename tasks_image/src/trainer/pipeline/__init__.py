@@ -1,7 +1,17 @@
 """What a pipeline's YAML may say: light, so that a scheduler can read it."""
 
 from trainer.pipeline.approval import Approval
-from trainer.pipeline.data import AnySplit, Check, Columns, Drift, GivenSplit, HashSplit, RandomSplit, TimeSplit
+from trainer.pipeline.data import (
+    AnySplit,
+    Check,
+    Columns,
+    Drift,
+    GivenSplit,
+    GroupSplit,
+    HashSplit,
+    RandomSplit,
+    TimeSplit,
+)
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.images import ImagePipeline
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
@@ -73,6 +83,7 @@ __all__ = [
     "FileSource",
     "Gates",
     "GivenSplit",
+    "GroupSplit",
     "HashSplit",
     "HttpSource",
     "IdxSource",

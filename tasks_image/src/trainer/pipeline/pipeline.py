@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from trainer.pipeline.approval import Approval
-from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit
+from trainer.pipeline.data import AnySplit, Check, Columns, Drift, GroupSplit, HashSplit
 from trainer.pipeline.document import did_you_mean, dump_yaml, validate
 from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
 from trainer.pipeline.metrics import METRICS, ProblemName, metrics_for
@@ -150,6 +150,15 @@ class Pipeline(Spec):
             mistakes.append("split: validation and test together leave no rows to train on")
         if self.split.KIND == "time" and self.columns.time is None:
             mistakes.append("columns.time: a split by time needs the column that says when a row was observed")
+        if isinstance(self.split, GroupSplit) and self.split.column == self.columns.target:
+            mistakes.append(
+                f"split.column: {self.split.column!r} is the target, so each part would hold targets of its own; name "
+                "the column that says which rows belong together"
+            )
+        if isinstance(self.split, GroupSplit) and not self.has_features:
+            mistakes.append(
+                "split.KIND: 'group' is only for tables: other tuning holds out single rows; use another split"
+            )
         mistakes += self._role_mistakes()
         if self.refit == "everything" and self.split.KIND != "time":
             mistakes.append(
