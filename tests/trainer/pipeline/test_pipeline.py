@@ -62,6 +62,16 @@ REGRESSION: dict[str, Any] = {
             id="group of the target",
         ),
         pytest.param(
+            {"cut_off": {"false_positive": 1}},
+            "cut_off: expected two costs, such as `{false_positive: 1, false_negative: 5}`, or a precision",
+            id="one cost",
+        ),
+        pytest.param(
+            {**REGRESSION, "cut_off": {"precision": 0.8}},
+            "cut_off: only a binary classification has a cut-off; remove it",
+            id="cut-off of numbers",
+        ),
+        pytest.param(
             {"preprocess": {"categorical": "native"}},
             "algorithms.linear: preprocess.categorical: 'native' needs an algorithm that handles categories itself",
             id="native",

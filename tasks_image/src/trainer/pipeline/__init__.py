@@ -14,7 +14,7 @@ from trainer.pipeline.data import (
 )
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.images import ImagePipeline
-from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
+from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, CutOff, Gates, Limit, Registry, SliceGate
 from trainer.pipeline.load import PIPELINES, TABULAR, load_pipeline, parse_pipeline, pipeline_of, refuse_same_name
 from trainer.pipeline.metrics import METRICS, MetricInfo, ProblemName, metrics_for
 from trainer.pipeline.modeling import (
@@ -75,6 +75,7 @@ __all__ = [
     "Code",
     "Columns",
     "CsvSource",
+    "CutOff",
     "Drift",
     "DvcSource",
     "EarlyStopping",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from trainer.pipeline import AnyAlgorithm, Features, Preprocess
+    from trainer.pipeline import AnyAlgorithm, CutOff, Features, Preprocess
     from trainer.problems import Problem
     from trainer.tables.row_subset import ChosenRows
     from trainer.training.learning_curve import LogPoint
@@ -30,13 +30,14 @@ def fit_pipeline(  # noqa: PLR0913
     not_inputs: Collection[str] = (),
     training: tuple[ChosenRows, pl.Series],
     validation: tuple[ChosenRows, pl.Series] | None,
-    cut_off: float | None = None,
+    cut_off: float | CutOff | None = None,
     seed: int,
     threads: int,
     log_point: LogPoint | None = None,
 ) -> FittedPipeline:
-    """Everything fitted on the training rows; for two classes, the cut-off with the best F1 on the validation rows.
+    """Everything fitted on the training rows; for two classes, with the cut-off that is given or chosen.
 
+    `cut_off` is one, or the rule to choose it on the validation rows; without it, the one with the best F1 is chosen.
     Columns of the rows that are `not_inputs` are only for expressions. `log_point` gets the losses while the estimator
     is fitted. Without validation rows there are none, and the cut-off has to be given.
     Raises DataValidationError where it is not, or where a class does not occur in the training rows.
