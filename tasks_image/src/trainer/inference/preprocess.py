@@ -174,9 +174,9 @@ def fit_preprocessor(
 ) -> Preprocessor:
     """A preprocessor for the inputs, fitted on (training) rows; of lazy ones a column at a time is held in memory.
 
-    `targets` (n, k), see `target_columns`, are what target encoding needs. Raises DataValidationError if there is no
-    input, or one is absent, without values, infinite, or neither a number, a boolean nor a text, or if one-hot columns
-    of many categories would fill the memory.
+    `targets` (n, k), see `target_columns`, are what target encoding needs. Raises DataValidationError without inputs,
+    or if one is absent, without values, infinite, or neither a number, a boolean nor a text, or if one-hot columns of
+    many categories would fill the memory.
     """
     if not inputs:
         raise DataValidationError("there are no inputs to train on: every column is the id, the target or excluded")
