@@ -13,7 +13,7 @@ from trainer.commands.init import make_draft, pipeline_name
 from trainer.commands.step import run_step
 from trainer.drafting.draft import draft_pipeline
 from trainer.errors import ConfigurationError, DataValidationError
-from trainer.pipeline import CsvSource, TabularPipeline, load_pipeline
+from trainer.pipeline import CsvSource, TabularPipeline, load_pipeline, parse_pipeline
 from trainer.run import RunFolder
 from trainer.run.records import FeaturesResult, TuneResult, ValidateResult
 
@@ -98,6 +98,42 @@ def test_ids_and_amounts_are_told_apart(tmp_path: Path) -> None:
     assert (draft.source.types["long"], draft.source.types["padded"]) == ("string", "integer")
     assert draft.frame["padded"].to_list()[:2] == [0, 1]
     assert "TRY_CAST(REPLACE(\\\"fee\\\", '$', '') AS DOUBLE)" in draft_pipeline(draft)
+
+
+@pytest.mark.parametrize(
+    ("countries", "rows", "suspicion", "encoding"),
+    [(60, 600, None, "target"), (61, 600, "texts", "one_hot"), (40, 400, None, "one_hot")],
+    ids=["ten rows each", "fewer", "few values"],
+)
+def test_texts_are_categories_by_their_rows_per_value(
+    countries: int, rows: int, suspicion: str | None, encoding: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "stays.csv"
+    numbers = np.arange(rows)
+    country = [f"land {number % countries}" for number in numbers]
+    pl.DataFrame({"country": country, "price": np.sin(numbers).round(4)}).write_csv(file)
+    draft = make_draft(str(file), "price", None, "stays")
+    assert draft.columns[0].suspicion == suspicion
+    given = parse_pipeline(draft_pipeline(draft), "stays.yaml")
+    assert isinstance(given, TabularPipeline)
+    assert given.preprocess.categorical == encoding
+    assert (suspicion == "texts") == ("country" in given.columns.exclude)
+
+
+@pytest.mark.parametrize(
+    ("days", "kind", "line"),
+    [
+        (28, "time", "split: {KIND: time}   # the newest rows judge; use hash where since is not the time"),
+        (4, "hash", "# Rows are split by a hash, not by time: the training rows would have 2 different times"),
+    ],
+    ids=["many days", "few days"],
+)
+def test_a_time_column_drafts_a_split_by_time(days: int, kind: str, line: str, tmp_path: Path) -> None:
+    file = tmp_path / "leavers.csv"
+    table(since=[f"2024-01-{1 + at % days:02d}" for at in range(ROWS)]).write_csv(file)
+    text = draft_pipeline(make_draft(str(file), "leaves", None, "leavers"))
+    assert line in text
+    assert parse_pipeline(text, "leavers.yaml").split.KIND == kind
 
 
 def test_a_sum_that_is_the_target_is_found(tmp_path: Path) -> None:

@@ -182,3 +182,14 @@ def test_an_estimator_that_shap_does_not_know_is_refused_by_name() -> None:
     model = fitted(AdaBoostClassifier(n_estimators=2), TWO, "yes")
     with pytest.raises(ModelRefusedError, match="SHAP cannot explain AdaBoostClassifier: InvalidModelError: "):
         tree_shap(model, table())
+
+
+def test_native_categories_are_explained() -> None:
+    rows, codes = table(), (table()["colour"] == "green").cast(int).to_numpy()
+    preparation = fit_preparation(Features(), Preprocess(categorical="native"), rows)
+    kinds = ["c" if one else "q" for one in preparation.preprocessor.is_category]
+    model = XGBClassifier(**BOOSTED, feature_types=kinds, enable_categorical=True).fit(
+        preparation.transform(rows), codes
+    )
+    found = tree_shap(FittedPipeline(preparation, model, ("no", "yes"), "yes"), rows).values
+    assert np.abs(found["colour"]).mean() > 10 * np.abs(found["signal"]).mean()

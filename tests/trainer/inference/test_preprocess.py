@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from trainer.errors import DataValidationError
+from trainer.inference import preprocess
 from trainer.inference.preprocess import FEW_ROWS, Preprocessor, fit_preprocessor
 from trainer.pipeline import Preprocess
 
@@ -24,8 +25,11 @@ TRAINING = pl.DataFrame({
 INPUTS = TRAINING.columns
 
 
-def _fit(frame: pl.DataFrame = TRAINING, **spec: str) -> Preprocessor:
-    return fit_preprocessor(Preprocess.model_validate(spec), frame, frame.columns)
+TARGETS = np.array([[3.0], [1.0], [4.0], [1.0], [5.0]])
+
+
+def _fit(frame: pl.DataFrame = TRAINING, **spec: str | int) -> Preprocessor:
+    return fit_preprocessor(Preprocess.model_validate(spec), frame, frame.columns, TARGETS[: frame.height])
 
 
 def test_names_and_values() -> None:
@@ -80,9 +84,11 @@ def test_an_ordinal_name_is_the_column_and_missing_is_a_category() -> None:
     assert fitted.transform(pl.DataFrame({"contract": ["One year", None, "none"]}))[:, 0].tolist() == [0, 3, -1]
 
 
-@pytest.mark.parametrize("encoding", ["one_hot", "ordinal"])
-def test_one_row_gets_the_numbers_that_it_gets_among_many(encoding: str) -> None:
-    fitted = pickle.loads(pickle.dumps(_fit(categorical=encoding)))
+@pytest.mark.parametrize("scaling", ["standard", "none"])
+@pytest.mark.parametrize("rare", [1, 2])
+@pytest.mark.parametrize("encoding", ["one_hot", "ordinal", "native", "target"])
+def test_one_row_gets_the_numbers_that_it_gets_among_many(encoding: str, rare: int, scaling: str) -> None:
+    fitted = pickle.loads(pickle.dumps(_fit(categorical=encoding, rare=rare, numeric_scaling=scaling)))
     unseen = pl.DataFrame({"contract": ["Three years", "=One year"], "tenure": [7, None], "charge": [0.5, None],
                            "senior": [None, True]})  # fmt: skip
     many = pl.concat([TRAINING, unseen, TRAINING.reverse()])
@@ -90,6 +96,54 @@ def test_one_row_gets_the_numbers_that_it_gets_among_many(encoding: str) -> None
     alone = [fitted.transform(many[row]) for row in range(many.height)]
     np.testing.assert_array_equal(np.vstack(alone), fitted.transform(many))
     assert fitted.transform(many).flags.c_contiguous
+
+
+def test_native_categories_are_codes_and_unseen_ones_missing_values() -> None:
+    fitted = _fit(TRAINING.select("tenure", "contract"), categorical="native", numeric_scaling="standard")
+    assert fitted.is_category == (False, True)
+    rows = pl.DataFrame({"tenure": [3.7, 3.7, 3.7], "contract": ["One year", None, "none"]})
+    np.testing.assert_allclose(fitted.transform(rows), np.array([[0, 0], [0, 3], [0, np.nan]]), atol=1e-12)
+    assert _fit(categorical="target").is_category == (False,) * 4
+
+
+def test_rare_categories_and_unseen_ones_are_one_and_missing_stays_another() -> None:
+    fitted = _fit(TRAINING.select("contract"), rare=2)
+    assert fitted.names == ["contract=One year", "contract is missing", "contract is rare"]
+    rows = pl.DataFrame({"contract": ["One year", None, "Two years", "never seen"]})
+    assert fitted.transform(rows).tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]]
+    assert _fit(TRAINING.select("contract"), rare=3, categorical="ordinal").transform(rows)[:, 0].tolist() == [
+        1,
+        0,
+        1,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["one_hot", "ordinal", "target"])
+def test_scales_like_scikit_learn_all_but_one_hot_columns(encoding: str) -> None:
+    plain = _fit(categorical=encoding).transform(TRAINING)
+    expected = StandardScaler().fit_transform(plain)
+    scaled = 3 if encoding == "one_hot" else 4
+    expected[:, scaled:] = plain[:, scaled:]
+    np.testing.assert_allclose(_fit(categorical=encoding, numeric_scaling="standard").transform(TRAINING), expected)
+
+
+def test_a_constant_number_is_not_divided_by_nothing() -> None:
+    fitted = _fit(pl.DataFrame({"same": [2.0, 2.0]}), numeric_scaling="standard")
+    assert fitted.transform(pl.DataFrame({"same": [2.0, 3.0]})).tolist() == [[0], [1]]
+
+
+def test_one_hot_columns_that_would_fill_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preprocess, "MOST_ONE_HOT", 4)
+    monkeypatch.setattr(preprocess, "MOST_CELLS", 30)
+    with pytest.raises(
+        DataValidationError, match=r"one_hot makes 7 columns.*'contract' has 4 categories.*set it to target"
+    ):
+        _fit()
+    monkeypatch.setattr(preprocess, "MOST_CELLS", 35)
+    assert len(_fit().names) == 7
+    monkeypatch.setattr(preprocess, "MOST_CELLS", 1)
+    assert len(_fit(categorical="target").names) == 4
 
 
 def test_infinite_numbers_are_refused_however_many_rows_there_are() -> None:

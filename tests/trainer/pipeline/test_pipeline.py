@@ -57,6 +57,26 @@ REGRESSION: dict[str, Any] = {
             id="tuning",
         ),
         pytest.param(
+            {"split": {"KIND": "group", "column": "churn"}},
+            "split.column: 'churn' is the target, so each part would hold targets of its own",
+            id="group of the target",
+        ),
+        pytest.param(
+            {"cut_off": {"false_positive": 1}},
+            "cut_off: expected two costs, such as `{false_positive: 1, false_negative: 5}`, or a precision",
+            id="one cost",
+        ),
+        pytest.param(
+            {**REGRESSION, "cut_off": {"precision": 0.8}},
+            "cut_off: only a binary classification has a cut-off; remove it",
+            id="cut-off of numbers",
+        ),
+        pytest.param(
+            {"preprocess": {"categorical": "native"}},
+            "algorithms.linear: preprocess.categorical: 'native' needs an algorithm that handles categories itself",
+            id="native",
+        ),
+        pytest.param(
             {"gates": {"against_production": {"metric": "rmse"}}},
             "gates.against_production.metric: 'rmse' is no metric of a binary_classification pipeline",
             id="comparison",

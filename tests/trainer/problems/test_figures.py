@@ -11,7 +11,6 @@ from sklearn import metrics
 from trainer.errors import ConfigurationError, DataValidationError, ModelRefusedError
 from trainer.pipeline import metrics_for
 from trainer.problems import problem_of
-from trainer.problems.class_figures import best_f1_cut_off
 from trainer.problems.predictions import Predictions
 
 CLASSES = ("b", "c", "a")
@@ -248,57 +247,3 @@ def test_predictions_that_make_no_sense_are_refused(given: Any, error: type[Exce
 def test_at_most_five_examples() -> None:
     with pytest.raises(ModelRefusedError, match=r"20 of 20 probabilities .*: (2\.\d+(, )?){5}$"):
         Predictions(np.zeros(20), np.zeros(20), np.linspace(2, 2.9, 20), positive=1)
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_the_best_cut_off_against_every_cut_off(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    truth = random.random(60) < 0.3
-    truth[0] = True
-    probability = random.integers(0, 1 + 10 ** random.integers(1, 4), 60) / 10**3
-    probability[1] = 0.001
-    candidates = [value for value in np.unique(probability) if value > 0]
-    figures = [metrics.f1_score(truth, probability >= value, zero_division=0) for value in candidates]
-    best = max(figures)
-    assert best_f1_cut_off(truth, probability) == next(
-        value for value, figure in zip(candidates, figures, strict=True) if figure >= best - 1e-12
-    )
-
-
-@pytest.mark.parametrize(
-    ("truth", "probability", "expected"),
-    [
-        ([1, 1, 0, 0], [0.9, 0.6, 0.4, 0.1], 0.6),
-        ([1, 0, 1, 0, 0, 0], [0.9, 0.8, 0.6, 0.5, 0.3, 0.1], 0.6),
-        ([1, 0, 0, 1], [0.8, 0.6, 0.4, 0.2], 0.2),
-        ([1, 1], [0.0, 0.5], 0.5),
-        ([1, 1], [1.0, 1.0], 1.0),
-        ([1, 0], [0.0, 0.5], 0.5),
-    ],
-    ids=["separable", "one-error", "tie-takes-the-lowest", "never-0", "all-1", "all-f1-0"],
-)
-def test_cut_offs_worked_out_by_hand(truth: list[int], probability: list[float], expected: float) -> None:
-    assert best_f1_cut_off(np.array(truth, dtype=bool), np.array(probability)) == expected
-
-
-@pytest.mark.parametrize(
-    ("truth", "probability", "error", "message"),
-    [
-        ([False, False], [0.1, 0.2], DataValidationError, "none of the 2 rows is positive"),
-        ([True, False], [0.0, 0.0], ModelRefusedError, "all 2 probabilities are 0"),
-        ([True, False], [0.5, 1.5], ModelRefusedError, "1 of 2 probabilities"),
-        ([True, False], [0.5], ModelRefusedError, "for 2 rows"),
-    ],
-    ids=["no-positive", "all-0", "out-of-range", "length"],
-)
-def test_no_cut_off(truth: list[bool], probability: list[float], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        best_f1_cut_off(np.array(truth), np.array(probability))
-
-
-def test_a_cut_off_of_32_bit_probabilities_calls_the_same_rows() -> None:
-    made = binary()
-    assert made.probability is not None
-    small = made.probability.astype(np.float32)
-    cut_off = best_f1_cut_off(made.truth == "Yes", small)
-    assert (small.astype(float) >= cut_off).sum() == (small >= np.float32(cut_off)).sum() > 0

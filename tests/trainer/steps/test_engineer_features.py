@@ -287,6 +287,18 @@ def test_uneven_classes_under_a_split_by_time_are_not_about_ids(
     assert "ids related" not in caplog.text
 
 
+def test_a_split_by_groups_keeps_them_whole_and_beside_the_rows(tmp_path: Path) -> None:
+    rows = _rows().with_columns(team=pl.Series(np.arange(ROWS) // 10))
+    columns = {"id": "id", "target": "churn", "positive": "Yes", "exclude": ["leak", "team"]}
+    result, run = _run(tmp_path, rows, columns=columns, split={"KIND": "group", "column": "team"})
+    table = read_table(run, "features.parquet")
+    assert table["__group__"].equals(rows["team"].cast(pl.String), check_names=False)
+    assert "team" not in result.inputs
+    assert table.group_by("__group__").agg(pl.col("__part__").n_unique())["__part__"].to_list() == [1] * 200
+    with pytest.raises(DataValidationError, match=r"split.column: the rows have no column 'teem'; did you mean 'team'"):
+        _run(tmp_path / "wrong", rows, columns=columns, split={"KIND": "group", "column": "teem"})
+
+
 def test_a_split_by_time_names_a_column_that_is_not_there(tmp_path: Path) -> None:
     columns = {"id": "id", "target": "churn", "positive": "Yes", "exclude": ["leak"], "time": "dya"}
     with pytest.raises(DataValidationError, match=r"columns\.time: no column 'dya'"):

@@ -11,6 +11,8 @@ import pytest
 from mlflow.entities import Run
 
 from trainer.errors import ModelTrainingError, StepNotDoneError
+from trainer.modalities import modality_of
+from trainer.pipeline import CutOff
 from trainer.registry.tracking import TASK_TAG
 from trainer.run.records import FeaturesResult, IngestResult, StartResult, TrainResult, TuneResult
 from trainer.tables.handover import FEATURES, KEY, KEYS, PART, PREDICTIONS
@@ -50,6 +52,17 @@ def test_the_child_run_has_parameters_metrics_and_tags(trained: Any) -> None:
         "model_uri": result.model_uri,
     }
     assert run.data.tags.items() >= expected.items()
+
+
+def test_the_cut_off_follows_the_pipelines_rule(trained: Any) -> None:
+    best_f1 = trained_as(trained).cut_off
+    rule = CutOff(false_positive=1, false_negative=20)
+    job = modality_of(trained.frozen).job(
+        trained.frozen.model_copy(update={"cut_off": rule}), trained.folder.at("train", "logistic"), "logistic", {}
+    )
+    assert job.cut_off == rule
+    result = job.run_on(rows_of_run(trained.frozen, trained.folder.at("train", "logistic")))
+    assert 0 < result.cut_off < best_f1  # type: ignore[operator]
 
 
 def test_the_child_run_says_what_pins_the_data(trained: Any) -> None:

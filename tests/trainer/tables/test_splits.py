@@ -8,7 +8,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from trainer.errors import DataValidationError
-from trainer.pipeline import AnySplit, GivenSplit, HashSplit, RandomSplit
+from trainer.pipeline import AnySplit, GivenSplit, GroupSplit, HashSplit, RandomSplit
 from trainer.tables.row_keys import row_keys
 from trainer.tables.splits import split_rows
 
@@ -102,3 +102,32 @@ def test_a_value_that_no_row_has_is_told(field: str) -> None:
     spec = GivenSplit(column="part", **{"test_values": ["test"], field: ["tset"]})
     with pytest.raises(DataValidationError, match=rf"split\.{field}: no row has 'tset' in 'part', so there is none to"):
         split_rows(spec, KEYS.head(30), given=given)
+
+
+GROUPS = pl.Series("team", [f"team {number % 400}" for number in range(ROWS)])
+
+
+def test_a_group_is_in_one_part_and_keeps_it_in_a_later_snapshot() -> None:
+    parts, moved = split_rows(GroupSplit(column="team"), KEYS, LABELS, given=GROUPS)
+    part_of = dict(zip(GROUPS, parts, strict=True))
+    assert moved == 0
+    assert [part_of[group] for group in GROUPS] == parts.to_list()
+    shares = dict(parts.value_counts(normalize=True).iter_rows())
+    assert shares == pytest.approx({"train": 0.7, "validation": 0.15, "test": 0.15}, abs=0.05)
+    later = pl.concat([pl.Series("team", ["a new team"] * 5), GROUPS.sample(900, seed=1, shuffle=True)])
+    again = split_rows(GroupSplit(column="team"), KEYS.head(905), given=later)[0]
+    assert [part_of[group] for group in later[5:]] == again[5:].to_list()
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        pytest.param(None, "the rows have no column 'team'", id="absent"),
+        pytest.param(GROUPS.set(pl.Series(np.arange(ROWS) == 17), None), r"missing in 1 of 4,000 rows .first: row 18.", id="missing"),
+        pytest.param(pl.Series("team", [np.nan, *[1.0] * (ROWS - 1)]), "missing in 1 of 4,000 rows .first: row 1.", id="nan"),
+        pytest.param(GROUPS.str.replace_all(r"\d+", ""), "part '(train|validation)' is empty.*the 1 groups of 'team'", id="few"),
+    ],
+)  # fmt: skip
+def test_groups_that_cannot_be_split_are_refused(groups: pl.Series | None, message: str) -> None:
+    with pytest.raises(DataValidationError, match=message):
+        split_rows(GroupSplit(column="team"), KEYS, given=groups)

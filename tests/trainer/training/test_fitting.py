@@ -10,9 +10,9 @@ import pytest
 
 from trainer.errors import DataValidationError
 from trainer.inference.fitted import FittedPipeline
-from trainer.pipeline import Features, LightGBM, Preprocess, Sklearn, XGBoost
+from trainer.pipeline import CutOff, Features, LightGBM, Preprocess, Sklearn, XGBoost
 from trainer.problems import problem_of
-from trainer.problems.class_figures import best_f1_cut_off
+from trainer.problems.cut_off import choose_cut_off
 from trainer.tables.row_subset import ChosenRows, all_of
 from trainer.training.fitting import fit_pipeline
 
@@ -35,7 +35,7 @@ def given(rows: tuple[pl.DataFrame, pl.Series]) -> tuple[ChosenRows, pl.Series]:
 
 
 def fit(
-    validation: tuple[pl.DataFrame, pl.Series] | None, positive: Any = "yes", cut_off: float | None = None
+    validation: tuple[pl.DataFrame, pl.Series] | None, positive: Any = "yes", cut_off: float | CutOff | None = None
 ) -> FittedPipeline:
     features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
     return fit_pipeline(
@@ -70,8 +70,11 @@ def test_without_validation_rows_the_cut_off_has_to_be_given() -> None:
 def test_the_cut_off_is_the_best_of_the_validation_rows() -> None:
     fitted = fit(VALIDATION)
     shares = fitted.predict(VALIDATION[0])["probability"].to_numpy()
-    assert fitted.cut_off == best_f1_cut_off((VALIDATION[1] == "yes").to_numpy(), shares)
+    assert fitted.cut_off == choose_cut_off(None, (VALIDATION[1] == "yes").to_numpy(), shares)
     assert fitted.cut_off != fit(TRAINING).cut_off
+    precise = fit(VALIDATION, cut_off=CutOff(precision=0.9)).cut_off
+    assert precise == choose_cut_off(CutOff(precision=0.9), (VALIDATION[1] == "yes").to_numpy(), shares)
+    assert precise > fitted.cut_off
 
 
 def test_a_positive_class_that_is_none() -> None:

@@ -58,7 +58,7 @@ def pipeline() -> TabularPipeline:
 
 @pytest.fixture(scope="module")
 def folds(pipeline: TabularPipeline) -> list[Fold]:
-    return make_folds(pipeline, all_of(ROWS), TARGETS)
+    return make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), TARGETS)
 
 
 def scores(
@@ -160,7 +160,7 @@ def test_early_stopping_never_sees_the_held_out_rows(
 
 def test_numbers_are_split_without_classes() -> None:
     pipeline = tabular(REGRESSION)
-    folds = make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS))
+    folds = make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), pl.Series("y", NUMBERS))
     assert [fold.classes for fold in folds] == [()] * 4
     assert all(0 < value < 60 for value in scores(folds, pipeline, Sklearn(estimator="sklearn.linear_model.Ridge")))
 
@@ -170,7 +170,7 @@ def test_a_class_needs_a_row_in_each_fold(pipeline: TabularPipeline) -> None:
     with pytest.raises(
         DataValidationError, match=r"target 'y': class 'yes' has 3 training rows, fewer than 4 folds; get more"
     ):
-        make_folds(pipeline, all_of(ROWS), targets)
+        make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), targets)
 
 
 def days(count: int, a_day: int = 4) -> pl.Series:
@@ -182,7 +182,7 @@ def days(count: int, a_day: int = 4) -> pl.Series:
 
 def test_by_time_each_fold_is_judged_on_what_came_later() -> None:
     pipeline, times = tabular(REGRESSION), days(COUNT)
-    folds = make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS), times)
+    folds = make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), pl.Series("y", NUMBERS), times=times)
     day_of = dict(zip(NUMBERS.tolist(), times, strict=True))
     spans = [
         ([day_of[value] for value in fold.train.targets.tolist()], [day_of[value] for value in fold.held_out_targets])
@@ -198,20 +198,59 @@ def test_by_time_each_fold_is_judged_on_what_came_later() -> None:
 def test_too_few_moments_for_the_folds_are_refused() -> None:
     pipeline = tabular(REGRESSION)
     with pytest.raises(DataValidationError, match="the training rows have 4 different times, too few for 4 folds"):
-        make_folds(pipeline, all_of(ROWS), pl.Series("y", NUMBERS), days(COUNT, a_day=50))
+        make_folds(
+            pipeline,
+            pipeline.algorithms["logistic"],
+            all_of(ROWS),
+            pl.Series("y", NUMBERS),
+            times=days(COUNT, a_day=50),
+        )
 
 
 def test_a_class_that_only_came_later_is_refused(pipeline: TabularPipeline) -> None:
     times = days(COUNT).sort()
     targets = pl.Series("y", ["no"] * (COUNT - 100) + ["yes", "no"] * 50)
     with pytest.raises(DataValidationError, match="class 'yes' is absent from the rows that a fold learns from"):
-        make_folds(pipeline, all_of(ROWS), targets, times)
+        make_folds(pipeline, pipeline.algorithms["logistic"], all_of(ROWS), targets, times=times)
+
+
+@pytest.mark.parametrize("text", [PIPELINE, REGRESSION], ids=["classes", "numbers"])
+def test_rows_of_a_group_are_in_one_fold_and_on_one_side_of_early_stopping(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, groups = tabular(text), pl.Series([f"g{number % 25}" for number in range(COUNT)])
+    targets = pl.Series("y", NUMBERS) if text is REGRESSION else TARGETS
+    folds = make_folds(pipeline, XGBoost(), all_of(ROWS), targets, groups=groups)
+    group_of = dict(zip(NUMBERS.tolist(), groups, strict=True))
+    held = [{*groups.filter(fold.held_out.is_chosen)} for fold in folds]
+    assert sorted(group for one in held for group in one) == sorted(groups.unique())
+    assert not any({*fold.groups} & out for fold, out in zip(folds, held, strict=True) if fold.groups is not None)
+    if text is not REGRESSION:
+        return
+    sides: list[set[str]] = []
+
+    def spy(_self: Any, estimator: Any, kept: Any, held_out: Any, rounds: int) -> Any:
+        assert rounds == 5
+        sides.extend({group_of[number] for number in rows.targets} for rows in (kept, held_out))
+        return estimator.fit(kept.matrix, kept.targets)
+
+    monkeypatch.setattr(XGBoostLibrary, "fit_until_flat", spy)
+    scores(folds[:1], pipeline, XGBoost(), early_stopping=EarlyStopping(rounds=5, max_rounds=10))
+    kept, aside = sides
+    assert aside
+    assert not kept & aside
+
+
+def test_fewer_groups_than_folds_are_refused(pipeline: TabularPipeline) -> None:
+    groups = pl.Series([str(number % 3) for number in range(COUNT)])
+    with pytest.raises(DataValidationError, match="the training rows have 3 groups, too few for 4 folds"):
+        make_folds(pipeline, LOGISTIC, all_of(ROWS), TARGETS, groups=groups)
 
 
 def test_an_input_that_is_empty_in_a_fold_is_neutral_there(pipeline: TabularPipeline) -> None:
-    held = make_folds(pipeline, all_of(ROWS), TARGETS)[0].held_out.is_chosen
+    held = make_folds(pipeline, LOGISTIC, all_of(ROWS), TARGETS)[0].held_out.is_chosen
     rare = pl.Series("rare", [1e9 if one else None for one in held], dtype=pl.Float64)
     words = pl.Series("word", [None if value is None else "x" for value in rare], dtype=pl.String)
-    folds = make_folds(pipeline, all_of(ROWS.with_columns(rare, words)), TARGETS)
-    plain = make_folds(pipeline, all_of(ROWS), TARGETS)
+    folds = make_folds(pipeline, LOGISTIC, all_of(ROWS.with_columns(rare, words)), TARGETS)
+    plain = make_folds(pipeline, LOGISTIC, all_of(ROWS), TARGETS)
     assert scores(folds[:1], pipeline) == pytest.approx(scores(plain[:1], pipeline), abs=1e-6)

@@ -111,7 +111,7 @@ def test_another_commit_makes_another_study_and_without_code_the_name_is_as_ever
     names = [study_name("run1", "trees", pipeline.model_copy(update={"code": one}), "digest-1") for one in code]
     name = study_name("run1", "trees", pipeline, "digest-1")
     assert len({name, *names}) == 3
-    assert name == "run1-trees-d31982ccbe6a"
+    assert name == "run1-trees-d6a0357741b4"
     moved = code[0].model_copy(update={"ref": "v2"})
     assert study_name("run1", "trees", pipeline.model_copy(update={"code": moved}), "digest-1") == names[0]
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 Refit = Literal["validation", "none"]
 REFITS: tuple[Refit, ...] = ("validation", "none")
-DETERMINES_A_FIT = ("problem", "columns", "features", "preprocess", "algorithms", "split")
+DETERMINES_A_FIT = ("problem", "columns", "features", "preprocess", "algorithms", "split", "cut_off")
 LIBRARIES = {"polars", "scikit-learn", "xgboost", "xgboost-cpu", "lightgbm"}
 FIT_FILE = "fit.json"
 """Written last: without it a fit is done again."""
@@ -135,7 +135,7 @@ def _fit_one(
         not_inputs=pipeline.columns.not_inputs,
         training=(training, table.targets_of("train")),
         validation=(aside, table.targets_of("validation")) if aside.height else None,
-        cut_off=cut_off,
+        cut_off=pipeline.cut_off if cut_off is None else cut_off,
         seed=pipeline.tuning.seed,
         threads=cores(),
     )

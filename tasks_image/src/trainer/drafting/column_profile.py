@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 Suspicion = Literal["id", "constant", "counter", "leak", "type", "time", "date", "numbers", "texts"]
 
-MOST_CATEGORIES = 50
+ROWS_OF_A_CATEGORY = 10
+"""Rows per value, on average, from which the texts of a column are categories."""
+MOST_LISTED = 50
 SAME = 0.999
 """Share of the rows in which a relation has to hold."""
 MOST_PAIRED = 40
@@ -45,7 +47,9 @@ class ColumnProfile:
     """Smallest and largest value of a number or a date; None for texts."""
     high: Any
     categories: tuple[Any, ...]
-    """All values of a text with few of them."""
+    """All values of a text that is a category with few of them."""
+    is_category: bool = False
+    """True for booleans, and for texts with enough rows per value."""
     suspicion: Suspicion | None = None
     why: str = ""
 
@@ -85,6 +89,8 @@ def related_to_target(frame: pl.DataFrame, target: str) -> dict[str, str]:
 
 
 def _describe(values: pl.Series) -> ColumnProfile:
+    import polars as pl
+
     present = values.drop_nulls()
     if why_unusable(values.dtype):
         return ColumnProfile(
@@ -92,7 +98,7 @@ def _describe(values: pl.Series) -> ColumnProfile:
         )
     ordered = values.dtype.is_numeric() or values.dtype.is_temporal()
     distinct = present.n_unique()
-    shown = not ordered and distinct <= MOST_CATEGORIES
+    is_category = not ordered and (values.dtype == pl.Boolean or ROWS_OF_A_CATEGORY * distinct <= len(present))
     return ColumnProfile(
         name=values.name,
         type=str(values.dtype),
@@ -101,7 +107,8 @@ def _describe(values: pl.Series) -> ColumnProfile:
         distinct=distinct,
         low=present.min() if ordered else None,
         high=present.max() if ordered else None,
-        categories=tuple(present.unique().sort()) if shown else (),
+        categories=tuple(present.unique().sort()) if is_category and distinct <= MOST_LISTED else (),
+        is_category=is_category,
     )
 
 
@@ -128,8 +135,12 @@ def _suspect(  # noqa: PLR0911
     alone = score_alone(values, frame[target], problem)
     if alone > LEAK:
         return "leak", f"predicts the target alone: {problem.leak_measure} {alone:.3f} on held-out rows"
-    if not column.categories and not values.dtype.is_numeric():
-        return "texts", f"{column.distinct:,} different texts, which are no categories"
+    if not column.is_category and not values.dtype.is_numeric():
+        present = column.rows - column.missing
+        return (
+            "texts",
+            f"{column.distinct:,} different texts in {present:,} rows, which are too few for categories",
+        )
     return None, ""
 
 

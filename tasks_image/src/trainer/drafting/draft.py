@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.drafting.features import draft_features
+from trainer.errors import DataValidationError
 from trainer.inference.labels import as_label
-from trainer.pipeline import CsvSource
+from trainer.pipeline import CsvSource, TimeSplit, Tuning
 from trainer.sources.date_orders import WHOLE as WHOLE_DATE
+from trainer.tables.split_by_time import split_by_time
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,7 +60,8 @@ class Draft:
 
 def draft_pipeline(draft: Draft) -> str:
     """The YAML."""
-    parts = [_head(draft), _source(draft), _columns(draft), _validation(draft), *_features(draft)]
+    parts = [_head(draft), _source(draft), _columns(draft), _validation(draft), *_split(draft), *_features(draft)]
+    parts += _preprocess(draft)
     parts += [_models(draft), _gates(draft)]
     names = f"registry: {{model: {draft.name.replace('_', '-')}, experiment: {draft.name.replace('_', '-')}}}"
     return "\n\n".join([*parts, names]) + "\n"
@@ -129,6 +132,34 @@ def _features(draft: Draft) -> list[str]:
         return []
     head = ["features:   # computed from columns that are not inputs themselves; a service has to send these too"]
     return ["\n".join([*head, "  derive:", *(f"    {name}: {_text(text)}" for name, text in derived.items())])]
+
+
+def _split(draft: Draft) -> list[str]:
+    """The split by time, where a column has times and every part and fold gets rows of each class."""
+    if draft.time is None:
+        return []
+    if why := _why_not_by_time(draft.frame[draft.time], draft.problem.labels(draft.frame[draft.target])):
+        return [f"# Rows are split by a hash, not by time: {why}"]
+    remark = f"the newest rows judge; use hash where {draft.time} is not the time when a row was observed"
+    return [f"split: {{KIND: time}}   # {' '.join(remark.split())}"]
+
+
+def _why_not_by_time(times: pl.Series, labels: pl.Series | None) -> str:
+    try:
+        parts = split_by_time(TimeSplit(), labels, times)
+    except DataValidationError as error:
+        return " ".join(str(error).split())
+    folds, found = int(Tuning.model_fields["folds"].default), times.filter(parts == "train").n_unique()
+    return f"the training rows would have {found} different times, too few for {folds} folds" if found <= folds else ""
+
+
+def _preprocess(draft: Draft) -> list[str]:
+    many = [c for c in draft.columns if c.is_category and not c.categories and not c.suspicion]
+    if not many:
+        return []
+    widest = max(many, key=lambda column: column.distinct)
+    remark = f"{widest.name} has {widest.distinct:,} values, which one_hot would make as many columns"
+    return [f"preprocess: {{categorical: target}}   # {' '.join(remark.split())}"]
 
 
 def _validation(draft: Draft) -> str:

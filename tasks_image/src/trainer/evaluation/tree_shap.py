@@ -164,11 +164,8 @@ def _of_positive(values: Array, base: Array, code: int) -> tuple[Array, Array]:
 
 def _by_input(preprocessor: Preprocessor, values: Array) -> dict[str, Array]:
     """Values (n, columns of the matrix, …) summed by input."""
-    widths = dict.fromkeys(preprocessor.numeric, 1) | {
-        name: len(kind.categories) if preprocessor.one_hot else 1 for name, kind in preprocessor.categorical.items()
-    }
     summed, place = {}, 0
-    for name, width in widths.items():
+    for name, width in preprocessor.widths.items():
         summed[name] = values[:, place : place + width].sum(axis=1)
         place += width
     return summed

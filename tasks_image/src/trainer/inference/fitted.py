@@ -72,12 +72,14 @@ def fit_preparation(
     preprocess: Preprocess,
     training: pl.DataFrame | pl.LazyFrame,
     not_inputs: Collection[str] = (),
+    targets: np.ndarray | None = None,
     *,
     allow_empty: bool = False,
 ) -> TabularPreparation:
     """Fit feature constants, imputers and encoders on training rows that hold raw inputs and what expressions read.
 
     Of lazy rows a column at a time is held in memory, beside those that expressions use.
+    `targets` (n, k), see `target_columns`, are for target encoding.
     Columns that are `not_inputs`, and dates, reach the estimator only through the expressions that use them.
     With `allow_empty`, an input without a value in these rows is the same for every row.
     """
@@ -93,7 +95,7 @@ def fit_preparation(
     used_up = {name for name in names_used(features) if name in kinds and kinds[name].is_temporal()}
     names = [name for name in (*schema, *features.derive) if name not in used_up and name not in not_inputs]
     whole = pl.concat([rows, derived.lazy()], how="horizontal") if features.derive else rows
-    preprocessor = fit_preprocessor(preprocess, whole, names, allow_empty=allow_empty)
+    preprocessor = fit_preprocessor(preprocess, whole, names, targets, allow_empty=allow_empty)
     types = {name: str(kind) for name, kind in schema.items() if name in names or name in fitted.columns}
     gaps = rows.select(pl.col(list(types)).has_nulls()).collect(engine="streaming")
     optional = frozenset(name for name in types if gaps[name].item())

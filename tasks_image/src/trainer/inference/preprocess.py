@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError
+from trainer.inference.categories import UNKNOWN, code_of, code_of_others, codes_by_text, column_name, fit_categories
+from trainer.inference.target_encoding import encodings, shift_of, target_sums
 from trainer.pipeline import Preprocess, did_you_mean
 
 if TYPE_CHECKING:
@@ -14,103 +17,147 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
+    from trainer.pipeline import Encoding
+
     Matrix = npt.NDArray[np.float64]
 
-MISSING = "is missing"
-"""The category of missing values. Every other one starts with `=`, so no text in the data can be mistaken for it."""
-UNKNOWN = -1
-"""The code of a category that training did not see."""
 FEW_ROWS = 8
+MOST_ONE_HOT, MOST_CELLS = 1000, 50_000_000
+"""More columns than that, in a matrix of more numbers than that (400 MB), are refused: each fold holds one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Preprocessor:
     """Turns input columns into a matrix of floats; picklable.
 
-    It does what scikit-learn's SimpleImputer, OneHotEncoder and OrdinalEncoder do (the tests compare them), in Polars:
-    theirs take 5 ms for one row of 20 inputs, and a Python object for every text.
+    It does what scikit-learn's SimpleImputer, StandardScaler, OneHotEncoder, OrdinalEncoder and TargetEncoder do (the
+    tests compare them), in Polars: theirs take 5 ms for one row of 20 inputs, and a Python object for every text.
     """
 
     numeric: dict[str, float]
     """Numeric inputs, and what stands in for a missing number."""
     categorical: dict[str, pl.Enum]
     """Inputs of text, and the categories seen in training, sorted."""
-    one_hot: bool
-    """A column per category, else one column with the category's place in the order."""
+    encoding: Encoding = "one_hot"
+    encodings: dict[str, Matrix] = field(default_factory=dict)
+    """Of target encoding, the numbers (k) of each category of an input, and last those of an unseen one."""
+    scaling: tuple[Matrix, Matrix] | None = None
+    """Mean and standard deviation by which each column of the matrix is scaled; 0 and 1 for those that are not."""
     empty: frozenset[str] = frozenset()
     """Inputs that had no value in the rows of training: 0 in every row, so that they are neutral."""
 
     @functools.cached_property
+    def widths(self) -> dict[str, int]:
+        """Columns of the matrix by input: numeric inputs first, then those of text."""
+        return dict.fromkeys(self.numeric, 1) | {name: self._width(name) for name in self.categorical}
+
+    @functools.cached_property
     def names(self) -> list[str]:
         """One per column of the matrix: numeric inputs first, then those of categories, such as `contract=One year`."""
-        if not self.one_hot:
-            return [*self.numeric, *self.categorical]
-        categories = ((name, text) for name, kind in self.categorical.items() for text in kind.categories)
-        return [*self.numeric, *(_column_name(name, text) for name, text in categories)]
+        return [*self.numeric, *(column for name in self.categorical for column in self._columns_of(name))]
+
+    @functools.cached_property
+    def is_category(self) -> tuple[bool, ...]:
+        """True for each column of the matrix that holds codes which the algorithm itself handles as categories."""
+        native = self.encoding == "native"
+        return tuple(native and name in self.categorical for name, width in self.widths.items() for _ in range(width))
 
     def transform(self, frame: pl.DataFrame) -> Matrix:
         """The inputs of n rows as a C-contiguous float64 matrix, shape (n, len(names)).
 
-        A category that training did not see gives zeros (one-hot) or -1 (ordinal). Raises DataValidationError if an
-        input is absent, of another kind than in training, or infinite.
+        A category that training did not see gives zeros (one-hot), -1 (ordinal), a missing value (native) or the mean
+        of all targets (target), unless some categories are rare: then it is one of them. Raises DataValidationError if
+        an input is absent, of another kind than in training, or infinite.
         """
         import numpy as np
 
         self._check(frame)
-        matrix = np.empty((frame.height, len(self.names)))
+        matrix = np.zeros((frame.height, len(self.names)))
         fill = self._fill_row_by_row if frame.height <= FEW_ROWS else self._fill_by_query
         fill(matrix, frame)
         for at, name in enumerate(self.numeric):
             if name in self.empty:
                 matrix[:, at] = 0.0
         _refuse_infinite(matrix, list(self.numeric))
+        if self.scaling is not None:
+            matrix -= self.scaling[0]
+            matrix /= self.scaling[1]
         return matrix
+
+    def codes(self, frame: pl.DataFrame) -> dict[str, npt.NDArray[np.int64]]:
+        """Return the codes (n,) of the categories of each input of text; see `code_of`."""
+        found = frame.select(code_of(name, categories) for name, categories in self.categorical.items())
+        return {name: found[name].to_numpy() for name in self.categorical}
 
     def _fill_by_query(self, matrix: Matrix, frame: pl.DataFrame) -> None:
         """One query for all columns: each eager call on a Series costs as much as this does for a row."""
         columns = frame.select(self._query)
         begin = len(self.numeric)
-        for part in (slice(begin), slice(begin, None)):  # what stands for texts is integers until it is copied
-            if matrix[:, part].shape[1]:
-                matrix[:, part] = columns[:, part].to_numpy()
+        if begin:
+            matrix[:, :begin] = columns[:, :begin].to_numpy()
+        for at, name in enumerate(self.categorical):
+            width = self.widths[name]
+            self._encode(matrix[:, begin : begin + width], name, columns.to_series(len(self.numeric) + at).to_numpy())
+            begin += width
+
+    def _encode(self, part: Matrix, name: str, codes: npt.NDArray[np.int64]) -> None:
+        """Write what stands for the codes (n,) into an input's part of the matrix, which holds zeros."""
+        if self.encoding == "one_hot":
+            known = (codes != UNKNOWN).nonzero()[0]
+            part[known, codes[known]] = 1.0
+        elif self.encoding == "target":
+            part[:] = self.encodings[name][codes]  # UNKNOWN is -1: the last row
+        else:
+            part[:, 0] = codes
+            if self.encoding == "native":
+                part[codes == UNKNOWN, 0] = math.nan
 
     def _fill_row_by_row(self, matrix: Matrix, frame: pl.DataFrame) -> None:
         """A few rows are written by Python before a query has begun."""
-        matrix[:] = 0.0
         for numbers, row in zip(matrix, frame.iter_rows(named=True), strict=True):
             for at, (name, stand_in) in enumerate(self.numeric.items()):
                 value = row[name]
                 numbers[at] = stand_in if value is None or value != value else value  # noqa: PLR0124  (NaN alone)
-            for at, (name, places) in enumerate(zip(self.categorical, self._places, strict=True), len(self.numeric)):
-                place = places.get(row[name], UNKNOWN)
-                if not self.one_hot:
-                    numbers[at] = place
-                elif place != UNKNOWN:
-                    numbers[place] = 1.0
+            for name, begin, width, codes, others in self._text_inputs:
+                self._encode_one(numbers[begin : begin + width], name, codes.get(row[name], others))
+
+    def _encode_one(self, part: Matrix, name: str, code: int) -> None:
+        if self.encoding == "target":
+            part[:] = self.encodings[name][code]
+        elif self.encoding != "one_hot":
+            part[0] = math.nan if self.encoding == "native" and code == UNKNOWN else code
+        elif code != UNKNOWN:
+            part[code] = 1.0
 
     @functools.cached_property
-    def _places(self) -> list[dict[str | None, int]]:
-        """By input of text and by its text, the number that stands for it or the column of the matrix that is 1."""
-        places, begin = [], len(self.numeric) if self.one_hot else 0
-        for kind in self.categorical.values():
-            texts = [None if text == MISSING else text.removeprefix("=") for text in kind.categories]
-            places.append({text: begin + at for at, text in enumerate(texts)})
-            begin += len(texts) if self.one_hot else 0
-        return places
+    def _text_inputs(self) -> list[tuple[str, int, int, dict[str | None, int], int]]:
+        """By input of text: its name, its first column and their number, its codes by text, and that of other texts."""
+        found, begin = [], len(self.numeric)
+        for name, kind in self.categorical.items():
+            found.append((name, begin, self.widths[name], codes_by_text(kind), code_of_others(kind)))
+            begin += self.widths[name]
+        return found
 
     @functools.cached_property
     def _query(self) -> list[pl.Expr]:
-        """A column for each of the matrix: first the numeric inputs as floats, then integers for texts."""
+        """A column for each input: first the numeric inputs as floats, then the codes of texts."""
         query = [_float(name).fill_null(stand_in) for name, stand_in in self.numeric.items()]
-        for name, places in zip(self.categorical, self._places, strict=True):
-            if self.one_hot:
-                query += [_is(name, text) for text in places]
-            else:
-                query.append(_place(name, places))
+        query += [code_of(name, kind) for name, kind in self.categorical.items()]
         return [column.alias(str(at)) for at, column in enumerate(query)]
 
+    def _width(self, name: str) -> int:
+        if self.encoding == "one_hot":
+            return len(self.categorical[name].categories)
+        return int(self.encodings[name].shape[1]) if self.encoding == "target" else 1
+
+    def _columns_of(self, name: str) -> list[str]:
+        if self.encoding == "one_hot":
+            return [column_name(name, category) for category in self.categorical[name].categories]
+        width = self.widths[name]
+        return [name] if width == 1 else [f"{name} (class {code})" for code in range(width)]
+
     def __getstate__(self) -> dict[str, object]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def _check(self, frame: pl.DataFrame) -> None:
         import polars as pl
@@ -128,12 +175,18 @@ class Preprocessor:
 
 
 def fit_preprocessor(
-    spec: Preprocess, rows: pl.DataFrame | pl.LazyFrame, inputs: list[str], *, allow_empty: bool = False
+    spec: Preprocess,
+    rows: pl.DataFrame | pl.LazyFrame,
+    inputs: list[str],
+    targets: Matrix | None = None,
+    *,
+    allow_empty: bool = False,
 ) -> Preprocessor:
     """A preprocessor for the inputs, fitted on (training) rows; of lazy ones a column at a time is held in memory.
 
-    Raises DataValidationError if there is no input, or one is absent, without values, infinite, or neither a number,
-    a boolean nor a text. With `allow_empty`, as in a fold, an input without values is 0 in every row.
+    `targets` (n, k), see `target_columns`, are what target encoding needs. Raises DataValidationError without inputs,
+    or if one is absent, without values, infinite, or neither a number, a boolean nor a text, or if one-hot columns of
+    many categories would fill the memory. With `allow_empty`, as in a fold, an input without values is 0 in every row.
     """
     if not inputs:
         raise DataValidationError("there are no inputs to train on: every column is the id, the target or excluded")
@@ -145,6 +198,8 @@ def fit_preprocessor(
     numeric: dict[str, float] = {}
     categorical: dict[str, pl.Enum] = {}
     empty: set[str] = set()
+    numbers: dict[str, Matrix] = {}
+    moments: dict[str, tuple[Matrix, Matrix]] = {}
     for name in inputs:
         column = lazy.select(name).collect()
         if allow_empty and _is_empty(column[name]) and _is_number(schema[name]):
@@ -154,25 +209,64 @@ def fit_preprocessor(
         _check_usable(column[name], allow_empty=allow_empty)
         if _is_number(schema[name]):
             numeric[name] = _average(column, name, spec.numeric)
-        else:
-            categorical[name] = _categories(column, name)
-    return Preprocessor(numeric, categorical, one_hot=spec.categorical == "one_hot", empty=frozenset(empty))
+            moments[name] = _moments(column.select(_float(name).fill_null(numeric[name])).to_numpy())
+            continue
+        categorical[name] = kind = fit_categories(column, name, spec.rare)
+        if spec.categorical in ("target", "ordinal"):
+            codes = column.select(code_of(name, kind)).to_series().to_numpy()
+            if spec.categorical == "target":
+                numbers[name] = _target_encodings(codes, targets, len(kind.categories))
+            moments[name] = _moments(numbers[name][codes] if name in numbers else codes.reshape(-1, 1))
+    fitted = Preprocessor(numeric, categorical, spec.categorical, numbers, empty=frozenset(empty))
+    _refuse_wide(fitted, lazy)
+    return replace(fitted, scaling=_scaling(fitted, moments)) if spec.numeric_scaling == "standard" else fitted
+
+
+def _target_encodings(codes: npt.NDArray[np.int64], targets: Matrix | None, size: int) -> Matrix:
+    if targets is None:
+        raise ValueError("target encoding is fitted with the targets of the rows")
+    shift = shift_of(targets)
+    return encodings(target_sums(codes, targets - shift, size), shift)
+
+
+def _moments(columns: Matrix) -> tuple[Matrix, Matrix]:
+    """Mean and standard deviation of columns (n, k), each (k,); 1 in place of the deviation of constant columns."""
+    import numpy as np
+
+    spread = columns.std(axis=0)
+    return columns.mean(axis=0), np.where(spread > 0, spread, 1.0)
+
+
+def _scaling(fitted: Preprocessor, moments: dict[str, tuple[Matrix, Matrix]]) -> tuple[Matrix, Matrix]:
+    import numpy as np
+
+    plain = {name: (np.zeros(width), np.ones(width)) for name, width in fitted.widths.items()}
+    both = [moments.get(name, plain[name]) for name in fitted.widths]
+    return np.concatenate([mean for mean, _ in both]), np.concatenate([spread for _, spread in both])
+
+
+def _refuse_wide(fitted: Preprocessor, rows: pl.LazyFrame) -> None:
+    """Raise DataValidationError if the matrix of one-hot columns would fill the memory."""
+    import polars as pl
+
+    if len(fitted.names) <= MOST_ONE_HOT:
+        return
+    cells = len(fitted.names) * int(rows.select(pl.len()).collect().item())
+    if fitted.encoding == "one_hot" and cells > MOST_CELLS:
+        widest = sorted(fitted.categorical, key=lambda name: -fitted.widths[name])[:3]
+        raise DataValidationError(
+            f"preprocess.categorical: one_hot makes {len(fitted.names):,} columns of the inputs, {8 * cells / 1e9:.1f} "
+            "GB for the training rows ("
+            + ", ".join(f"{name!r} has {fitted.widths[name]:,} categories" for name in widest)
+            + "); set it to target, or to native with lightgbm and xgboost, gather rare categories by preprocess.rare, "
+            "or put the column under columns.exclude"
+        )
 
 
 def _average(column: pl.DataFrame, name: str, kind: str) -> float:
     numbers = column.select(_float(name))
     _refuse_infinite(numbers.to_numpy(), [name])
     return float(numbers.select(getattr(_float(name), kind)()).item())
-
-
-def _categories(column: pl.DataFrame, name: str) -> pl.Enum:
-    import polars as pl
-
-    return pl.Enum(column.unique().select(_text(name))[name].unique().sort())
-
-
-def _column_name(column: str, category: str) -> str:
-    return f"{column} {category}" if category == MISSING else f"{column}{category}"
 
 
 def _absent(name: str, known: list[str]) -> DataValidationError:
@@ -224,37 +318,12 @@ def _float(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.Float64).fill_nan(None)
 
 
-def _text(name: str) -> pl.Expr:
-    """As `=text`, and missing ones as a text that has no `=` in front."""
-    import polars as pl
-
-    return (pl.lit("=") + pl.col(name).cast(pl.String)).fill_null(MISSING).alias(name)
-
-
-def _place(name: str, places: dict[str | None, int]) -> pl.Expr:
-    """The place of each text in their order; UNKNOWN where it has none."""
-    import polars as pl
-
-    value = pl.col(name).cast(pl.String)
-    kind = pl.Enum([text for text in places if text is not None])
-    place = value.cast(kind, strict=False).to_physical().cast(pl.Int64).fill_null(UNKNOWN)
-    return pl.when(value.is_null()).then(places.get(None, UNKNOWN)).otherwise(place).cast(pl.Int64)
-
-
-def _is(name: str, text: str | None) -> pl.Expr:
-    """1 where a value is this text, else 0; without a text where it is missing."""
-    import polars as pl
-
-    value = pl.col(name).cast(pl.String)
-    return (value.is_null() if text is None else value.eq_missing(text)).cast(pl.UInt8)
-
-
 def _refuse_infinite(matrix: Matrix, names: list[str]) -> None:
     import numpy as np
 
     for place, name in enumerate(names):
         if infinite := int(np.isinf(matrix[:, place]).sum()):
             raise DataValidationError(
-                f"the input {name!r} is infinite in {infinite} of {len(matrix)} rows; mend the source, or compute "
+                f"the input {name!r} is infinite in {infinite} of {len(matrix)} rows; fix the source, or compute "
                 f"it under features.derive, where a division by zero becomes missing"
             )

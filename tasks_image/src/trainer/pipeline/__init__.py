@@ -1,10 +1,20 @@
 """What a pipeline's YAML may say: light, so that a scheduler can read it."""
 
 from trainer.pipeline.approval import Approval
-from trainer.pipeline.data import AnySplit, Check, Columns, Drift, GivenSplit, HashSplit, RandomSplit, TimeSplit
+from trainer.pipeline.data import (
+    AnySplit,
+    Check,
+    Columns,
+    Drift,
+    GivenSplit,
+    GroupSplit,
+    HashSplit,
+    RandomSplit,
+    TimeSplit,
+)
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.images import ImagePipeline
-from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, Gates, Limit, Registry, SliceGate
+from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, CutOff, Gates, Limit, Registry, SliceGate
 from trainer.pipeline.load import PIPELINES, TABULAR, load_pipeline, parse_pipeline, pipeline_of, refuse_same_name
 from trainer.pipeline.metrics import METRICS, MetricInfo, ProblemName, metrics_for
 from trainer.pipeline.modeling import (
@@ -12,6 +22,7 @@ from trainer.pipeline.modeling import (
     AnyAlgorithm,
     Choice,
     EarlyStopping,
+    Encoding,
     Features,
     LightGBM,
     Preprocess,
@@ -64,13 +75,16 @@ __all__ = [
     "Code",
     "Columns",
     "CsvSource",
+    "CutOff",
     "Drift",
     "DvcSource",
     "EarlyStopping",
+    "Encoding",
     "Features",
     "FileSource",
     "Gates",
     "GivenSplit",
+    "GroupSplit",
     "HashSplit",
     "HttpSource",
     "IdxSource",

@@ -123,4 +123,15 @@ class GivenSplit(Split):
     """The values of validation rows; without any, `validation` is their share."""
 
 
-AnySplit = Annotated[HashSplit | RandomSplit | TimeSplit | GivenSplit, Field(discriminator="KIND")]
+class GroupSplit(Split):
+    """Rows of one group, such as a customer's, are in one part: it follows from a hash of the column's value.
+
+    A group keeps its part in every later snapshot, and `validation` and `test` are shares of the groups. Tuning keeps
+    the rows of a group in one fold as well.
+    """
+
+    KIND: Literal["group"] = "group"
+    column: str
+
+
+AnySplit = Annotated[HashSplit | RandomSplit | TimeSplit | GivenSplit | GroupSplit, Field(discriminator="KIND")]

@@ -10,6 +10,7 @@ from trainer.pipeline.metrics import METRICS
 from trainer.pipeline.spec import Spec
 
 Rule = Literal["better", "not_worse"]
+Cost = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 COMPARISONS_WITH_ANCHOR = 52
@@ -117,6 +118,30 @@ class Gates(Spec):
         positive = {f"positive_{name}": value for name, value in self.positive.items()}
         named: dict[str, float | None] = {**dict(self.weighted.items()), **positive, **plain}
         return [Limit(metric=name, limit=value) for name, value in named.items() if value is not None]
+
+
+class CutOff(Spec):
+    """The rule for the probability from which a row counts as positive; chosen on validation rows (two classes)."""
+
+    false_positive: Cost | None = None
+    """The cost of a negative row that counts as positive; with `false_negative`, the cheapest cut-off is chosen."""
+    false_negative: Cost | None = None
+    """The cost of a positive row that does not count as positive, in the same unit."""
+    precision: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The share of the rows counted as positive that has to be positive; of the cut-offs that reach it, the lowest is
+    chosen, which finds most."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        costs = (self.false_positive, self.false_negative)
+        if self.precision is not None and costs == (None, None):
+            return self
+        if self.precision is None and None not in costs:
+            return self
+        raise ValueError(
+            "expected two costs, such as `{false_positive: 1, false_negative: 5}`, or a precision, such as "
+            "`{precision: 0.8}`; without `cut_off`, the cut-off with the best F1 is chosen"
+        )
 
 
 class Behaviour(Spec):

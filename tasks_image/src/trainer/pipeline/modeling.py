@@ -20,12 +20,36 @@ class Features(Spec):
     """Row-by-row expressions; each becomes an input of the model."""
 
 
-class Preprocess(Spec):
-    """How inputs become numbers; fitted on training rows alone."""
+Imputation = Literal["median", "mean"]
+Encoding = Literal["one_hot", "ordinal", "native", "target"]
+Scaling = Literal["standard", "none"]
+RareBelow = Annotated[int, Field(ge=1)]
 
-    numeric: Literal["median", "mean"] = "median"
-    """What stands in for a missing number."""
-    categorical: Literal["one_hot", "ordinal"] = "one_hot"
+
+class Preprocess(Spec):
+    """The rules by which inputs become numbers; fitted on training rows only."""
+
+    numeric: Imputation = "median"
+    """The number that replaces a missing one."""
+    categorical: Encoding = "one_hot"
+    """`one_hot`: a column per category. `ordinal`: its place in the alphabet. `native`: left to the algorithm, which
+    has to handle categories itself (lightgbm, xgboost). `target`: the mean target of its training rows, cross-fitted
+    and shrunk to the overall mean, as by scikit-learn's TargetEncoder; with k > 2 classes, k columns."""
+    rare: RareBelow = 1
+    """Categories with fewer training rows than this become one, to which unseen categories then belong as well."""
+    numeric_scaling: Scaling | None = None
+    """`standard`: mean 0 and standard deviation 1 over the training rows, for numbers, ordinals and target encodings.
+    null: `standard` for scikit-learn's linear models, support vector machines, nearest neighbours and neural networks,
+    else `none`."""
+
+
+class AlgorithmPreprocess(Spec):
+    """The parts of the pipeline's `preprocess` that are different for one algorithm; null: as in the pipeline."""
+
+    numeric: Imputation | None = None
+    categorical: Encoding | None = None
+    rare: RareBelow | None = None
+    numeric_scaling: Scaling | None = None
 
 
 class Range(Spec):
@@ -71,23 +95,63 @@ class Algorithm(Spec):
     """What tuning and training this algorithm needs of a cluster, over the pipeline's `resources`."""
 
 
-class XGBoost(Algorithm):
+class TabularAlgorithm(Algorithm):
+    """An algorithm that learns from columns."""
+
+    handles_categories: ClassVar[bool] = False
+    """True for libraries that split categories themselves."""
+    preprocess: AlgorithmPreprocess = AlgorithmPreprocess()
+    """The parts of the pipeline's `preprocess` that are different for this algorithm."""
+
+    @property
+    def needs_scaling(self) -> bool:
+        """True if the size of an input's numbers changes what is learned."""
+        return False
+
+    def preprocess_with(self, common: Preprocess) -> Preprocess:
+        """Return the pipeline's `preprocess` as this algorithm uses it, its scaling settled."""
+        own = self.preprocess.model_dump(exclude_none=True)
+        settled = {"numeric_scaling": common.numeric_scaling or ("standard" if self.needs_scaling else "none")}
+        return common.model_copy(update={**settled, **own})
+
+    def preprocess_mistakes(self, common: Preprocess, where: str) -> list[str]:
+        """Return an error as a line if the algorithm, which stands at `where`, has to handle categories and cannot."""
+        if self.handles_categories or self.preprocess_with(common).categorical != "native":
+            return []
+        mistake = (
+            f"{where}: preprocess.categorical: 'native' needs an algorithm that handles categories itself (KIND "
+            f"lightgbm or xgboost), and this one is {self.KIND}; give it an encoding of its own, such as "
+            f"`preprocess: {{categorical: target}}` under {where}"
+        )
+        return [mistake]
+
+
+class XGBoost(TabularAlgorithm):
     """Gradient-boosted trees by XGBoost."""
 
+    handles_categories: ClassVar[bool] = True
     KIND: Literal["xgboost"] = "xgboost"
 
 
-class LightGBM(Algorithm):
+class LightGBM(TabularAlgorithm):
     """Gradient-boosted trees by LightGBM."""
 
+    handles_categories: ClassVar[bool] = True
     KIND: Literal["lightgbm"] = "lightgbm"
 
 
-class Sklearn(Algorithm):
+SCALED_MODULES = ("sklearn.linear_model.", "sklearn.svm.", "sklearn.neighbors.", "sklearn.neural_network.")
+
+
+class Sklearn(TabularAlgorithm):
     """Any estimator with scikit-learn's interface, by its import path."""
 
     KIND: Literal["sklearn"] = "sklearn"
     estimator: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")]
+
+    @property
+    def needs_scaling(self) -> bool:
+        return self.estimator.startswith(SCALED_MODULES)
 
 
 AnyAlgorithm = Annotated[XGBoost | LightGBM | Sklearn, Field(discriminator="KIND")]

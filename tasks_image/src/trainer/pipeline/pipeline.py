@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from trainer.pipeline.approval import Approval
-from trainer.pipeline.data import AnySplit, Check, Columns, Drift, HashSplit
+from trainer.pipeline.data import AnySplit, Check, Columns, Drift, GroupSplit, HashSplit
 from trainer.pipeline.document import did_you_mean, dump_yaml, validate
-from trainer.pipeline.judging import Acceptance, Behaviour, Gates, Registry
+from trainer.pipeline.judging import Acceptance, Behaviour, CutOff, Gates, Registry
 from trainer.pipeline.metrics import METRICS, ProblemName, metrics_for
 from trainer.pipeline.modeling import Algorithm, AlgorithmName, Refit, Tuning
 from trainer.pipeline.own_code import Code
@@ -67,6 +67,9 @@ class Pipeline(Spec):
     `none`: it stays as it was fitted on the training rows. `everything` (splits by time only): the test rows are those
     newer than any that production has learned from; a winner that is promoted is fitted on all rows after that."""
     gates: Gates
+    cut_off: CutOff | None = None
+    """The rule for the probability from which a row counts as positive (two classes); null: the best F1 on validation
+    rows."""
     behaviour: list[Behaviour] = []
     """What has to happen to the model's answers when something about real rows is changed."""
     acceptance: Acceptance = Acceptance()
@@ -150,6 +153,15 @@ class Pipeline(Spec):
             mistakes.append("split: validation and test together leave no rows to train on")
         if self.split.KIND == "time" and self.columns.time is None:
             mistakes.append("columns.time: a split by time needs the column that says when a row was observed")
+        if isinstance(self.split, GroupSplit) and self.split.column == self.columns.target:
+            mistakes.append(
+                f"split.column: {self.split.column!r} is the target, so each part would hold targets of its own; name "
+                "the column that says which rows belong together"
+            )
+        if isinstance(self.split, GroupSplit) and not self.has_features:
+            mistakes.append(
+                "split.KIND: 'group' is only for tables: other tuning holds out single rows; use another split"
+            )
         mistakes += self._role_mistakes()
         if self.refit == "everything" and self.split.KIND != "time":
             mistakes.append(

@@ -36,6 +36,8 @@ def _of_several_classes(pipeline: Pipeline) -> list[str]:
 
 def _positive_mistakes(pipeline: Pipeline) -> list[str]:
     mistakes = []
+    if pipeline.cut_off is not None:
+        mistakes.append("cut_off: only a binary classification has a cut-off; remove it")
     if pipeline.columns.positive is not None:
         mistakes.append("columns.positive: only a binary classification has a positive class")
     if pipeline.gates.positive:

@@ -26,6 +26,8 @@ class TabularPipeline(Pipeline):
     def modality_mistakes(self) -> list[str]:
         derived = {*self.features.fit} & {*self.features.derive}
         mistakes = [f"features: {name!r} stands under fit and under derive" for name in sorted(derived)]
+        for name, algorithm in self.algorithms.items():
+            mistakes += algorithm.preprocess_mistakes(self.preprocess, f"algorithms.{name}")
         if self.tuning.early_stopping is None:
             return mistakes
         return mistakes + [

@@ -9,8 +9,9 @@ from trainer.errors import DataValidationError
 from trainer.inference.labels import as_label, find_class
 from trainer.pipeline import did_you_mean
 from trainer.problems.calibration import reliability
-from trainer.problems.class_figures import BINARY_FIGURES, best_f1_cut_off
+from trainer.problems.class_figures import BINARY_FIGURES
 from trainer.problems.classification import Classification, found_classes, label_texts
+from trainer.problems.cut_off import choose_cut_off
 from trainer.problems.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trainer.inference.fitted import FittedPipeline
+    from trainer.pipeline import CutOff
     from trainer.plots.drawing import Drawing
     from trainer.problems.problem import Array
     from trainer.tables.row_subset import ChosenRows
@@ -67,10 +69,12 @@ class BinaryClassification(Classification):
         return np.arange(numbers.size) % BOTH
 
     def settle(
-        self, fitted: FittedPipeline, validation: tuple[ChosenRows, pl.Series] | None, cut_off: float | None
+        self, fitted: FittedPipeline, validation: tuple[ChosenRows, pl.Series] | None, cut_off: float | CutOff | None
     ) -> FittedPipeline:
         """With the cut-off that has the best F1 on the validation rows, or the one that is given."""
-        return replace(fitted, cut_off=_best_cut_off(fitted, validation) if cut_off is None else cut_off)
+        if not isinstance(cut_off, float | int):
+            cut_off = _chosen_cut_off(fitted, validation, cut_off)
+        return replace(fitted, cut_off=float(cut_off))
 
     def needed_columns(self, columns: list[str]) -> list[str]:  # noqa: ARG002  (always the same)
         return ["probability"]
@@ -99,9 +103,11 @@ class BinaryClassification(Classification):
         yield calibration_drawing({who: reliability(model) for who, model in models.items()})
 
 
-def _best_cut_off(fitted: FittedPipeline, validation: tuple[ChosenRows, pl.Series] | None) -> float:
+def _chosen_cut_off(
+    fitted: FittedPipeline, validation: tuple[ChosenRows, pl.Series] | None, rule: CutOff | None
+) -> float:
     if validation is None:
         raise DataValidationError("there are no validation rows to choose the cut-off on; set some aside, or give one")
     rows, targets = validation
     is_positive = (targets == fitted.positive).to_numpy()
-    return best_f1_cut_off(is_positive, fitted.predict_in_batches(rows)["probability"].to_numpy())
+    return choose_cut_off(rule, is_positive, fitted.predict_in_batches(rows)["probability"].to_numpy())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import DataValidationError, ModelRefusedError
+from trainer.errors import DataValidationError
 from trainer.pipeline import metrics_for
 from trainer.problems.figure import Figure
-from trainer.problems.predictions import check_probability
 from trainer.problems.weighted_figures import weighted_area, weighted_label_figure, weighted_mean
 
 if TYPE_CHECKING:
@@ -123,24 +122,3 @@ _BY_CLASS = {
 _OF_POSITIVE = {f"positive_{kind}": _positive(kind) for kind in ("precision", "recall", "f1_score")}
 MULTICLASS_FIGURES = {name: _BY_CLASS[name] for name in metrics_for("multiclass_classification")}
 BINARY_FIGURES = {name: {**_BY_CLASS, **_OF_POSITIVE}[name] for name in metrics_for("binary_classification")}
-
-
-def best_f1_cut_off(truth_is_positive: Array, probability: Array) -> float:
-    """The cut-off in (0, 1] with the best F1 of the positive class, a row being positive from the cut-off on.
-
-    `truth_is_positive` (n,) and P(positive) (n,). Every distinct probability is tried; of equal ones the lowest wins.
-    Raises DataValidationError without a positive row, ModelRefusedError without a probability above 0.
-    """
-    import numpy as np
-
-    is_positive = np.asarray(truth_is_positive, dtype=bool)
-    check_probability(probability, is_positive.size)
-    if not is_positive.any():
-        raise DataValidationError(f"no cut-off can be chosen: none of the {is_positive.size} rows is positive")
-    levels, where, counts = np.unique(np.asarray(probability, dtype=float), return_inverse=True, return_counts=True)
-    if levels[-1] <= 0:
-        raise ModelRefusedError(f"no cut-off can be chosen: all {is_positive.size} probabilities are 0")
-    hits = np.bincount(where, weights=is_positive, minlength=levels.size)
-    found, called = (np.cumsum(column[::-1])[::-1] for column in (hits, counts))
-    f1 = 2 * found / (called + is_positive.sum())
-    return float(levels[levels > 0][f1[levels > 0].argmax()])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trainer.inference.fitted import FittedPipeline
+    from trainer.pipeline import CutOff
     from trainer.plots.drawing import Drawing
     from trainer.problems.figure import Figure
     from trainer.problems.predictions import Predictions
@@ -113,11 +114,12 @@ class Problem(ABC):
         self,
         fitted: FittedPipeline,
         validation: tuple[ChosenRows, pl.Series] | None,  # noqa: ARG002  (only two classes need a cut-off)
-        cut_off: float | None,  # noqa: ARG002
+        cut_off: float | CutOff | None,  # noqa: ARG002
     ) -> FittedPipeline:
         """A fitted pipeline with what is chosen on validation rows and their targets: a cut-off, where there is one.
 
-        `cut_off` is one that was chosen before. Raises DataValidationError where it cannot be chosen.
+        `cut_off` is one that was chosen before, or the rule to choose it by. Raises DataValidationError or
+        ModelRefusedError if it cannot be chosen.
         """
         return fitted
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import DataValidationError, StepNotDoneError
 from trainer.modalities import modality_of
-from trainer.pipeline import GivenSplit, TimeSplit, did_you_mean
+from trainer.pipeline import GivenSplit, GroupSplit, TimeSplit, did_you_mean
 from trainer.problems import problem_of
 from trainer.run.records import AnyResult, DriftResult, FeaturesResult, IngestResult
-from trainer.tables.handover import FEATURES, KEY, KEYS, PART, SNAPSHOT, TIME
+from trainer.tables.handover import FEATURES, GROUP, KEY, KEYS, PART, SNAPSHOT, TIME
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ STANDARD_ERRORS = 4
 
 
 def run(pipeline: Pipeline, run: RunFolder) -> FeaturesResult:
-    """Write one table: key, part, time (split by it), inputs, what only expressions read, derived columns, target.
+    """Write one table: key, part, time or group (if split by it), inputs, columns of expressions, derived ones, target.
 
     Rows stand in the snapshot's order.
 
@@ -69,12 +69,15 @@ def _engineer(pipeline: Pipeline, snapshot: pl.LazyFrame, run: RunFolder) -> Fea
     keys = row_keys(snapshot, pipeline.columns.id)
     times = _times(pipeline, snapshot)
     after = _test_rows_after(pipeline, run, times)
-    parts, moved = _split(pipeline, snapshot, keys, labels, times, after)
+    given = _column_of_split(pipeline, snapshot)
+    parts, moved = _split(pipeline, keys, labels, times, given, after)
     prepared = modality_of(pipeline).prepare(pipeline, snapshot, parts)
     derived = prepared.table.select(prepared.derived)
     _check_judging(pipeline, pl.concat([snapshot, derived], how="horizontal"), snapshot, parts)
-    ordered = [] if times is None else [times.alias(TIME)]
-    known = pl.DataFrame([keys.alias(KEY), parts.alias(PART), *ordered])
+    folds = [] if times is None else [times.alias(TIME)]
+    if given is not None and isinstance(pipeline.split, GroupSplit):
+        folds.append(given.cast(pl.String).alias(GROUP))
+    known = pl.DataFrame([keys.alias(KEY), parts.alias(PART), *folds])
     target = [] if pipeline.target_is_input else [snapshot.select(pipeline.columns.target)]
     sink_table(run, FEATURES, pl.concat([known.lazy(), prepared.table, *target], how="horizontal"))
     keys_digest = write_table(run, KEYS, known.select(KEY, PART))
@@ -123,10 +126,10 @@ def _test_rows_after(pipeline: Pipeline, run: RunFolder, times: pl.Series | None
 
 def _split(
     pipeline: Pipeline,
-    snapshot: pl.LazyFrame,
     keys: pl.Series,
     labels: pl.Series | None,
     times: pl.Series | None,
+    given: pl.Series | None,
     after: datetime | None,
 ) -> tuple[pl.Series, int]:
     """The part of each row, and how many were moved to the part of an equal row."""
@@ -135,10 +138,17 @@ def _split(
 
     if after is not None and times is not None and isinstance(pipeline.split, TimeSplit):
         return split_after(pipeline.split, after, labels, times), 0
-    given = None
-    if isinstance(pipeline.split, GivenSplit) and pipeline.split.column in snapshot.collect_schema():
-        given = snapshot.select(pipeline.split.column).collect().to_series()
     return split_rows(pipeline.split, keys, labels, times, given)
+
+
+def _column_of_split(pipeline: Pipeline, snapshot: pl.LazyFrame) -> pl.Series | None:
+    """The column that a split goes by, which names test rows or groups; None for other splits."""
+    if not isinstance(pipeline.split, GivenSplit | GroupSplit):
+        return None
+    name, known = pipeline.split.column, snapshot.collect_schema().names()
+    if name not in known:
+        raise DataValidationError(f"split.column: the rows have no column {name!r}{did_you_mean(name, known)}")
+    return snapshot.select(name).collect().to_series()
 
 
 def _check_judging(pipeline: Pipeline, whole: pl.LazyFrame, snapshot: pl.LazyFrame, parts: pl.Series) -> None:

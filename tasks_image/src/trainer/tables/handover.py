@@ -18,10 +18,11 @@ SNAPSHOT = "snapshot.parquet"
 DRIFT = "drift.json"
 """The verdict of `detect_drift` in its folder; it is there also if drift failed the run."""
 FEATURES = "features.parquet"
-"""Of `engineer_features`: key, part, time, inputs, derived columns and target of each row, in the snapshot's order."""
+"""Of `engineer_features`: key, part, time or group, inputs, derived columns and target of each row, in the snapshot's
+order."""
 KEYS = "keys.parquet"
 """Of `engineer_features`: key and part of each row, in the snapshot's order."""
-KEY, PART, TIME = "__key__", "__part__", "__time__"
+KEY, PART, TIME, GROUP = "__key__", "__part__", "__time__", "__group__"
 PREDICTIONS = "predictions.parquet"
 """Of each step that fits or judges a model: the answers, with the key of each row."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from trainer.errors import DataValidationError
-from trainer.pipeline import HashSplit, RandomSplit, Spec, TimeSplit
+from trainer.pipeline import GroupSplit, HashSplit, RandomSplit, Spec, TimeSplit
 from trainer.tables.parts import PARTS
 from trainer.tables.row_keys import row_keys
 from trainer.tables.splits import split_rows
@@ -42,7 +42,7 @@ class ColumnSplit(Spec):
     learned: tuple[SplitPart, ...] = ()
 
 
-AnyJobSplit = Annotated[HashSplit | RandomSplit | JobTimeSplit | ColumnSplit, Field(discriminator="KIND")]
+AnyJobSplit = Annotated[HashSplit | RandomSplit | JobTimeSplit | ColumnSplit | GroupSplit, Field(discriminator="KIND")]
 
 
 def parts_of(
@@ -60,6 +60,8 @@ def parts_of(
     column = rows.select(split.column).collect().to_series()
     if isinstance(split, JobTimeSplit):
         return split_rows(split, row_keys(rows, id_column), labels, column)[0]
+    if isinstance(split, GroupSplit):
+        return split_rows(split, row_keys(rows, id_column), labels, given=column)[0]
     strange = sorted({str(part) for part in column.unique()} - {*PARTS})
     if strange:
         raise DataValidationError(f"splitter.column: {split.column!r} holds {strange[:5]}; parts are {PARTS}")

@@ -10,10 +10,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 PARTS = ("train", "validation", "test")
+MORE_ROWS = "use more rows or a larger share for it"
 MORE_OF_A_CLASS = "use more rows of that class, KIND: random with stratify, or another seed"
 
 
-def check_parts(parts: pl.Series, labels: pl.Series | None, remedy: str = MORE_OF_A_CLASS) -> None:
+def check_parts(
+    parts: pl.Series, labels: pl.Series | None, remedy: str = MORE_OF_A_CLASS, if_empty: str = MORE_ROWS
+) -> None:
     """Raise DataValidationError if a part (n,) has no rows or lacks one of the classes (n,).
 
     Such a part cannot be used to fit, choose or judge a model.
@@ -21,9 +24,7 @@ def check_parts(parts: pl.Series, labels: pl.Series | None, remedy: str = MORE_O
     for part in PARTS:
         inside = parts == part
         if not inside.any():
-            raise DataValidationError(
-                f"split: the part {part!r} is empty, of {len(parts)} rows; use more rows or a larger share for it"
-            )
+            raise DataValidationError(f"split: the part {part!r} is empty, of {len(parts)} rows; {if_empty}")
         if labels is None:
             continue
         absent = labels.unique(maintain_order=True).drop_nulls().to_list()

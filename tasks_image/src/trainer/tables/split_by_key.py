@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-    from trainer.pipeline import GivenSplit, HashSplit, RandomSplit
+    from trainer.pipeline import GivenSplit, GroupSplit, HashSplit, RandomSplit
 
     Rows = npt.NDArray[np.int64]
 
@@ -21,7 +21,7 @@ SALT_BYTES = 16
 EXAMPLES = 5
 
 
-def draw_by_hash(split: HashSplit, keys: pl.Series) -> pl.Series:
+def draw_by_hash(split: HashSplit | GroupSplit, keys: pl.Series) -> pl.Series:
     """Return the part of each row (n,): it follows from the key and the seed only, so later snapshots keep it.
 
     >>> import polars as pl
@@ -60,6 +60,30 @@ def draw_as_given(split: GivenSplit, keys: pl.Series, given: pl.Series | None) -
         is_validation = _uniform(keys, split.seed) < split.validation
     others = np.where(is_validation, "validation", "train")
     return pl.Series("__part__", np.where(is_test, "test", others))
+
+
+def draw_by_group(split: GroupSplit, groups: pl.Series) -> pl.Series:
+    """Return the part of each row (n,): it follows from its group (n,) and the seed only, so later snapshots keep it.
+
+    Raises DataValidationError if a group is missing.
+
+    >>> import polars as pl
+    >>> from trainer.pipeline import GroupSplit
+    >>> draw_by_group(GroupSplit(column="team"), pl.Series("team", ["a", "b", "a"])).to_list()
+    ['test', 'validation', 'test']
+    """
+    import polars as pl
+
+    if groups.dtype.is_float():
+        groups = groups.fill_nan(None)
+    if missing := groups.null_count():
+        raise DataValidationError(
+            f"split.column: {split.column!r} is missing in {missing:,} of {len(groups):,} rows (first: row "
+            f"{groups.is_null().arg_max() + 1}); fill it in the source, or leave those rows out by source.where"  # type: ignore[operator]
+        )
+    names = groups.cast(pl.String)
+    distinct = names.unique()
+    return names.replace_strict(distinct, draw_by_hash(split, distinct)).alias("__part__")
 
 
 def _named(split: GivenSplit, field: str, given: pl.Series, use: str) -> npt.NDArray[np.bool_]:

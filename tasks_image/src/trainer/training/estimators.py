@@ -11,13 +11,15 @@ from trainer.training.libraries import library_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import polars as pl
+
     from trainer.pipeline import AnyAlgorithm, EarlyStopping
     from trainer.problems import Problem
     from trainer.training.learning_curve import TrainingCurve
     from trainer.training.training_rows import TrainingRows
 
 
-def fit_estimator(
+def fit_estimator(  # noqa: PLR0913
     algorithm: AnyAlgorithm,
     rows: TrainingRows,
     problem: Problem,
@@ -25,10 +27,12 @@ def fit_estimator(
     seed: int,
     threads: int,
     early_stopping: EarlyStopping | None = None,
+    groups: pl.Series | None = None,
 ) -> Any:
     """Return a fitted estimator with scikit-learn's `predict`.
 
-    With `early_stopping`, boosting stops when a share held out of these very rows stops improving.
+    With `early_stopping`, boosting stops when a share held out of these very rows stops improving; with `groups` (n,),
+    it is a share of the groups.
     Raises ConfigurationError if a parameter is not accepted, ModelTrainingError if fitting fails.
     """
     library = library_of(algorithm)
@@ -41,7 +45,7 @@ def fit_estimator(
     with _training_errors(estimator):
         if early_stopping is None:
             return library.prepare_for_serving(algorithm, library.fit(estimator, rows))
-        kept, held_out = _hold_out(rows, problem, seed, early_stopping)
+        kept, held_out = _hold_out(rows, problem, seed, early_stopping, groups)
         fitted = library.fit_until_flat(estimator, kept, held_out, early_stopping.rounds)
         return library.prepare_for_serving(algorithm, fitted)
 
@@ -77,11 +81,15 @@ def _training_errors(estimator: Any) -> Iterator[None]:
 
 
 def _hold_out(
-    rows: TrainingRows, problem: Problem, seed: int, rule: EarlyStopping
+    rows: TrainingRows, problem: Problem, seed: int, rule: EarlyStopping, groups: pl.Series | None
 ) -> tuple[TrainingRows, TrainingRows]:
     import numpy as np
-    from sklearn.model_selection import train_test_split
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+    if groups is not None:
+        by_group = GroupShuffleSplit(1, test_size=rule.holdout, random_state=seed)
+        kept, held = next(by_group.split(rows.targets, groups=groups.rank("dense").to_numpy()))
+        return rows.some(kept), rows.some(held)
     stratify = rows.targets if problem.has_classes else None
     kept, held = train_test_split(
         np.arange(len(rows.targets)), test_size=rule.holdout, random_state=seed, stratify=stratify

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from trainer.evaluation.metric import Metric
 from trainer.number_format import number_text
-from trainer.pipeline import ProblemName, Spec
+from trainer.pipeline import CutOff, ProblemName, Spec
 from trainer.problems import problem_of
 from trainer.registry.registers import MlflowRegister, Registered
 from trainer.registry.savers import EXAMPLE_ROWS, PyFuncSaver
@@ -76,9 +76,9 @@ class Job(Spec, ABC):
     saver: PyFuncSaver = PyFuncSaver()
     signer: SchemaSigner = SchemaSigner()
     registry: MlflowRegister | None = None
-    cut_off: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The probability from which a row is positive (two classes); by default the one with the best F1 on the
-    validation rows."""
+    cut_off: Annotated[float, Field(ge=0, le=1)] | CutOff | None = None
+    """The probability from which a row is positive (two classes), or the rule by which it is chosen on the validation
+    rows; by default the one with the best F1."""
     seed: int = 42
     logger: LoggerService = LoggerService()
     alerts: AlertsService = AlertsService()

@@ -36,6 +36,7 @@ def common_fields(pipeline: Pipeline, run: RunFolder, algorithm: str) -> dict[st
         "problem": pipeline.problem,
         "target": pipeline.columns.target,
         "positive": pipeline.columns.positive,
+        "cut_off": pipeline.cut_off,
         "score_parts": ("train", "validation"),
         "seed": pipeline.tuning.seed,
     }

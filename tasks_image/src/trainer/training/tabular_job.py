@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import model_validator
 
 from trainer.environment import cores
 from trainer.pipeline import AnyAlgorithm, Columns, Features, Preprocess
@@ -26,6 +28,12 @@ class TabularJob(Job):
     features: Features = Features()
     preprocess: Preprocess = Preprocess()
     model: AnyAlgorithm
+
+    @model_validator(mode="after")
+    def _encodable(self) -> Self:
+        if mistakes := self.model.preprocess_mistakes(self.preprocess, "model"):
+            raise ValueError("\n".join(mistakes))
+        return self
 
     @property
     def algorithm(self) -> str:

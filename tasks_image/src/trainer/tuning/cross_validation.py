@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.environment import cores
 from trainer.errors import DataValidationError
-from trainer.inference.fitted import FittedPipeline, fit_preparation
+from trainer.inference.fitted import FittedPipeline
 from trainer.problems import problem_of
 from trainer.run.records import FeaturesResult
-from trainer.tables.handover import FEATURES, PART, TIME
+from trainer.tables.handover import FEATURES, GROUP, PART, TIME
 from trainer.tables.row_subset import ChosenRows, open_table
 from trainer.training.class_weights import with_weights_of_codes
 from trainer.training.estimators import boosting_rounds, fit_estimator
 from trainer.training.libraries import library_of
 from trainer.training.per_column import check_per_column
-from trainer.training.training_rows import training_rows
+from trainer.training.training_rows import fit_and_prepare
 from trainer.tuning.objective import Score
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Fold:
     held_out: ChosenRows
     held_out_targets: pl.Series
     classes: tuple[Any, ...]
+    groups: pl.Series | None = None
+    """The groups (n,) of the rows to learn from, where a split has them."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,11 @@ def cross_validation_of(pipeline: TabularPipeline, run: RunFolder) -> Iterator[C
     engineered = run.at("engineer_features")
     made = engineered.result(FeaturesResult)
     with engineered.local(FEATURES) as file:
-        folds = make_folds(pipeline, *_training_rows(pipeline, file, [*made.inputs, *made.for_features]))
+        chosen = pipeline.algorithms[run.algorithm]
+        rows, targets, order = _training_rows(pipeline, file, [*made.inputs, *made.for_features])
+        folds = make_folds(pipeline, chosen, rows, targets, **order)
         check_per_column(
-            pipeline.algorithms[run.algorithm],
+            chosen,
             problem_of(pipeline.problem),
             [len(fold.preparation.preprocessor.names) for fold in folds],
             f"algorithms.{run.algorithm}",
@@ -103,25 +107,35 @@ def cross_validation_of(pipeline: TabularPipeline, run: RunFolder) -> Iterator[C
 
 def _training_rows(
     pipeline: TabularPipeline, file: Path, inputs: list[str]
-) -> tuple[ChosenRows, pl.Series, pl.Series | None]:
-    """What models are made from of the training rows, their targets, and their times where the split goes by those."""
+) -> tuple[ChosenRows, pl.Series, dict[str, pl.Series]]:
+    """What models are made from of the training rows, their targets, and the split's `times` or `groups`, if any."""
     table = open_table(file)
     is_training = table.select(PART).collect()[PART] == "train"
 
     def column(name: str) -> pl.Series:
         return table.select(name).collect()[name].filter(is_training)
 
-    times = column(TIME) if pipeline.split.KIND == "time" else None
-    return ChosenRows(table.select(inputs), is_training), column(pipeline.columns.target), times
+    named = {"time": {"times": TIME}, "group": {"groups": GROUP}}.get(pipeline.split.KIND, {})
+    order = {name: column(place) for name, place in named.items()}
+    return ChosenRows(table.select(inputs), is_training), column(pipeline.columns.target), order
 
 
 def make_folds(
-    pipeline: TabularPipeline, rows: ChosenRows, targets: pl.Series, times: pl.Series | None = None
+    pipeline: TabularPipeline,
+    algorithm: AnyAlgorithm,
+    rows: ChosenRows,
+    targets: pl.Series,
+    *,
+    times: pl.Series | None = None,
+    groups: pl.Series | None = None,
 ) -> list[Fold]:
-    """The folds of training rows; `rows` (n, raw inputs), `targets` (n,) and, for a split by time, `times` (n,).
+    """The folds of training rows; `rows` (n, raw inputs), `targets` (n,), and `times` or `groups` (n,) to split by.
+
+    They are prepared as the algorithm needs them.
 
     They are shuffled, and stratified where there are classes. By time, each holds out the rows that came after those
-    that it learns from, and the next one learns from both: an expanding window, scikit-learn's TimeSeriesSplit.
+    that it learns from, and the next one learns from both: an expanding window, scikit-learn's TimeSeriesSplit. Rows of
+    a group stay in one fold.
     Raises DataValidationError if a class has fewer rows than there are folds, or is absent from the rows to learn from.
     """
     import numpy as np
@@ -135,13 +149,18 @@ def make_folds(
             f"target {targets.name!r}: class {rare!r} has {fewest} training rows, fewer than {tuning.folds} folds; "
             "get more rows, or lower `tuning.folds`"
         )
-    splits = _shuffled(tuning, codes, stratify=bool(classes)) if times is None else _expanding(tuning, times)
-    folds = [_fold(pipeline, rows, targets, codes, classes, train, held) for train, held in splits]
+    if times is not None:
+        splits = _expanding(tuning, times)
+    elif groups is not None:
+        splits = _by_group(tuning, codes, groups, stratify=bool(classes))
+    else:
+        splits = _shuffled(tuning, codes, stratify=bool(classes))
+    folds = [_fold(pipeline, algorithm, rows, targets, codes, classes, train, held, groups) for train, held in splits]
     for fold in folds if classes else ():
         if absent := {*range(len(classes))} - {*np.unique(fold.train.targets).tolist()}:
             raise DataValidationError(
                 f"target {targets.name!r}: class {classes[min(absent)]!r} is absent from the rows that a fold learns "
-                "from; lower `tuning.folds`, or split by something else than time"
+                "from; lower `tuning.folds`, or use another split"
             )
     return folds
 
@@ -152,6 +171,22 @@ def _shuffled(tuning: Tuning, codes: np.ndarray, *, stratify: bool) -> Iterator[
 
     kind = StratifiedKFold if stratify else KFold
     yield from kind(tuning.folds, shuffle=True, random_state=tuning.seed).split(np.zeros(len(codes)), codes)
+
+
+def _by_group(
+    tuning: Tuning, codes: np.ndarray, groups: pl.Series, *, stratify: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    import numpy as np
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    if (count := groups.n_unique()) < tuning.folds:
+        raise DataValidationError(
+            f"split.column: the training rows have {count} groups, too few for {tuning.folds} folds; lower "
+            "`tuning.folds`, or get more groups"
+        )
+    kind = StratifiedGroupKFold if stratify else GroupKFold
+    folds = kind(tuning.folds, shuffle=True, random_state=tuning.seed)
+    yield from folds.split(np.zeros(len(codes)), codes, groups.rank("dense").to_numpy())
 
 
 def _expanding(tuning: Tuning, times: pl.Series) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -171,18 +206,22 @@ def _expanding(tuning: Tuning, times: pl.Series) -> Iterator[tuple[np.ndarray, n
 
 def _fold(  # noqa: PLR0913, PLR0917
     pipeline: TabularPipeline,
+    algorithm: AnyAlgorithm,
     rows: ChosenRows,
     targets: pl.Series,
     codes: np.ndarray,
     classes: tuple[Any, ...],
     train: np.ndarray,
     held: np.ndarray,
+    groups: pl.Series | None,
 ) -> Fold:
     learned = rows.among(train)
     not_inputs = pipeline.columns.not_inputs
-    preparation = fit_preparation(pipeline.features, pipeline.preprocess, learned.lazy(), not_inputs, allow_empty=True)
-    numbers = training_rows(preparation, learned, codes[train])
-    return Fold(preparation, numbers, rows.among(held), targets[held], classes)
+    preparation, numbers = fit_and_prepare(
+        algorithm, pipeline.features, pipeline.preprocess, learned, codes[train], classes, not_inputs, allow_empty=True
+    )
+    of_learned = None if groups is None else groups[train]
+    return Fold(preparation, numbers, rows.among(held), targets[held], classes, of_learned)
 
 
 def fold_scores(
@@ -217,6 +256,7 @@ def _fit_and_score(
         seed=pipeline.tuning.seed,
         threads=1,
         early_stopping=early_stopping,
+        groups=fold.groups,
     )
     positive = problem.positive_of(fold.classes, pipeline.columns.positive)
     fitted = FittedPipeline(fold.preparation, estimator, fold.classes, positive)

@@ -37,16 +37,25 @@ class LightGBMLibrary(Library[LightGBM]):
     def device(self, algorithm: LightGBM) -> str:
         return str(algorithm.params.get("device_type", algorithm.params.get("device", "cpu")))
 
+    def fit(self, estimator: Any, rows: TrainingRows) -> Any:
+        return estimator.fit(rows.matrix, rows.targets, **_categories(rows))
+
     def fit_until_flat(self, estimator: Any, kept: TrainingRows, held_out: TrainingRows, rounds: int) -> Any:
         import lightgbm
 
         callbacks = [lightgbm.early_stopping(rounds, verbose=False)]
         aside = {"eval_X": held_out.matrix, "eval_y": held_out.targets}
-        return estimator.fit(kept.matrix, kept.targets, **aside, callbacks=callbacks)
+        return estimator.fit(kept.matrix, kept.targets, **aside, **_categories(kept), callbacks=callbacks)
 
     def fit_with_curve(self, estimator: Any, rows: TrainingRows, curve: TrainingCurve) -> Any:
         def follow(env: Any) -> None:
             if curve.is_due(env.iteration + 1, env.end_iteration):
                 curve.add(env.iteration + 1, [env.model.predict(features) for features in curve.features])
 
-        return estimator.fit(rows.matrix, rows.targets, callbacks=[follow])
+        return estimator.fit(rows.matrix, rows.targets, **_categories(rows), callbacks=[follow])
+
+
+def _categories(rows: TrainingRows) -> dict[str, Any]:
+    """The argument of `fit` that names the columns to split by categories, where there are any."""
+    places = [place for place, is_category in enumerate(rows.is_category) if is_category]
+    return {"categorical_feature": places} if places else {}

@@ -43,6 +43,7 @@ class XGBoostLibrary(Library[XGBoost]):
     def fit(self, estimator: Any, rows: TrainingRows) -> Any:
         from trainer.training.libraries.xgboost_batches import can_be_fed, fit_from_batches
 
+        _name_categories(estimator, rows)
         if rows.is_streamed and can_be_fed(estimator):
             return fit_from_batches(estimator, rows)
         return super().fit(estimator, rows)
@@ -50,6 +51,7 @@ class XGBoostLibrary(Library[XGBoost]):
     def fit_until_flat(self, estimator: Any, kept: TrainingRows, held_out: TrainingRows, rounds: int) -> Any:
         from trainer.training.libraries.xgboost_batches import can_be_fed, fit_from_batches
 
+        _name_categories(estimator, kept)
         estimator.set_params(early_stopping_rounds=rounds)
         if kept.is_streamed and can_be_fed(estimator):
             return fit_from_batches(estimator, kept, held_out)
@@ -59,7 +61,9 @@ class XGBoostLibrary(Library[XGBoost]):
     def fit_with_curve(self, estimator: Any, rows: TrainingRows, curve: TrainingCurve) -> Any:
         import xgboost
 
-        tables = [xgboost.DMatrix(features, nthread=estimator.n_jobs) for features in curve.features]
+        _name_categories(estimator, rows)
+        types = {"feature_types": estimator.feature_types, "enable_categorical": estimator.enable_categorical}
+        tables = [xgboost.DMatrix(features, nthread=estimator.n_jobs, **types) for features in curve.features]
         rounds = estimator.get_num_boosting_rounds()
 
         class Follow(xgboost.callback.TrainingCallback):  # type: ignore[misc]
@@ -73,6 +77,13 @@ class XGBoostLibrary(Library[XGBoost]):
 
     def prepare_for_serving(self, algorithm: XGBoost, estimator: Any) -> Any:
         return super().prepare_for_serving(algorithm, estimator.set_params(device="cpu"))  # there may be no GPU
+
+
+def _name_categories(estimator: Any, rows: TrainingRows) -> None:
+    """Set which columns are to be split by categories; the fitted estimator needs it for its answers, too."""
+    if any(rows.is_category):
+        kinds = ["c" if is_category else "q" for is_category in rows.is_category]
+        estimator.set_params(feature_types=kinds, enable_categorical=True)
 
 
 @functools.cache

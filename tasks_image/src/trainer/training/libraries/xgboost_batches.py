@@ -68,7 +68,7 @@ def _bins(
         def next(self, input_data: Callable[..., Any]) -> bool:
             batch = next(self.left, None)
             if batch is not None:
-                input_data(data=batch[0], label=batch[1])
+                input_data(data=batch[0], label=batch[1], feature_types=estimator.feature_types)
             return batch is not None
 
         def reset(self) -> None:
@@ -78,5 +78,6 @@ def _bins(
     batches.reset()
     bins = estimator.max_bin or DEFAULT_BINS
     return xgboost.QuantileDMatrix(
-        batches, ref=training, nthread=estimator.n_jobs, max_bin=bins, missing=estimator.missing
-    )
+        batches, ref=training, nthread=estimator.n_jobs, max_bin=bins, missing=estimator.missing,
+        enable_categorical=estimator.enable_categorical,
+    )  # fmt: skip
