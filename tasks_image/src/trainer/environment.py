@@ -150,7 +150,7 @@ class Torchrun(NamedTuple):
     """Times that all of them were started again."""
     port: int
     host: str
-    """Where torchrun's store is, at which they meet."""
+    """The place of torchrun's store, at which they meet."""
 
 
 def torchrun_variables() -> Torchrun:

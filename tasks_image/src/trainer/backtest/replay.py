@@ -51,7 +51,7 @@ class Replayed:
 
     @property
     def promotions(self) -> int:
-        """How often production changed."""
+        """The number of times that production changed."""
         return sum(one.outcome == "promote" for one in self.windows)
 
 

@@ -65,12 +65,12 @@ def _same_name(names: dict[str, str], name: str, file: str) -> str:
 
 
 class _Found(NamedTuple):
-    """What the check of one file has found."""
+    """The result of one file's check."""
 
     name: str
     mistake: str = ""
     later: list[str] = []
-    """What only a clone of the pipeline's own code can tell."""
+    """Parts of which only a clone of the pipeline's own code can tell."""
 
 
 def _found_in(files: list[str]) -> Iterator[tuple[str, _Found]]:

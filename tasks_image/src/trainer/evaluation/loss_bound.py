@@ -89,7 +89,7 @@ def _chunk(rows: int) -> int:
 
 
 def _differences(challenger: Predictions, production: Predictions) -> Array:
-    """How far the answers to each row (n,) are apart: in probability if there are any, else in numbers or labels."""
+    """Return the distance (n,) between the answers to each row: in probability if there are any, else in numbers or labels."""
     ours, theirs = challenger.probability, production.probability
     if ours is not None and theirs is not None and challenger.classes == production.classes:
         apart: Array = abs(ours - theirs)
