@@ -89,7 +89,7 @@ def _chunk(rows: int) -> int:
 
 
 def _differences(challenger: Predictions, production: Predictions) -> Array:
-    """Return the distance (n,) between the answers to each row: in probability if there are any, else in numbers or labels."""
+    """Return how far apart the answers to each row are (n,): in probability if there are any, else in values."""
     ours, theirs = challenger.probability, production.probability
     if ours is not None and theirs is not None and challenger.classes == production.classes:
         apart: Array = abs(ours - theirs)
