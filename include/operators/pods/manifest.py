@@ -14,7 +14,7 @@ from include.environment.settings import step_environment
 from trainer.pipeline import amount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from include.environment.kubernetes import Gpu, Kubernetes
     from include.environment.settings import Settings
@@ -33,11 +33,15 @@ MANAGED_BY = {"app.kubernetes.io/managed-by": "training-pipelines"}
 
 
 def variables_of(
-    settings: Settings, placement: Placement, own: dict[str, str], connection: str | None = None
+    settings: Settings,
+    placement: Placement,
+    own: dict[str, str],
+    withheld: Collection[str],
+    connection: str | None = None,
 ) -> list[k8s.V1EnvVar]:
     """The environment variables of a step's container: what is said openly, and references to what is not.
 
-    Of the connections of sources it gets the one that is named, and no other.
+    Of the connections of sources it gets the one that is named, and no other; and nothing that is `withheld`.
     """
     cluster = settings.kubernetes
     cores = amount(str(placement.resources.cpu))
@@ -56,10 +60,11 @@ def variables_of(
     }
     referred = {**_from_secrets(cluster, connection), **_from_config_map(cluster)}
     spoken = {name: value for name, value in said.items() if value and name not in referred}
-    return [
+    found = [
         *(k8s.V1EnvVar(name=name, value=literal(value)) for name, value in spoken.items()),
         *(k8s.V1EnvVar(name=name, value_from=source) for name, source in referred.items()),
     ]
+    return [variable for variable in found if variable.name not in withheld]
 
 
 def literal(text: str) -> str:

@@ -100,22 +100,16 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
         withheld = withheld_from(self.step, settings)
         if not self.placement.reads_repository:  # then only the one that clones needs its login
             withheld |= VARIABLES["repository"]
-        self.env_vars = [
-            one
-            for one in manifest.variables_of(settings, self.placement, {**variables, **path}, self.connection)
-            if one.name not in withheld
-        ]
+        self.env_vars = manifest.variables_of(
+            settings, self.placement, {**variables, **path}, withheld, self.connection
+        )
         self.init_containers = []
         if with_code:
             fetch = k8s.V1Container(
                 name=manifest.CHECKOUT,
                 command=self.checkout_command[:1],
                 args=[manifest.literal(text) for text in self.checkout_command[1:]],
-                env=[
-                    one
-                    for one in manifest.variables_of(settings, self.placement, variables)
-                    if one.name not in withheld_from_checkout(settings)
-                ],
+                env=manifest.variables_of(settings, self.placement, variables, withheld_from_checkout(settings)),
                 volume_mounts=self.volume_mounts,
                 **shared,
             )

@@ -39,7 +39,7 @@ _NAMED = (
     re.compile(r"(\b(?:bearer|basic)[ \t]+)(?=[^\s\"']*[\d=])[\w.~+/-]{8,}=*", re.IGNORECASE),  # a header's login
     re.compile(r"()\b(?:eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|gh[pousr]_\w{16,}|hf_\w{16,}|glpat-[\w-]{16,})"),
 )
-"""What follows the group is a secret, by the name before it or by its own form."""
+"""A secret follows the group, by the name before it or by its own form."""
 _MAY_BE_NAMED = re.compile(
     r"pass|pwd|secret|token|key|jwt|credential|bearer|basic|eyJ|gh[pousr]_|hf_|glpat-", re.IGNORECASE
 )

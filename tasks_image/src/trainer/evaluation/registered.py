@@ -30,7 +30,7 @@ class Registered:
     anchor_missing: str
     """The reason for which there is no anchor although the rule is `not_worse`."""
     never_seen: pl.Series
-    """Which rows (n,) none of them was trained or tuned on."""
+    """True for each of the rows (n,) that none of them was trained or tuned on."""
 
     @property
     def to_score(self) -> list[Reference]:

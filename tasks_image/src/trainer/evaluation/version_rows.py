@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError, DataValidationError, StepNotDoneError
+from trainer.evaluation.registered import never_seen
 from trainer.pipeline import Acceptance, CsvSource, ParquetSource, did_you_mean
 from trainer.problems import problem_of
 from trainer.run import RunFolder
@@ -152,19 +153,14 @@ def _refuse_missing_inputs(version: ModelVersion, frame: pl.DataFrame, file: str
 
 def _never_seen(version: ModelVersion, pipeline: Pipeline | None, frame: pl.DataFrame) -> pl.DataFrame:
     """The rows that the version was neither trained nor tuned on, as far as there is a record."""
-    import polars as pl
-
-    from trainer.registry.reference import known_keys
     from trainer.registry.versions import reference_of
-    from trainer.tables.handover import KEY, PART
     from trainer.tables.row_keys import row_keys
 
     reference = reference_of(version)
     if pipeline is None or not reference.keys:
         logger.warning("%s: there is no record of the rows that it was trained on; all rows count", _named(version))
         return frame
-    seen = known_keys(reference).filter(pl.col(PART) != "test")[KEY]
-    return frame.filter(~row_keys(frame, pipeline.columns.id).is_in(seen.to_list()))
+    return frame.filter(never_seen(row_keys(frame, pipeline.columns.id), reference))
 
 
 def _recorded_problem(version: ModelVersion) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from trainer.pipeline import Pipeline
 
 Login = Literal["repository", "studies", "features"]
-"""What a step may log in to beside the stores of all: a Git repository, the studies' database, the feature store."""
+"""A login that only some steps need: to a Git repository, the studies' database, the feature store."""
 Condition = Literal["always", "promoted", "may_promote", "to_production"]
 REFIT: Final = "refit"
 """The step whose model is judged."""

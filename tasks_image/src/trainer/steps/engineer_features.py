@@ -239,6 +239,8 @@ def _why_uneven(pipeline: Pipeline) -> str:
         return "do the classes change over time, or are the newest targets not all known yet?"
     if isinstance(pipeline.split, GivenSplit):
         return "are the given parts drawn at random?"
+    if isinstance(pipeline.split, GroupSplit):
+        return "do groups differ in their classes, or are some of them very large?"
     return "are ids related to classes?" if pipeline.columns.id else "are many rows of a class equal?"
 
 
