@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.kubernetes import processes
 from trainer.environment import SCORING_SERVER
 from trainer.isolated import scoring
 from trainer.process.forked import ForkedProcess, ForkServer
@@ -61,5 +62,6 @@ def warm() -> Iterator[WarmServers]:
     servers = WarmServers()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "_server", lambda: servers.scoring)
+        patch.setattr(processes, "forks", lambda: servers.steps)
         yield servers
     servers.close()

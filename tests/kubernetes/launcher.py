@@ -1,6 +1,7 @@
 """Starts one container's process: in namespaces and a file system of its own, with no rights. Run by itself, as root.
 
-Its arguments are two file descriptors: it reads what to do from the first and says on the second what became of it.
+Its arguments are two file descriptors; it reads what to do from the first and says on the second what became of it.
+Where a fork server runs it, the container's process is a fork too, which has the libraries already.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
+GIVEN, SAID = "LAUNCHER_GIVEN", "LAUNCHER_SAID"
+"""The variables by which a fork gets its two descriptors."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -56,10 +60,29 @@ def _become(asked: dict[str, Any], tell: int) -> None:
         os.setresuid(asked["user"], asked["user"], asked["user"])
         _LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if asked["forked"]:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.close(tell)
+            _run_here(asked)
         os.execvpe(asked["command"][0], asked["command"], asked["env"])  # noqa: S606
     except BaseException as error:  # noqa: BLE001  (whatever it is, the parent must hear of it)
         os.write(tell, f"{type(error).__name__}: {error}".encode())
     os._exit(127)
+
+
+def _run_here(asked: dict[str, Any]) -> NoReturn:
+    """Run the command as this process, in place of executing an interpreter."""
+    from trainer.process.fork_server import exit_process, run_command
+
+    code = 1
+    try:
+        os.environ.clear()
+        os.environ.update(asked["env"])
+        code = run_command(asked["command"][1:])
+    except BaseException:  # noqa: BLE001  (as the interpreter does)
+        traceback.print_exc()
+    finally:
+        exit_process(code)
 
 
 def _root(asked: dict[str, Any]) -> None:
@@ -123,4 +146,4 @@ def _say(where: int, **said: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    sys.exit(main(*map(int, sys.argv[1:] or (os.environ[GIVEN], os.environ[SAID]))))

@@ -22,16 +22,21 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
+from tests.kubernetes.launcher import GIVEN, SAID
 from tests.kubernetes.logs import Log
+from trainer.process.forked import ForkedProcess, ForkServer
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SECONDS_FOR_THE_REST = 5.0
 BETWEEN_LOOKS = 0.03
 PROJECT = Path(__file__).resolve().parents[2]
+STEP = ["python", "-m", "trainer"]
+forks: Callable[[], ForkServer] | None = None
+"""The fork server that has the libraries of steps, where there is one: a container whose command is a step is its fork."""
 
 
 class NotStartedError(Exception):
@@ -65,6 +70,7 @@ class Process:
         """Set once nothing more can be written, which is when it ends or shortly before."""
         self._said: Any = None
         self._child = self._isolated(asked, folder) if isolated else self._plain(asked)
+        self._output: IO[bytes] = getattr(self._child.stdout, "buffer", self._child.stdout)
         self.pid = self._its_pid()
         self._reader = threading.Thread(target=self._read, name="container-log", daemon=True)
         self._reader.start()
@@ -88,27 +94,36 @@ class Process:
                 os.kill(self.pid, number)
 
     def memory(self) -> int:
-        """Bytes in use, of all processes."""
+        """Bytes in use, of all processes; of what forks share, each counts its part."""
         total = 0
         with contextlib.suppress(psutil.Error):
             first = psutil.Process(self.pid)
             for one in (first, *first.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
-                    total += one.memory_info().rss
+                    total += one.memory_full_info().pss
         return total
 
-    def _isolated(self, asked: Asked, folder: Path) -> subprocess.Popen[bytes]:
+    def _isolated(self, asked: Asked, folder: Path) -> subprocess.Popen[bytes] | ForkedProcess:
         stage = Path(tempfile.mkdtemp(prefix="stage-", dir=folder))
         given, give = os.pipe()
         says, say = os.pipe()
-        command = [sys.executable, "-I", "-S", "-B", str(LAUNCHER), str(given), str(say)]
-        child = self._popen(command, asked.env, pass_fds=(given, say))
+        forked = forks is not None and list(asked.command[: len(STEP)]) == STEP
+        child = self._forked(given, say) if forked else self._launched(asked, given, say)
         os.close(given)
         os.close(say)
         self._said = os.fdopen(says)
         with os.fdopen(give, "w", encoding="utf-8") as file:
-            json.dump(_as_json(asked, stage), file)
+            json.dump({**_as_json(asked, stage), "forked": forked}, file)
         return child
+
+    def _launched(self, asked: Asked, given: int, say: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-I", "-S", "-B", str(LAUNCHER), str(given), str(say)]
+        return self._popen(command, asked.env, pass_fds=(given, say))
+
+    @staticmethod
+    def _forked(given: int, say: int) -> ForkedProcess:
+        assert forks is not None
+        return forks().start([str(LAUNCHER)], {}, "/", {GIVEN: given, SAID: say})
 
     def _plain(self, asked: Asked) -> subprocess.Popen[bytes]:
         command, env = _rewritten(asked)
@@ -129,7 +144,7 @@ class Process:
         if "pid" in first:
             return int(first["pid"])
         self._child.wait()
-        why = self._child.stdout.read().decode(errors="replace") if self._child.stdout else ""
+        why = self._output.read().decode(errors="replace")
         self._close()
         raise NotStartedError(f"{first['error']} {why}".strip())
 
@@ -138,7 +153,7 @@ class Process:
         return int(json.loads(line)["exit"]) if line else 128 + signal.SIGKILL
 
     def _read(self) -> None:
-        for line in self._child.stdout or ():
+        for line in self._output:
             self.log.write(line.rstrip(b"\n"))
         self._silent.set()
 
@@ -153,7 +168,8 @@ class Process:
         self.log.end()
 
     def _close(self) -> None:
-        for stream in (self._child.stdout, self._said):
+        own = self._child if isinstance(self._child, ForkedProcess) else self._output
+        for stream in (own, self._said):
             if stream is not None:
                 stream.close()
 
