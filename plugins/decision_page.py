@@ -59,10 +59,27 @@ def decision_page(summary: dict[str, Any] | None, decision: dict[str, Any] | Non
     return _page(HEADLINES[record["outcome"]][1], "".join(parts))
 
 
-def no_decision_page(dag_id: str, run_id: str) -> str:
-    """What is shown of a run that has not come to `decide`."""
+def no_decision_page(dag_id: str, run_id: str, waiting: dict[str, str] | None) -> str:
+    """Return the page of a run that has not come to `decide`.
+
+    :param waiting: the record of the pipeline's run that waits for a person's answer, if one does
+    """
     text = f"{escape(dag_id)}, run {escape(run_id)}, has not come to a decision, or has left no run folder."
-    return _page("No decision yet", f'<h1 class="soft">No decision yet</h1><p>{text}</p>')
+    body = f'<h1 class="soft">No decision yet</h1><p>{text}</p>{_waiting(run_id, waiting)}'
+    return _page("No decision yet", body)
+
+
+def _waiting(run_id: str, waiting: dict[str, str] | None) -> str:
+    if waiting is None:
+        return ""
+    link, since = escape(waiting["link"]), escape(waiting["asked_at"])
+    question = f'<a href="{link}" target="_blank" rel="noopener">{escape(waiting["question"])}</a> (asked {since})'
+    if waiting["run_id"] == run_id:
+        return f"<p>It waits for an answer: {question}</p>"
+    return (
+        f"<p>It cannot go on while an earlier run waits for an answer, for one run of a pipeline is active at a time. "
+        f"Run {escape(waiting['run_id'])} asks: {question}</p>"
+    )
 
 
 def is_current(summary: dict[str, Any], decision: dict[str, Any] | None) -> bool:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PREFIX = "/training-runs"
 DECISION = "decision"
+WAITING_FILE = "waiting.json"
+"""Beside a pipeline's run folders: the run of it that waits for a person's answer."""
 FILES = {
     "report.html": "report.html",
     "validation.html": "validate/validation.html",
@@ -92,11 +94,15 @@ def run_has(dag_id: str, run_id: str, name: str) -> bool:
 
 def read_file(dag_id: str, run_id: str, name: str) -> bytes | None:
     """A file of a run folder; None where there is none."""
-    file = _file(dag_id, run_id, name)
-    try:
-        return None if file is None else bytes(file.read_bytes())
-    except FileNotFoundError:
-        return None
+    return _content(_file(dag_id, run_id, name))
+
+
+def waiting_run(dag_id: str, run_id: str) -> dict[str, str] | None:
+    """Return the run of the same pipeline that waits for an answer and has not come to its end, or None."""
+    address = run_address(dag_id, run_id)
+    found = None if address is None else _content(_opened(f"{address.rpartition('/')[0]}/{WAITING_FILE}"))
+    waiting: dict[str, str] | None = None if found is None else json.loads(found)
+    return None if waiting is None or run_has(dag_id, waiting["run_id"], "summary.json") else waiting
 
 
 def _base_path() -> str:
@@ -105,13 +111,22 @@ def _base_path() -> str:
 
 
 def _file(dag_id: str, run_id: str, name: str) -> ObjectStoragePath | None:
+    address = run_address(dag_id, run_id)
+    return None if address is None else _opened(f"{address}/{name}")
+
+
+def _opened(address: str) -> ObjectStoragePath:
     from airflow.sdk import ObjectStoragePath
 
-    address = run_address(dag_id, run_id)
-    if address is None:
-        return None
     connection = load_settings().aws_connection if address.startswith("s3://") else None
-    return ObjectStoragePath(f"{address}/{name}", conn_id=connection)
+    return ObjectStoragePath(address, conn_id=connection)
+
+
+def _content(file: ObjectStoragePath | None) -> bytes | None:
+    try:
+        return None if file is None else bytes(file.read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def _page(dag_id: str, run_id: str, name: str) -> Response:
@@ -129,7 +144,8 @@ def _decision(dag_id: str, run_id: str) -> Response:
     found = {name: read_file(dag_id, run_id, FILES[name]) for name in ("summary.json", "decision.json")}
     records = {name: json.loads(content) for name, content in found.items() if content is not None}
     if not records:
-        return HTMLResponse(no_decision_page(dag_id, run_id), 404, _headers(OWN_POLICY))
+        page = no_decision_page(dag_id, run_id, waiting_run(dag_id, run_id))
+        return HTMLResponse(page, 404, _headers(OWN_POLICY))
     pages = [name for name in FILES if run_has(dag_id, run_id, name)]
     page = decision_page(records.get("summary.json"), records.get("decision.json"), pages)
     return HTMLResponse(page, 200, _headers(OWN_POLICY))

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.environment.connections import connection_of
 from include.environment.settings import load_settings, pipelines_folder
+from include.flows.queued import queued_alert
 from include.flows.run_form import MOST_GPUS, PARAMETERS, chooses, gpus_or, run_form
 from include.flows.task_docs import TASK_DOCS, dag_docs
 from include.mail import send
@@ -110,6 +111,7 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
         start_date=START_DATE,
         catchup=False,
         max_active_runs=1,
+        deadline=queued_alert(pipeline),
         tags=sorted({"training", pipeline.problem, *pipeline.tags}),
         default_args={
             "owner": pipeline.owner,

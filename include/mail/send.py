@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from include.environment.settings import Alerts
     from include.flows.questions import Question
     from trainer.run import RunFolder
+    from trainer.run.waiting import WaitingRun
     from trainer.summary.summary import Summary
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 SUCCESS = "Training Pipeline - Success"
 FAILURE = "Training Pipeline - Failure"
 QUESTION = "Training Pipeline - Approval"
+QUEUED = "Training Pipeline - Queued"
 POLICY = email.policy.default.clone(max_line_length=200)
 """Subjects in one line: some programs show the fold."""
 
@@ -85,6 +87,27 @@ def on_question(question: Question, link: str) -> str:
     except Exception as error:  # the question is on Airflow's page, whatever the mail server does
         logger.exception("the mail %r was not sent; the question is at %s", subject, link)
         return f"not sent: {type(error).__name__}: {error}"
+
+
+def on_queued(pipeline: str, run_id: str, minutes: float, ahead: WaitingRun) -> str:
+    """Mail that a run is queued behind one that waits for an answer, and where to answer; returns what was done."""
+    headline = "a run waits for the answer to an earlier one"
+    reason = (
+        f"One run of {pipeline} is active at a time, and {ahead.run_id} has waited for an answer since {ahead.asked_at}."
+    )
+    facts = [
+        ("Queued run", f"{run_id}, for {minutes:g} minutes"),
+        ("Run that waits", ahead.run_id),
+        ("Its question", ahead.question),
+    ]
+    content = Mail(
+        tone="neutral", pipeline=pipeline, headline=headline, reasons=[reason],
+        next_step=f"Open the page below and answer; {run_id} starts once {ahead.run_id} has ended.", facts=facts,
+        gates=[], candidates=[], links=[("Answer here", ahead.link)],
+    )  # fmt: skip
+    alerts = load_settings().alerts
+    message = _message(alerts, f"{QUEUED}: {pipeline}: {headline}", content)
+    return _sent(alerts, message, f"{pipeline}-{run_key(run_id)}-queued")
 
 
 def _summary(folder: RunFolder, run_id: str) -> Summary:

@@ -20,6 +20,7 @@ from trainer.errors import TrainerError
 from trainer.run.execute import execute
 from trainer.run.flow import APPROVE, APPROVE_START
 from trainer.run.records import ApprovalResult, Failure
+from trainer.run.waiting import begin_waiting, end_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,8 +80,18 @@ class AskOperator(HITLOperator):
         self._keep(folder.begin)
         self.subject, self.body = question.subject, question.body
         link = self.generate_link_to_ui_from_context(context=context)
+        self._keep(lambda: begin_waiting(folder, question.run_id, question.subject, link))
         send.on_question(question, link)
         super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  (Airflow's)
+        """Keep the answer; returns it. Raises AirflowFailException if the run may not go on."""
+        self._keep(lambda: end_waiting(open_run(self.run)))
+        return self.answered(event)
+
+    def answered(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Keep the answer that Airflow's event brings; returns it."""
+        raise NotImplementedError
 
     def _keep(self, step: Any) -> Any:
         """Return what `step()` returns, tried again while the run folder is away."""
@@ -119,7 +130,7 @@ class ApprovePromotionOperator(AskOperator):
         self.ask(context, folder.at(APPROVE), question)
         raise AssertionError("the question has not made the task wait")
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  (Airflow's)
+    def answered(self, event: dict[str, Any]) -> dict[str, Any]:
         """Keep the answer; returns it."""
         return self._answered(open_run(self.run), _answer_of(event, {PROMOTE: "promote", KEEP: "keep"}, "keep"))
 
@@ -145,7 +156,7 @@ class ApproveStartOperator(AskOperator):
         self.ask(context, open_run(self.run).at(APPROVE_START), question)
         raise AssertionError("the question has not made the task wait")
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  (Airflow's)
+    def answered(self, event: dict[str, Any]) -> dict[str, Any]:
         """Keep the answer; returns it. Raises AirflowFailException if the run may not begin."""
         answer = _answer_of(event, {START: "begin", DECLINE: "decline"}, "decline")
         words = f": {answer.words}" if answer.words else ""

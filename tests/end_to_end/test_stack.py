@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -37,7 +38,7 @@ HASTY = "hasty_training"
 WAITS, ENDED = "awaiting_input", {"success", "failed", "skipped"}
 SHORTLY = 0.002
 """Hours; Airflow 3.3.2 fails a question that ends before its scheduler knows that the asking process has ended."""
-ASKS = {"when": "always", "start": True, "assignees": ["1"], "timeout_hours": None}
+ASKS = {"when": "always", "start": True, "assignees": ["1"], "timeout_hours": None, "queued_minutes": 0.05}
 """User 1 is the stack's first."""
 
 
@@ -169,6 +170,16 @@ def test_only_assignees_answer_and_only_what_was_asked(stack: Stack, asked: str)
     with pytest.raises(HTTPError, match="400"):
         stack.airflow.answer(DAG, asked, "approve", "Promote it")
     assert state(stack, asked, "approve") == WAITS
+
+
+def test_a_queued_run_names_the_run_that_waits(stack: Stack, asked: str) -> None:
+    ask_again(stack, asked)
+    queued = stack.airflow.trigger(DAG)
+    text = text_of(stack.mail("Queued: churn: a run waits for the answer to an earlier one"))
+    stack.airflow.ask("DELETE", f"/dags/{DAG}/dagRuns/{quote(queued)}")
+    assert f"Run that waits: {asked}" in text
+    assert f"Queued run: {queued}" in text
+    assert "/tasks/approve/required_actions" in text
 
 
 def test_a_question_outlives_the_scheduler_and_keep_keeps(stack: Stack, asked: str) -> None:

@@ -55,7 +55,9 @@ def test_a_run_that_failed_before_a_decision_says_why() -> None:
     assert "ingest: no such file" in page
 
 
-@pytest.mark.parametrize("page", [no_decision_page("<a>", "<b>"), decision_page(summary(reason="<c>"), DECISION, [])])
+@pytest.mark.parametrize(
+    "page", [no_decision_page("<a>", "<b>", None), decision_page(summary(reason="<c>"), DECISION, [])]
+)
 def test_nothing_is_markup_but_our_own(page: str) -> None:
     assert not any(f"<{letter}>" in page.replace("<b>passed</b>", "").replace("<b>Why:", "") for letter in "abc")
     assert "<script" not in page

@@ -13,7 +13,8 @@ import pytest
 from include.environment.settings import load_settings
 from plugins.training_pages import DECISION, FILES, PREFIX, page_address, run_has
 from tests.plugins.conftest import DAG, RUN
-from trainer.run import RunFolder
+from trainer.run import RunFolder, run_key
+from trainer.run.waiting import begin_waiting
 
 HOME = f"{PREFIX}/{DAG}/{quote(RUN, safe='')}"
 VIEWER = "viewer"
@@ -105,6 +106,22 @@ def test_before_the_decision_the_tab_says_so(server: Any, login: Login) -> None:
     answer = server.get(f"{HOME}/{DECISION}", headers=login(VIEWER))
     assert answer.status_code == 404
     assert "No decision yet" in answer.text
+
+
+def test_the_tab_of_a_queued_run_names_the_run_that_waits_for_an_answer(
+    server: Any, login: Login, run: RunFolder
+) -> None:
+    asks = RunFolder.open(f"{run.uri.rpartition('/')[0]}/{run_key('scheduled__1')}").at("approve")
+    link = "https://airflow.example.com/required_actions?a=1&b=2"
+    begin_waiting(asks, "scheduled__1", "churn: promote <it>?", link)
+    page = server.get(f"{HOME}/{DECISION}", headers=login(VIEWER)).text
+    assert "an earlier run waits for an answer" in page
+    assert f'Run scheduled__1 asks: <a href="{link.replace("&", "&amp;")}"' in page
+    assert "churn: promote &lt;it&gt;?" in page
+    own = server.get(f"{PREFIX}/{DAG}/scheduled__1/{DECISION}", headers=login(VIEWER)).text
+    assert "It waits for an answer: <a href=" in own
+    asks.at("").write_text("summary.json", "{}")
+    assert "waits" not in server.get(f"{HOME}/{DECISION}", headers=login(VIEWER)).text
 
 
 def test_the_decision_is_shown_with_what_else_there_is(server: Any, login: Login, run: RunFolder) -> None:

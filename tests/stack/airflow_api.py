@@ -78,4 +78,5 @@ def _ask(method: str, address: str, content: dict[str, Any] | None, headers: dic
     body = None if content is None else json.dumps(content).encode()
     request = Request(address, body, {"Content-Type": "application/json", **headers}, method=method)
     with build_opener(ProxyHandler({})).open(request, timeout=60) as response:
-        return json.load(response)
+        text = response.read()
+        return json.loads(text) if text else None

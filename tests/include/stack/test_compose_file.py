@@ -57,7 +57,7 @@ GIVEN = {
         "STUDIES_DB_PASSWORD", "CHURN_DB_PASSWORD", "REDIS_PASSWORD",
     },
     "airflow-dag-processor": {"AIRFLOW_DB_PASSWORD", "AIRFLOW_FERNET_KEY", "S3_ACCESS_KEY", "S3_SECRET_KEY"},
-    "airflow-triggerer": {"AIRFLOW_DB_PASSWORD", "AIRFLOW_FERNET_KEY"},
+    "airflow-triggerer": {"AIRFLOW_DB_PASSWORD", "AIRFLOW_FERNET_KEY", "S3_ACCESS_KEY", "S3_SECRET_KEY"},
     "seed": {"CHURN_DB_PASSWORD"},
     "grafana": {"GRAFANA_ADMIN_PASSWORD", "GRAFANA_SECRET_KEY", "DASHBOARDS_DB_PASSWORD"},
 }  # fmt: skip

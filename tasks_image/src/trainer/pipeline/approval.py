@@ -28,3 +28,6 @@ class Approval(Spec):
     on_timeout: Literal["keep", "refuse"] = "keep"
     """The consequence of no answer. `keep`: production stays, and the run succeeds. `refuse`: the run fails. A run that
     waits for its beginning fails in both cases."""
+    queued_minutes: Annotated[float, Field(gt=0)] = 10
+    """Minutes in the queue after which a run is mailed about that cannot start, since an earlier run of the pipeline
+    waits for an answer."""
