@@ -42,7 +42,8 @@ $(foreach name,$(filter %_PORT,$(TYPED)),$(eval ui screenshots cluster-up: expor
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate -c requirements.txt
+LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --generate-hashes
+IMAGE_LOCK = $(LOCK) --no-annotate -c requirements.txt
 # The images on a CUDA base are for one platform, the only one that PyTorch's CUDA wheels of this version are for.
 GPU = --python-platform x86_64-manylinux_2_28 --override tasks_image/overrides-gpu.txt tasks_image/requirements-gpu.in \
   tasks_image/pyproject.toml --extra tabular --extra cluster --extra deep
@@ -106,15 +107,15 @@ schema: .venv/ready  ## write the JSON schema of a pipeline's YAML
 	$(BIN)/trainer schema > docs/pipeline.schema.json
 
 lock: .venv/ready  ## resolve all requirements anew: the laptop's, then with the same versions those of the images
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header requirements-dev.in -o requirements-dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header -c requirements-dev.txt requirements.in -o requirements.txt
-	@sed -i -E "s/ (;|and) sys_platform == 'linux'$$//" requirements.txt requirements-dev.txt  # it would stand in every line
-	$(LOCK) --universal requirements-airflow.in -o requirements-airflow.txt
-	$(LOCK) --universal tasks_image/pyproject.toml --extra tabular --extra cluster -o tasks_image/requirements-tabular.txt
-	$(LOCK) --universal tasks_image/requirements-mlflow.in -o tasks_image/requirements-mlflow.txt
-	$(LOCK) $(GPU) -o tasks_image/requirements-vision.txt
-	$(LOCK) $(GPU) --extra language -c tasks_image/requirements-vision.txt -o tasks_image/requirements-language.txt
-	@sed -i -E "s/ (;|and) sys_platform == 'linux'$$//" requirements-airflow.txt tasks_image/requirements-*.txt
+	$(LOCK) --universal requirements-dev.in -o requirements-dev.txt
+	$(LOCK) --universal -c requirements-dev.txt requirements.in -o requirements.txt
+	@sed -i -E "s/ (;|and) sys_platform == 'linux'( \\\\)?$$/\2/" requirements.txt requirements-dev.txt  # it would stand in every line
+	$(IMAGE_LOCK) --universal requirements-airflow.in -o requirements-airflow.txt
+	$(IMAGE_LOCK) --universal tasks_image/pyproject.toml --extra tabular --extra cluster -o tasks_image/requirements-tabular.txt
+	$(IMAGE_LOCK) --universal tasks_image/requirements-mlflow.in -o tasks_image/requirements-mlflow.txt
+	$(IMAGE_LOCK) $(GPU) -o tasks_image/requirements-vision.txt
+	$(IMAGE_LOCK) $(GPU) --extra language -c tasks_image/requirements-vision.txt -o tasks_image/requirements-language.txt
+	@sed -i -E "s/ (;|and) sys_platform == 'linux'( \\\\)?$$/\2/" requirements-airflow.txt tasks_image/requirements-*.txt
 
 images:  ## build images with docker or podman: IMAGES="tabular mlflow airflow vision language" TAG= REGISTRY= BASE_IMAGE=
 	@tasks_image/images.sh build
@@ -158,12 +159,14 @@ clean:  ## remove what the above made
 	@touch $@
 
 # Where pip's settings name a folder of wheels, the build for processors is taken from there, else from PyTorch's index.
+# It is another file than the one whose hash the lock has, so that only the versions of the lock count here.
 .venv/ready-deep: .venv/ready tasks_image/requirements-gpu.in tasks_image/requirements-language.txt
 	@echo "Installing PyTorch and transformers into .venv …"
 	@links="$${PIP_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)}"; \
 	  torch="$$(grep '^torch==' tasks_image/requirements-gpu.in)"; \
 	  language="$$(grep -E '^(huggingface-hub|peft|safetensors|tokenizers|transformers)==' tasks_image/requirements-language.txt)"; \
-	  install="$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c tasks_image/requirements-language.txt"; \
+	  sed -nE 's/^([a-z0-9.-]+==[^ ;]+).*/\1/p' tasks_image/requirements-language.txt > .venv/versions.txt; \
+	  install="$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c .venv/versions.txt"; \
 	  if [ -n "$$links" ]; then UV_FIND_LINKS="$$links" $$install "$$torch" $$language; \
 	  else $$install --torch-backend cpu "$$torch" $$language; fi
 	@touch $@

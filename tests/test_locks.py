@@ -37,11 +37,15 @@ def test_the_locks_that_are_there() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
-def test_a_lock_pins_every_line(lock: Path) -> None:
+@pytest.mark.parametrize(
+    "lock", [*LOCKS, PROJECT / "requirements.txt", PROJECT / "requirements-dev.txt"], ids=lambda lock: lock.stem
+)
+def test_a_lock_pins_every_line_with_hashes(lock: Path) -> None:
     lines = [line for line in lock.read_text().splitlines() if line and not line.lstrip().startswith("#")]
-    assert len(lines) > 50
-    assert [line for line in lines if not re.match(r"[a-z0-9.-]+==\d\S*( ; .+)?$", line)] == []
+    requirements = "\n".join(lines).replace(" \\\n", "").splitlines()
+    assert len(requirements) > 50
+    pinned = re.compile(r"[a-z0-9.-]+(\[[a-z0-9,-]+\])?==\d\S*( ; .+?)?(    --hash=sha256:[0-9a-f]{64})+")
+    assert [requirement for requirement in requirements if not pinned.fullmatch(requirement)] == []
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
