@@ -46,7 +46,7 @@ def test_the_mail_names_both_runs_and_leads_to_the_question(home: Path, monkeypa
     mail = message_from_bytes(file.read_bytes(), policy=policy.default)
     assert mail["Subject"] == "Training Pipeline - Queued: churn: a run waits for the answer to an earlier one"
     text = mail.get_body(("plain",)).get_content()
-    assert "One run of churn is active at a time, and first has waited for an answer since" in text
+    assert "One run of churn is active at a time, and first has waited since" in text
     assert "second, for 10 minutes" in text
     assert LINK in text
 
