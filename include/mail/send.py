@@ -92,9 +92,7 @@ def on_question(question: Question, link: str) -> str:
 def on_queued(pipeline: str, run_id: str, minutes: float, ahead: WaitingRun) -> str:
     """Mail that a run is queued behind one that waits for an answer, and where to answer; returns what was done."""
     headline = "a run waits for the answer to an earlier one"
-    reason = (
-        f"One run of {pipeline} is active at a time, and {ahead.run_id} has waited since {ahead.asked_at}."
-    )
+    reason = f"One run of {pipeline} is active at a time, and {ahead.run_id} has waited since {ahead.asked_at}."
     facts = [
         ("Queued run", f"{run_id}, for {minutes:g} minutes"),
         ("Run that waits", ahead.run_id),
