@@ -74,7 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "report.html": render_run_report(run),
         "mail.html": as_html(mail_of(summary, run)),
         "decision.html": decision_page(summary.model_dump(mode="json"), decision, [*PAYLOADS]),
-        "no_decision.html": no_decision_page(ALL, ALL),
+        "no_decision.html": no_decision_page(ALL, ALL, dict.fromkeys(("run_id", "question", "link", "asked_at"), ALL)),
     }
     for name, page in pages.items():
         (home / name).write_text(page, encoding="utf-8")

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
@@ -70,7 +70,7 @@ class Process:
         """Set once nothing more can be written, which is when it ends or shortly before."""
         self._said: Any = None
         self._child = self._isolated(asked, folder) if isolated else self._plain(asked)
-        self._output: IO[bytes] = getattr(self._child.stdout, "buffer", self._child.stdout)
+        self._output: Any = getattr(self._child.stdout, "buffer", self._child.stdout)
         self.pid = self._its_pid()
         self._reader = threading.Thread(target=self._read, name="container-log", daemon=True)
         self._reader.start()

@@ -15,6 +15,7 @@ from include.flows import queued
 from include.flows.queued import queued_alert, tell_queued
 from include.operators.base import open_run
 from tests.conftest import changed
+from tests.mailbox import text_of
 from trainer.pipeline import Pipeline
 from trainer.run import run_key
 from trainer.run.waiting import begin_waiting
@@ -45,7 +46,7 @@ def test_the_mail_names_both_runs_and_leads_to_the_question(home: Path, monkeypa
     [file] = home.rglob("*-queued.eml")
     mail = message_from_bytes(file.read_bytes(), policy=policy.default)
     assert mail["Subject"] == "Training Pipeline - Queued: churn: a run waits for the answer to an earlier one"
-    text = mail.get_body(("plain",)).get_content()
+    text = text_of(mail)
     assert "One run of churn is active at a time, and first has waited since" in text
     assert "second, for 10 minutes" in text
     assert LINK in text
