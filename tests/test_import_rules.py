@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -70,8 +71,12 @@ LIGHT = [
 ]
 
 
-def shown(value: object) -> str:
-    return str(value.relative_to(PROJECT)) if isinstance(value, Path) else str(value)
+def shown(file: Path) -> str:
+    return str(file.relative_to(PROJECT))
+
+
+def files_of(room: str) -> list[Path]:
+    return [file for one, file in ALL if one == room]
 
 
 def imported_names(text: str) -> Iterator[str]:
@@ -88,44 +93,50 @@ def is_below(name: str, roots: tuple[str, ...]) -> bool:
     return any(name == root or name.startswith(f"{root}.") for root in roots)
 
 
-def outside(text: str, allowed: tuple[str, ...]) -> list[str]:
-    return [name for name in imported_names(text) if not is_below(name, allowed)]
+def below(names: list[str], roots: tuple[str, ...]) -> list[str]:
+    return [name for name in names if is_below(name, roots)]
 
 
-@pytest.mark.parametrize(("room", "file"), [(room, file) for room, file in ALL if room in MAY_IMPORT], ids=shown)
-def test_a_room_imports_only_what_it_may(room: str, file: Path) -> None:
-    assert outside(file.read_text(encoding="utf-8"), MAY_IMPORT[room]) == []
+def outside(names: list[str], allowed: tuple[str, ...]) -> list[str]:
+    return [name for name in names if not is_below(name, allowed)]
 
 
-@pytest.mark.parametrize("file", python_files(TRAINER), ids=shown)
-def test_the_trainer_knows_nothing_of_airflow_and_of_our_dags(file: Path) -> None:
-    names = imported_names(file.read_text(encoding="utf-8"))
-    assert [name for name in names if is_below(name, ("airflow", "include", "dags", "plugins"))] == []
+@cache
+def names_of(file: Path) -> list[str]:
+    return list(imported_names(file.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("file", LIGHT, ids=shown)
-def test_the_trainers_light_modules_import_only_light_ones(file: Path) -> None:
-    names = list(imported_names(file.read_text(encoding="utf-8")))
-    assert [name for name in names if not is_below(name, LIGHT_MAY_IMPORT)] == []
-    assert [name for name in names if is_below(name, ("trainer",)) and not is_below(name, LIGHT_OF_TRAINER)] == []
+def breaks(files: Iterable[Path], rule: Callable[[list[str]], list[str]]) -> dict[str, list[str]]:
+    """Return, by file, the imports that a rule refuses."""
+    return {shown(file): refused for file in files if (refused := rule(names_of(file)))}
 
 
-@pytest.mark.parametrize(("room", "file"), ALL, ids=shown)
-def test_nothing_reaches_into_airflows_database(room: str, file: Path) -> None:
-    names = imported_names(file.read_text(encoding="utf-8"))
-    assert [name for name in names if is_below(name, FORBIDDEN_OF_AIRFLOW)] == []
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    assert breaks(files_of(room), lambda names: outside(names, MAY_IMPORT[room])) == {}
 
 
-@pytest.mark.parametrize(
-    ("room", "file", "only_in"),
-    [(room, file, "settings.py") for room, file in ALL if room in ("dags", "include", "plugins")],
-    ids=shown,
-)
-def test_on_airflows_side_one_module_reads_the_environment(room: str, file: Path, only_in: str) -> None:
-    text = file.read_text(encoding="utf-8")
-    if file.name != only_in:
-        assert "os.environ" not in text
-        assert "getenv" not in text
+def test_the_trainer_knows_nothing_of_airflow_and_of_our_dags() -> None:
+    foreign = ("airflow", "include", "dags", "plugins")
+    assert breaks(python_files(TRAINER), lambda names: below(names, foreign)) == {}
+
+
+def test_the_trainers_light_modules_import_only_light_ones() -> None:
+    def heavy(names: list[str]) -> list[str]:
+        return [*outside(names, LIGHT_MAY_IMPORT), *outside(below(names, ("trainer",)), LIGHT_OF_TRAINER)]
+
+    assert breaks(LIGHT, heavy) == {}
+
+
+def test_nothing_reaches_into_airflows_database() -> None:
+    assert breaks([file for _, file in ALL], lambda names: below(names, FORBIDDEN_OF_AIRFLOW)) == {}
+
+
+@pytest.mark.parametrize("word", ["os.environ", "getenv"])
+def test_on_airflows_side_one_module_reads_the_environment(word: str) -> None:
+    files = [file for room in ("dags", "include", "plugins") for file in files_of(room)]
+    readers = [shown(file) for file in files if word in file.read_text(encoding="utf-8")]
+    assert {Path(reader).name for reader in readers} <= {"settings.py"}, readers
 
 
 LAYERS = (
@@ -140,6 +151,7 @@ MODULES = {
 }
 
 
+@cache
 def imported_modules(file: Path) -> set[str]:
     """The trainer's modules that a file imports when it is used; those of annotations alone do not count."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -161,10 +173,13 @@ def test_every_room_has_its_layer() -> None:
     assert {module.split(".")[1] for module in MODULES if module != "trainer"} == {*LAYERS}
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "trainer"])
-def test_no_import_runs_upwards(module: str) -> None:
-    used = imported_modules(MODULES[module])
-    assert sorted(other for other in used if layer_of(other) > layer_of(module)) == []
+def test_no_import_runs_upwards() -> None:
+    upwards = {
+        name: higher
+        for name, file in MODULES.items()
+        if name != "trainer" and (higher := [one for one in imported_modules(file) if layer_of(one) > layer_of(name)])
+    }
+    assert upwards == {}
 
 
 def test_no_step_imports_another() -> None:
@@ -195,7 +210,7 @@ BREAKING = [
 
 @pytest.mark.parametrize(("room", "text"), BREAKING)
 def test_the_rules_notice_what_breaks_them(room: str, text: str) -> None:
-    assert outside(text, MAY_IMPORT[room]) != []
+    assert outside(list(imported_names(text)), MAY_IMPORT[room]) != []
 
 
 def test_the_rules_look_at_something() -> None:

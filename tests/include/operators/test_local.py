@@ -29,6 +29,7 @@ from include.environment.settings import RUN_FOLDER_FILE, load_settings, step_en
 from include.operators.base import OUT_OF_TIME, StepFailedError, open_run
 from include.operators.local import LocalStepOperator
 from include.operators.step_servers import StepServers
+from tests.warm import WarmServers
 from trainer.environment import python_environment
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline, pipeline_of
@@ -79,21 +80,29 @@ except BaseException as error:
 
 
 @pytest.fixture(params=["interpreter", "forked"], autouse=True)
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The way a step is started: as an interpreter of its own, or forked from a server."""
+def way(request: pytest.FixtureRequest, warm: WarmServers, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The way a step is started: as an interpreter of its own, or forked from servers."""
+    if request.param == "forked":
+        monkeypatch.setattr("include.operators.local.step_servers", lambda: StepServers(warm.steps, warm.scoring))
+    return str(request.param)
+
+
+@pytest.fixture
+def own_servers(way: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Servers that a test's environment reaches, launched when a step asks for them."""
     servers: list[StepServers] = []
 
     @functools.cache
-    def step_servers() -> StepServers:  # when a step asks, so that a test's environment is the server's
+    def step_servers() -> StepServers:
         addresses = step_environment(load_settings())
         scoring = ForkServer.launch([], isolated_environment(tempfile.gettempdir()), ISOLATED)
         steps = ForkServer.launch(["trainer.commands.step"], {**python_environment(), **addresses})
         servers.append(StepServers(steps, scoring))
         return servers[0]
 
-    if request.param == "forked":
+    if way == "forked":
         monkeypatch.setattr("include.operators.local.step_servers", step_servers)
-    yield request.param
+    yield
     for server in [one for pair in servers for one in (pair.steps, pair.scoring)]:
         server.close()
         server.wait(SECONDS_TO_END)
@@ -369,7 +378,7 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 
 
 @pytest.fixture
-def watched(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def watched(tmp_path: Path, project: Path, own_servers: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file where each step notes its process and one that it has started."""
     site = tmp_path / "site"
     site.mkdir()
