@@ -42,9 +42,10 @@ TABLE = pl.DataFrame({
     "day": [None if number % 10 == 0 else date(2026, 1, 1) + timedelta(days=number) for number in NUMBERS],
     "moment": [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number) for number in NUMBERS],
 })
+Cases = list[tuple[str, dict[str, Any]]]
 TEXTS = ["kind", "other_kind", "key", "loose", "nothing", "same", "document", "day_text", "category"]
 NUMERIC = ["whole", "gaps", "real", "wild"]
-OF_ANY: list[tuple[str, dict[str, Any]]] = [
+OF_ANY: Cases = [
     ("expect_column_values_to_not_be_null", {}),
     ("expect_column_values_to_be_null", {"mostly": 0.2}),
     ("expect_column_values_to_be_unique", {}),
@@ -58,7 +59,7 @@ OF_ANY: list[tuple[str, dict[str, Any]]] = [
     ("expect_column_values_to_match_regex", {"regex": r"^\w+$", "mostly": 0.5}),
     ("expect_column_values_to_not_match_regex", {"regex": "x$"}),
 ]
-OF_TEXTS: list[tuple[str, dict[str, Any]]] = [
+OF_TEXTS: Cases = [
     ("expect_column_values_to_be_between", {"min_value": 1, "max_value": 20}),
     ("expect_column_values_to_match_regex_list", {"regex_list": ["^a", "b$"], "match_on": "any"}),
     ("expect_column_values_to_not_match_regex_list", {"regex_list": ["^a", "b$"]}),
@@ -75,7 +76,7 @@ OF_TEXTS: list[tuple[str, dict[str, Any]]] = [
     ("expect_column_kl_divergence_to_be_less_than",
      {"partition_object": {"values": ["a", "bb", "no"], "weights": [0.4, 0.3, 0.3]}, "threshold": 0.1}),
 ]  # fmt: skip
-OF_NUMBERS: list[tuple[str, dict[str, Any]]] = [
+OF_NUMBERS: Cases = [
     ("expect_column_values_to_be_between", {"min_value": 1, "max_value": 10}),
     ("expect_column_mean_to_be_between", {"min_value": 0, "max_value": 10}),
     ("expect_column_median_to_be_between", {"min_value": 0, "max_value": 10}),
@@ -88,7 +89,7 @@ OF_NUMBERS: list[tuple[str, dict[str, Any]]] = [
      {"quantile_ranges": {"quantiles": [0.1, 0.5], "value_ranges": [[0, 5], [1, 90]]}}),
 ]  # fmt: skip
 CONDITION = {"type": "comparison", "column": {"name": "whole"}, "operator": ">", "parameter": 60}
-OF_SEVERAL: list[tuple[str, dict[str, Any]]] = [
+OF_SEVERAL: Cases = [
     ("expect_column_pair_values_to_be_equal", {"column_A": "kind", "column_B": "other_kind"}),
     (
         "expect_column_pair_values_to_be_equal",
@@ -104,7 +105,7 @@ OF_SEVERAL: list[tuple[str, dict[str, Any]]] = [
     ("expect_column_values_to_match_regex", {"column": "key", "regex": "9$", "row_condition": CONDITION}),
     ("expect_column_mean_to_be_between", {"column": "real", "min_value": 0, "row_condition": CONDITION}),
 ]  # fmt: skip
-CASES: list[tuple[str, dict[str, Any]]] = [
+CASES: Cases = [
     *((name, {**kwargs, "column": column}) for (name, kwargs), column in itertools.product(OF_ANY, TABLE.columns)),
     *((name, {**kwargs, "column": column}) for (name, kwargs), column in itertools.product(OF_TEXTS, TEXTS)),
     *((name, {**kwargs, "column": column}) for (name, kwargs), column in itertools.product(OF_NUMBERS, NUMERIC)),
@@ -112,11 +113,16 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def checks() -> list[Check]:
-    return [Check(check=name, dimension="validity", kwargs=kwargs) for name, kwargs in CASES]
+ONE_OF_EACH_TYPE = {"kind", "document", "category", "gaps", "wild", "flag", "day", None}
+FEWER_CASES = [(name, kwargs) for name, kwargs in CASES if kwargs.get("column") in ONE_OF_EACH_TYPE]
+"""For tables whose rows say little."""
 
 
-def theirs(rows: pl.DataFrame) -> list[dict[str, Any]]:
+def checks(cases: Cases) -> list[Check]:
+    return [Check(check=name, dimension="validity", kwargs=kwargs) for name, kwargs in cases]
+
+
+def theirs(rows: pl.DataFrame, cases: Cases) -> list[dict[str, Any]]:
     """What the engine of Great Expectations finds on a frame of Pandas without categories."""
     frame = as_pandas(rows.lazy(), CheckBatch("rows", tuple(rows.columns), "table"))
     config = gx.data_context.types.base.DataContextConfig(
@@ -127,7 +133,7 @@ def theirs(rows: pl.DataFrame) -> list[dict[str, Any]]:
     data = context.data_sources.add_pandas("plain").add_dataframe_asset("rows")
     batch = data.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     found = []
-    for name, kwargs in CASES:
+    for name, kwargs in cases:
         expectation = gx.expectations.registry.get_expectation_impl(name)(**kwargs)
         try:
             found.append(plain(batch.validate(expectation, result_format=RESULT_FORMAT).to_json_dict()))
@@ -136,8 +142,8 @@ def theirs(rows: pl.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def ours(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    _, own = run_checks(checks(), {"rows": rows.lazy()})
+def ours(rows: pl.DataFrame, cases: Cases) -> list[dict[str, Any]]:
+    _, own = run_checks(checks(cases), {"rows": rows.lazy()})
     results = [result for suite in own["rows"] for result in suite["results"]]
     return sorted(results, key=lambda result: result["expectation_config"]["meta"]["number"])
 
@@ -153,9 +159,10 @@ def ours(rows: pl.DataFrame) -> list[dict[str, Any]]:
     ],
 )
 def test_each_check_finds_what_it_finds_on_pandas(rows: pl.DataFrame) -> None:
-    expected, found = theirs(rows), ours(rows)
-    assert len(expected) == len(found) == len(CASES)
-    for case, one, other in zip(CASES, expected, found, strict=True):
+    cases = CASES if rows.height > 1 else FEWER_CASES
+    expected, found = theirs(rows, cases), ours(rows, cases)
+    assert len(expected) == len(found) == len(cases)
+    for case, one, other in zip(cases, expected, found, strict=True):
         assert one["success"] == other["success"], case
         assert _close(one["result"], other["result"]), (case, one["result"], other["result"])
     assert 20 < sum(result["success"] for result in found) or rows.height < 2
