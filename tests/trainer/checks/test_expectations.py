@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from trainer.checks import expectations
 from trainer.checks.expectations import check_checks, run_checks
 from trainer.checks.results import check_result
 from trainer.errors import ConfigurationError
@@ -235,6 +236,16 @@ def test_what_raises_inside_has_failed_and_leaves_the_others_alone(
     assert [result.passed for result in results] == [True, False, True]
     assert re.match(f"it could not be evaluated: .*({message})", results[1].message)
     json.dumps(own, allow_nan=False)
+
+
+def test_a_regular_expression_that_backtracks_has_failed_and_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(expectations, "LONGEST_SECONDS", 0.5)
+    good, bad = (check("expect_column_values_to_match_regex", column="text", regex=one) for one in ("^a", "(?:a+)+$"))
+    results, _ = run([good, bad, good], {"rows": pl.DataFrame({"text": ["a" * 40 + "b"]})})
+    assert [result.passed for result in results] == [True, False, True]
+    assert "a repeat inside a repeat such as `(a+)+` tries very many ways" in results[1].message
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trainer.errors import ConfigurationError
 from trainer.process.scratch import scratch_space
 
 
@@ -36,3 +37,19 @@ def test_the_next_try_of_the_step_finds_an_empty_folder(tmp_path: Path) -> None:
     tempfile.tempdir = None
     with scratch_space("s3://runs/key/train") as place:
         assert list(place.iterdir()) == []
+
+
+def test_a_link_that_somebody_has_put_there_is_not_followed(tmp_path: Path) -> None:
+    with scratch_space("s3://runs/key/train") as place:
+        pass
+    tempfile.tempdir = None
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "kept").touch()
+    place.symlink_to(theirs)
+    with (
+        pytest.raises(ConfigurationError, match="is a link, or belongs to another user"),
+        scratch_space("s3://runs/key/train"),
+    ):
+        pass
+    assert [file.name for file in theirs.iterdir()] == ["kept"]

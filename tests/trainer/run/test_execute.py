@@ -146,6 +146,13 @@ def test_a_failure_is_kept_without_secrets(step: RunFolder, churn: Pipeline, mon
     assert failure.message.startswith("login *** refused by http://anna:***@host/\nsent *** twice\n")
 
 
+def test_the_record_of_an_error_of_a_megabyte_keeps_its_beginning_and_its_end(step: RunFolder) -> None:
+    message = failure_of(DataValidationError(f"rows.csv: {'x' * 1_000_000} is no number"), step).message
+    assert message.startswith("rows.csv: xxx")
+    assert message.endswith("xxx is no number")
+    assert len(message) < 21_000
+
+
 def test_a_failure_while_promoting_does_not_claim_that_nothing_moved(step: RunFolder, churn: Pipeline) -> None:
     step.at("detect_drift").finish(DriftResult(status="stable", reference_version="7"))
 

@@ -6,8 +6,11 @@ import errno
 
 import pytest
 import sqlalchemy
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
-from trainer.errors import DataValidationError, OutageError
+from tests.web_server import WebFile
+from trainer.errors import ConfigurationError, DataValidationError, OutageError
 from trainer.run.outages import is_database_outage, mlflow_outage, outage_explained
 
 API = "API request to http://me:secret@mlflow:5000/api/2.0/mlflow/runs/create failed with exception "
@@ -30,6 +33,16 @@ def test_mlflow_is_named_without_its_password(text: str, told: str) -> None:
         raise error
     assert "secret" not in str(error)
     assert error.exit_code == 1
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_login_that_mlflow_refuses_is_not_tried_again(code: int, web_file: WebFile) -> None:
+    web_file.statuses = [code]
+    with pytest.raises(MlflowException) as raised:
+        MlflowClient(web_file.address.rpartition("/")[0]).get_experiment_by_name("churn")
+    error = outage_explained(raised.value, "file:///runs/churn/key")
+    assert isinstance(error, ConfigurationError)
+    assert f"it answers {code} to /api/2.0/mlflow/experiments/get-by-name. Correct the connection" in str(error)
 
 
 @pytest.mark.parametrize(

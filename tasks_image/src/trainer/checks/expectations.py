@@ -18,6 +18,7 @@ from trainer.checks.batches import ABOUT_COLUMNS, as_pandas, numbers_by_part
 from trainer.checks.results import absent_result, check_result, columns_of, plain
 from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean
+from trainer.process.time_limit import TimeIsOverError, time_limit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,13 @@ LIMITS = {
     "expect_table_columns_to_match_set": ("column_set",),
 }
 """Arguments without which Great Expectations passes anything; beside these, a `…_to_be_between` needs an end."""
+
+LONGEST_SECONDS = 600
+"""For the checks of one part of a table, and then for each of them alone."""
+TOO_LONG = (
+    f"it took longer than {LONGEST_SECONDS} s. If it is a regular expression, a repeat inside a repeat such as `(a+)+` "
+    "tries very many ways to match; write it without"
+)
 
 
 def run_checks(checks: list[Check], tables: dict[str, pl.LazyFrame]) -> tuple[list[CheckResult], dict[str, Any]]:
@@ -182,12 +190,14 @@ def _absent_columns(check: Check, present: list[str]) -> list[str]:
 def _validate(name: str, frame: pd.DataFrame, expectations: list[Any]) -> list[dict[str, Any]]:
     """Results of the suite; where one expectation breaks the whole suite, of one suite for each."""
     try:
-        return [_run_suite(name, frame, expectations)]
-    except Exception as error:  # noqa: BLE001  (whatever it is, the check has not passed)
+        with time_limit(LONGEST_SECONDS):
+            return [_run_suite(name, frame, expectations)]
+    except (Exception, TimeIsOverError) as error:  # noqa: BLE001  (whatever it is, the check has not passed)
         if len(expectations) > 1:
             return [result for one in expectations for result in _validate(name, frame, [one])]
         config = plain(expectations[0].configuration.to_json_dict())
-        exception = {"raised_exception": True, "exception_message": f"{type(error).__name__}: {error}"}
+        message = TOO_LONG if isinstance(error, TimeIsOverError) else f"{type(error).__name__}: {error}"
+        exception = {"raised_exception": True, "exception_message": message}
         return [
             {"results": [{"success": False, "expectation_config": config, "result": {}, "exception_info": exception}]}
         ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.process import log_context
 from trainer.process.colour import painted
-from trainer.process.printable import one_record
+from trainer.process.printable import one_record, shortened
 from trainer.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class TextFormatter(logging.Formatter):
         fields = " ".join(f"{key}={value}" for key, value in extra_fields(record).items())
         line = f"{record.levelname} {record.name}: {record.getMessage()}{' ' if fields else ''}{fields}"
         text = f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-        return painted(one_record(without_secrets(text)), self._output)
+        return painted(one_record(shortened(without_secrets(text))), self._output)
 
 
 class JsonFormatter(logging.Formatter):
@@ -92,7 +92,7 @@ def _as_json(value: Any) -> Any:
         return {without_secrets(str(key)): _as_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_as_json(inner) for inner in value]
-    return without_secrets(str(value))
+    return shortened(without_secrets(str(value)))
 
 
 class _Printed(io.TextIOBase):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from trainer.environment import cores_paid, limited_cores, read_means
 from trainer.errors import LESS_MEMORY, ConfigurationError, PromotionConflictError, StepNotDoneError, TrainerError
 from trainer.process import log_context
+from trainer.process.printable import shortened
 from trainer.process.sigterm import ENDED, last_words
 from trainer.redaction import without_secrets
 from trainer.run.cost import cost_of
@@ -127,6 +128,6 @@ def failure_of(error: Exception, folder: RunFolder) -> Failure:
         algorithm=folder.algorithm,
         worker=folder.worker,
         error=type(error).__name__,
-        message=without_secrets("\n".join([str(error), *notes])),
+        message=shortened(without_secrets("\n".join([str(error), *notes]))),
         exit_code=error.exit_code if isinstance(error, TrainerError) else 1,
     )

@@ -1,4 +1,4 @@
-"""What a person is told where something that a step needs does not answer, is locked, or takes nothing more."""
+"""What a person reads where something that a step needs does not answer, is locked, takes nothing more or no login."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trainer.errors import OutageError, TrainerError
+from trainer.errors import ConfigurationError, OutageError, TrainerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +23,15 @@ LONGEST_CAUSE = 300
 
 
 def outage_explained(error: Exception, store: str) -> Exception:
-    """The error itself, or an OutageError that says what failed, where, and what to do; `store` is the run folder."""
+    """Return the error itself, or one that says what failed, where, and what to do; `store` is the run folder.
+
+    That is an OutageError, or a ConfigurationError where MLflow refuses the login: asking again changes nothing.
+    """
     if isinstance(error, TrainerError):
         return error
     for found in _chain(error):
+        if refused := _refused_login(str(found)):
+            return ConfigurationError(refused)
         message = mlflow_outage(str(found)) or _of_http(found) or _of_disk(found, store)
         message = message or _of_database(found) or _of_store(found, store)
         if message:
@@ -47,6 +52,16 @@ def mlflow_outage(text: str) -> str:
     if asked is None:
         return ""
     return f"MLflow at {_address(asked[1])} {_how(text)}; start or mend it, or correct `mlflow.tracking_uri`"
+
+
+def _refused_login(text: str) -> str:
+    refused = re.search(r"API request to (?:endpoint )?(\S+) failed with error code (401|403)\b", text)
+    if refused is None:
+        return ""
+    return (
+        f"MLflow refuses the login of this step: it answers {refused[2]} to {refused[1]}. Correct the connection that "
+        "`mlflow.connection` names, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the rights of that user"
+    )
 
 
 def _of_http(error: BaseException) -> str:
