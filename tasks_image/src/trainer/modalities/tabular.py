@@ -43,6 +43,7 @@ class Tabular(Modality[TabularPipeline]):
         return unusable_inputs(pipeline, rows)
 
     def validate(self, pipeline: TabularPipeline, rows: pl.LazyFrame) -> list[CheckResult]:
+        from trainer.checks.blanks import blanks_around_values
         from trainer.checks.inputs import constant_inputs
         from trainer.checks.number_texts import numbers_as_texts
         from trainer.checks.suspects import suspicious_inputs
@@ -50,6 +51,7 @@ class Tabular(Modality[TabularPipeline]):
         return [
             *constant_inputs(pipeline, rows),
             *numbers_as_texts(pipeline, rows),
+            *blanks_around_values(pipeline, rows),
             *suspicious_inputs(pipeline, rows),
         ]
 
