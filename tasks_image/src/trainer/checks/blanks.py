@@ -32,14 +32,12 @@ def blanks_around_values(pipeline: Pipeline, rows: pl.LazyFrame) -> Iterator[Che
         counts = column_of(rows, name).drop_nulls().value_counts(name="rows")
         stripped = pl.col(name).str.strip_chars()
         padded = counts.filter(stripped.is_duplicated() & (stripped != pl.col(name)))
-        twice = padded.sort("rows", name, descending=[True, False])
-            "rows", name, descending=[True, False]
-        )
-        if not len(twice):
+        if not len(padded):
             continue
         quoted = '"' + name.replace('"', '""') + '"'
         message = (
-            f"{len(twice)} values in {twice['rows'].sum():,} rows have blanks around them, and each is a category beside "
-            f"the one without; derive TRIM({quoted}) under features.derive, and put the column under columns.exclude"
+            f"{len(padded)} values in {padded['rows'].sum():,} rows have blanks around them, and each is a category "
+            f"beside the one without; derive TRIM({quoted}) under features.derive, and put it under columns.exclude"
         )
-        yield input_warning(CHECK, name, "validity", message, twice[name].head(EXAMPLES).to_list())
+        examples = padded.sort("rows", name, descending=[True, False])[name].head(EXAMPLES).to_list()
+        yield input_warning(CHECK, name, "validity", message, examples)
