@@ -6,6 +6,7 @@ model would answer with new code.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import resource
@@ -32,8 +33,8 @@ TIMED_CALLS = (5, 300)
 def main(request_file: str) -> int:
     """Score as a request file says.
 
-    `model` (a folder), `rows`, `scratch` (a folder for `output.parquet` and `stats.json`), `batch_size`, `try_batch`,
-    and `confinement`, what this process is confined by.
+    `model` (a folder), `rows`, `scratch` (a folder for `output.parquet` and `stats.json`), `batch_size`, `streamed`
+    (only one batch at a time is held in memory), `try_batch`, and `confinement`, what this process is confined by.
     """
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     try:
@@ -63,13 +64,33 @@ def _score(request: dict[str, Any], folder: str) -> None:
     scratch = Path(request["scratch"])
     model = mlflow.pyfunc.load_model(folder)
     _assert_own_code(Path(folder))
-    rows = _as_signed(pd.read_parquet(request["rows"]), model.metadata.get_input_schema())
-    size = request["batch_size"] or len(rows)
-    batches = [model.predict(rows.iloc[first : first + size]) for first in range(0, len(rows), size)]
-    pd.concat(batches, ignore_index=True).to_parquet(scratch / OUTPUT, index=False)
-    tried = _try(model, Path(folder), rows, request["try_batch"]) if request["try_batch"] else None
+    tried = None
+    if request["streamed"]:
+        _answer_in_batches(model, request["rows"], request["batch_size"], scratch / OUTPUT)
+    else:
+        rows = _as_signed(pd.read_parquet(request["rows"]), model.metadata.get_input_schema())
+        size = request["batch_size"] or len(rows)
+        batches = [model.predict(rows.iloc[first : first + size]) for first in range(0, len(rows), size)]
+        pd.concat(batches, ignore_index=True).to_parquet(scratch / OUTPUT, index=False)
+        tried = _try(model, Path(folder), rows, request["try_batch"]) if request["try_batch"] else None
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
     (scratch / STATS).write_text(json.dumps({"memory_mb": memory_mb, "tried": tried}), encoding="utf-8")
+
+
+def _answer_in_batches(model: Any, rows: str, size: int, output: Path) -> None:
+    """Read, answer and write a batch of rows after the other."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = model.metadata.get_input_schema()
+    with pq.ParquetFile(rows) as table, contextlib.ExitStack() as opened:
+        taken = [name for name in table.schema_arrow.names if schema is None or name in schema.input_names()]
+        writer = None
+        for batch in table.iter_batches(batch_size=size, columns=taken):
+            answers = model.predict(_as_signed(batch.to_pandas(), schema))
+            answered = pa.Table.from_pandas(answers, preserve_index=False).replace_schema_metadata()
+            writer = writer or opened.enter_context(pq.ParquetWriter(output, answered.schema))
+            writer.write_table(answered.cast(writer.schema))
 
 
 def _assert_own_code(folder: Path) -> None:

@@ -1,0 +1,37 @@
+"""A scoring run as a few lines for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trainer.run.flow import SCORING
+from trainer.run.records import CheckRowsResult, PublishScoresResult, ReadRowsResult, ScoreResult, StartScoringResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trainer.run import RunFolder
+
+
+def scoring_lines(run: RunFolder) -> Iterator[str]:
+    """Yield one line for each step that is done: version, rows, checks and drift, scores, output."""
+    if start := run.at("start_scoring").result_or_none(StartScoringResult):
+        sample = " (BUILT-IN SAMPLE, not real data)" if start.sample else ""
+        named = f", the alias {start.alias} at {start.started_at}" if start.alias else ""
+        yield f"Rows: {start.source}{sample}"
+        yield f"Model: {start.model} version {start.version}{named}"
+    if read := run.at("read_rows").result_or_none(ReadRowsResult):
+        ignored = f"; {len(read.ignored)} columns ignored" if read.ignored else ""
+        yield f"Read: {read.rows:,} rows, digest {read.digest[:12]}{ignored}"
+    if checked := run.at("check_rows").result_or_none(CheckRowsResult):
+        drifted = sum(one.drifted for one in checked.columns)
+        yield f"Checks: {checked.checks} of inputs, {len(checked.failed)} warnings"
+        yield f"Drift: {checked.status}, {drifted} of {len(checked.columns)} columns"
+    if scored := run.at("score").result_or_none(ScoreResult):
+        yield f"Scored: {scored.rows:,} rows in {scored.model_seconds:.1f} s, {scored.memory_mb:,.0f} MB at most"
+    if published := run.at("publish_scores").result_or_none(PublishScoresResult):
+        yield f"Output: {published.output}"
+    for step in SCORING:
+        if failure := run.at(step.name).failure():
+            yield f"FAILED in {step.name}: {failure.error}: {failure.message}"
+    yield f"Run folder: {run.at('').uri_of()}"
