@@ -21,17 +21,21 @@ def scoring_lines(run: RunFolder) -> Iterator[str]:
         yield f"Rows: {start.source}{sample}"
         yield f"Model: {start.model} version {start.version}{named}"
     if read := run.at("read_rows").result_or_none(ReadRowsResult):
-        ignored = f"; {len(read.ignored)} columns ignored" if read.ignored else ""
-        yield f"Read: {read.rows:,} rows, digest {read.digest[:12]}{ignored}"
+        ignored = f"; {_counted(len(read.ignored), 'column')} ignored" if read.ignored else ""
+        yield f"Read: {_counted(read.rows, 'row')}, digest {read.digest[:12]}{ignored}"
     if checked := run.at("check_rows").result_or_none(CheckRowsResult):
         drifted = sum(one.drifted for one in checked.columns)
-        yield f"Checks: {checked.checks} of inputs, {len(checked.failed)} warnings"
+        yield f"Checks: {checked.checks} of inputs, {_counted(len(checked.failed), 'warning')}"
         yield f"Drift: {checked.status}, {drifted} of {len(checked.columns)} columns"
     if scored := run.at("score").result_or_none(ScoreResult):
-        yield f"Scored: {scored.rows:,} rows in {scored.model_seconds:.1f} s, {scored.memory_mb:,.0f} MB at most"
+        yield f"Scored: {_counted(scored.rows, 'row')} in {scored.model_seconds:.1f} s, {scored.memory_mb:,.0f} MB at most"
     if published := run.at("publish_scores").result_or_none(PublishScoresResult):
         yield f"Output: {published.output}"
     for step in SCORING:
         if failure := run.at(step.name).failure():
             yield f"FAILED in {step.name}: {failure.error}: {failure.message}"
     yield f"Run folder: {run.at('').uri_of()}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
