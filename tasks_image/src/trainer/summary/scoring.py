@@ -28,7 +28,8 @@ def scoring_lines(run: RunFolder) -> Iterator[str]:
         yield f"Checks: {checked.checks} of inputs, {_counted(len(checked.failed), 'warning')}"
         yield f"Drift: {checked.status}, {drifted} of {len(checked.columns)} columns"
     if scored := run.at("score").result_or_none(ScoreResult):
-        yield f"Scored: {_counted(scored.rows, 'row')} in {scored.model_seconds:.1f} s, {scored.memory_mb:,.0f} MB at most"
+        used = f"{scored.model_seconds:.1f} s, {scored.memory_mb:,.0f} MB at most"
+        yield f"Scored: {_counted(scored.rows, 'row')} in {used}"
     if published := run.at("publish_scores").result_or_none(PublishScoresResult):
         yield f"Output: {published.output}"
     for step in SCORING:
