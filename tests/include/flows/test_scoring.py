@@ -62,8 +62,8 @@ def test_the_steps_follow_one_another_and_have_only_their_own_logins(
     assert [bool(task.pipeline) for task in tasks] == [True, False, False, False, False]
     assert [task.doc_md for task in tasks] == [TASK_DOCS[name] for name in NAMES]
     assert "publishes the answers to the table `scores.churn`" in dag.doc_md
-    context = {"run_id": "manual__1"}
-    tasks[0].render_template_fields({**context, "dag": dag})  # with the DAG's own filters
+    context: Any = {"run_id": "manual__1", "dag": dag}  # which has its own filters
+    tasks[0].render_template_fields(context)
     assert tasks[0].run == f"file://{home}/.runs/churn/{scoring_key('manual__1')}"
 
 

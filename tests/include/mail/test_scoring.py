@@ -23,7 +23,8 @@ def test_the_mail_says_which_step_failed_and_that_nothing_is_visible(home: Path,
     [file] = (home / ".outbox").iterdir()
     message = message_from_bytes(file.read_bytes(), policy=default)
     assert message["Subject"] == "Scoring Pipeline - Failure: churn"
-    text = " ".join(message.get_body(("plain",)).get_content().split())
+    plain = message.get_body(("plain",))
+    text = " ".join(str(plain and plain.get_content()).split())
     assert "churn: Scoring failed in check_rows: nothing of this run is visible" in text
     assert "check_rows: DataValidationError: 3 rows have no id" in text
     assert "clear the task `read_rows` or start a new run" in text

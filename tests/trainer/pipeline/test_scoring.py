@@ -32,12 +32,14 @@ def test_what_the_section_says_itself_counts_and_is_frozen_so() -> None:
     pipeline = pipeline_of(
         churn_document(scoring={"source": {**SOURCE, "rename": {}, "missing": ["?"]}, "output": OUTPUT})
     )
+    assert pipeline.scoring is not None
     assert (pipeline.scoring.source.rename, pipeline.scoring.source.missing) == ({}, ["?"])
     assert pipeline.for_run({}).scoring == pipeline.scoring
 
 
 def test_the_shipped_one_is_daily_and_a_warning() -> None:
     shipped = load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml").scoring
+    assert shipped is not None
     assert (shipped.schedule, shipped.version, shipped.when_drifted) == ("0 6 * * *", "production", "warn")
 
 

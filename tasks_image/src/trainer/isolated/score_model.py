@@ -14,6 +14,7 @@ import runpy
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,19 +79,28 @@ def _score(request: dict[str, Any], folder: str) -> None:
 
 
 def _answer_in_batches(model: Any, rows: str, size: int, output: Path) -> None:
-    """Read, answer and write a batch of rows after the other."""
+    """Answer and write a batch of rows after the other, while the next one is read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = model.metadata.get_input_schema()
     with pq.ParquetFile(rows) as table, contextlib.ExitStack() as opened:
         taken = [name for name in table.schema_arrow.names if schema is None or name in schema.input_names()]
+        frames = (_as_signed(batch.to_pandas(), schema) for batch in table.iter_batches(batch_size=size, columns=taken))
         writer = None
-        for batch in table.iter_batches(batch_size=size, columns=taken):
-            answers = model.predict(_as_signed(batch.to_pandas(), schema))
-            answered = pa.Table.from_pandas(answers, preserve_index=False).replace_schema_metadata()
-            writer = writer or opened.enter_context(pq.ParquetWriter(output, answered.schema))
+        for frame in _read_ahead(frames):
+            answered = pa.Table.from_pandas(model.predict(frame), preserve_index=False).replace_schema_metadata()
+            writer = writer or opened.enter_context(pq.ParquetWriter(output, answered.schema, compression="none"))
             writer.write_table(answered.cast(writer.schema))
+
+
+def _read_ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """Yield items, each of which is fetched in a thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def _assert_own_code(folder: Path) -> None:
@@ -116,7 +126,8 @@ def _as_signed(rows: Any, schema: Any) -> Any:
         raise RuntimeError(f"the rows lack columns that the model takes: {', '.join(absent)}")
     types = {column.name: column.type.to_pandas() for column in schema.inputs}
     numbers = {name: kind for name, kind in types.items() if getattr(kind, "kind", "O") in "if"}
-    return rows[list(types)].astype(numbers)
+    others = {name: kind for name, kind in numbers.items() if rows[name].dtype != kind}  # a copy takes time
+    return rows[list(types)].astype(others)
 
 
 def _try(model: Any, folder: Path, rows: Any, batch_rows: int) -> dict[str, Any]:
