@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 from pydantic import BaseModel, Field
 
 from trainer.environment import scoring_server
-from trainer.errors import LESS_MEMORY, ModelRefusedError, OutageError, TrainerError
+from trainer.errors import LESS_MEMORY, ConfigurationError, ModelRefusedError, OutageError, TrainerError
 from trainer.isolated import score_model
 from trainer.isolated.sandbox import Confinement, available, hide_from_proc
 from trainer.process.forked import ForkServer, ForkServerEndedError
@@ -58,6 +58,16 @@ class Scored:
     """Peak resident memory of the whole process."""
     digest: str
     """SHA-256 of the model's files."""
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """The inputs that count most for the answer to each row."""
+
+    most: int
+    """How many each row gets."""
+    explainer: str
+    """The text of the module that explains trees."""
 
 
 class Timing(BaseModel, frozen=True, extra="forbid"):
@@ -131,16 +141,19 @@ def try_in_isolation(
     )
 
 
-def score_file_in_isolation(model_uri: str, rows: Path, output: Path, batch_rows: int, *, digest: str) -> float:
+def score_file_in_isolation(
+    model_uri: str, rows: Path, output: Path, batch_rows: int, *, digest: str, reasons: Reasons | None = None
+) -> float:
     """Score a Parquet file (n rows) into another one (n rows of answers), of which a batch is held in memory at a time.
 
     Scratch files lie beside `output`. Returns the peak resident memory of the model's process in MB; raises as
-    `score_in_isolation` does.
+    `score_in_isolation` does, and ConfigurationError if reasons are asked of a model that gives none.
     """
     import polars as pl
 
     height = int(pl.scan_parquet(rows).select(pl.len()).collect().item())
-    request = {"batch_size": batch_rows, "streamed": True, "try_batch": 0}
+    own = {"reasons": reasons.most, "explainer": reasons.explainer} if reasons else {"reasons": 0}
+    request = {"batch_size": batch_rows, "streamed": True, "try_batch": 0, **own}
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".tmp-") as temporary:
         folder = Path(temporary)
         stats = _ask_about(model_uri, rows, folder, request, digest)
@@ -257,6 +270,9 @@ def _run(model_uri: str, request: Path, scratch: Path) -> None:
         return
     if exit_code == score_model.CANNOT_SCORE:
         raise ModelRefusedError(f"{model_uri} cannot be loaded or does not predict: {said}")
+    if exit_code == score_model.CANNOT_EXPLAIN:
+        why = said.rpartition("CannotExplainError: ")[2]
+        raise ConfigurationError(f"scoring.reasons: {model_uri} gives no reasons: {why}; set `scoring.reasons: 0`")
     if exit_code in (score_model.OUT_OF_MEMORY, -signal.SIGKILL):
         raise TrainerError(f"{model_uri} could not be scored: memory ran out; {LESS_MEMORY}")
     raise TrainerError(f"{model_uri} could not be scored (exit code {exit_code}): {said}")

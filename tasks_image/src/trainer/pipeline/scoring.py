@@ -61,6 +61,9 @@ class Scoring(Spec):
     """`production`: the version that the alias names when a run starts. A number: this version."""
     when_drifted: Literal["warn", "fail"] = "warn"
     """If the rows have drifted from those that the version was trained on (limits under `drift`)."""
+    reasons: Annotated[int, Field(ge=0, le=10)] = 0
+    """Inputs that count most for the answer to each row, by SHAP values; only for ensembles of trees, which then take
+    longer."""
     batch_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     """Rows that the model is asked at a time; fewer take less memory."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trainer.problems import Problem
     from trainer.run.records import StartScoringResult
 
+REASON = "reason_"
 ID, VERSION, RUN, TIME = "id", "model_version", "run", "scored_at"
 PREDICTION, PROBABILITY = "prediction", "probability"
 EXAMPLES = 5
@@ -46,11 +47,13 @@ def refuse_unusable_answers(answers: pl.LazyFrame, problem: Problem, model: str)
 def scored_rows(
     rows: pl.LazyFrame, row_id: str, answers: pl.LazyFrame, start: StartScoringResult, key: str
 ) -> pl.LazyFrame:
-    """Return one row (n) for each row to score: `id`, `prediction`, `probability` columns, version, run and time."""
+    """Return one row (n) for each row to score: `id`, answers, reasons, version, run and time."""
     import polars as pl
 
     names = answers.collect_schema().names()
-    taken = [name for name in names if name in (PREDICTION, PROBABILITY) or name.startswith(f"{PROBABILITY}_")]
+    taken = [
+        name for name in names if name in (PREDICTION, PROBABILITY) or name.startswith((f"{PROBABILITY}_", REASON))
+    ]
     ids = rows.select(pl.col(row_id).alias(ID))
     return pl.concat([ids, answers.select(taken)], how="horizontal").with_columns(
         pl.lit(int(start.version), dtype=pl.Int64).alias(VERSION),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigurationError
@@ -12,6 +13,7 @@ from trainer.run.records import CheckRowsResult, ReadRowsResult, ScoreResult, St
 from trainer.tables.handover import ROWS, SCORED
 
 if TYPE_CHECKING:
+    from trainer.isolated.scoring import Reasons
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
 
@@ -21,8 +23,8 @@ logger = logging.getLogger(__name__)
 def run(pipeline: Pipeline, run: RunFolder) -> ScoreResult:
     """Write `scored.parquet`: id, answers, version, run key and time of each row, a batch of rows at a time.
 
-    Raises ConfigurationError if the version was deleted since the run began, ModelRefusedError if its files are others
-    than were registered, or it does not answer each row.
+    Raises ConfigurationError if the version was deleted since the run began, or is asked for reasons and gives none,
+    ModelRefusedError if its files are others than were registered, or it does not answer each row.
     """
     import polars as pl
 
@@ -33,7 +35,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> ScoreResult:
     from trainer.scoring.versions import refuse_if_deleted
     from trainer.tables.parquet import file_digest, sink_rows
 
-    if pipeline.scoring is None:
+    scoring = pipeline.scoring
+    if scoring is None:
         raise ConfigurationError(f"pipeline {pipeline.name} has no section `scoring`")
     start, read = run.at("start_scoring").result(StartScoringResult), run.at("read_rows").result(ReadRowsResult)
     run.at("check_rows").result(CheckRowsResult)
@@ -43,7 +46,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> ScoreResult:
         answers = file.with_name("answers.parquet")
         began = time.perf_counter()
         with unchanged_records(run):
-            memory = score_file_in_isolation(uri, rows, answers, pipeline.scoring.batch_rows, digest=start.model_digest)
+            memory = score_file_in_isolation(
+                uri, rows, answers, scoring.batch_rows, digest=start.model_digest, reasons=_reasons(scoring.reasons)
+            )
         seconds = time.perf_counter() - began
         given = pl.scan_parquet(answers)
         refuse_unusable_answers(given, problem_of(pipeline.problem), uri)
@@ -58,3 +63,12 @@ def run(pipeline: Pipeline, run: RunFolder) -> ScoreResult:
         model_seconds=seconds,
         memory_mb=memory,
     )
+
+
+def _reasons(most: int) -> Reasons | None:
+    if not most:
+        return None
+    from trainer.evaluation import tree_shap
+    from trainer.isolated.scoring import Reasons
+
+    return Reasons(most, Path(tree_shap.__file__).read_text(encoding="utf-8"))
