@@ -92,9 +92,9 @@ def ten_million_rows_training() -> list[Figure]:
 
 def _run(rows: int, steps: tuple[str, ...]) -> list[Spent]:
     """What each step of a run takes whose data is compared with a production trained on as many other rows."""
-    with _home() as home:
+    with scale_home() as home:
         for name, seed in (("old", 1), ("new", 2)):
-            _write_rows(home / f"{name}.parquet", rows, seed)
+            write_rows(home / f"{name}.parquet", rows, seed)
             (home / f"{name}.yaml").write_text(PIPELINE % (home / f"{name}.parquet"), encoding="utf-8")
         _start(home, "old")
         _step(home, "old", "ingest")
@@ -104,12 +104,13 @@ def _run(rows: int, steps: tuple[str, ...]) -> list[Spent]:
 
 
 @contextmanager
-def _home() -> Iterator[Path]:
+def scale_home() -> Iterator[Path]:
+    """Yield a folder for rows, runs and models, which is removed after the block."""
     with TemporaryDirectory(prefix="bench-scale-") as folder:
         yield Path(folder)
 
 
-def _write_rows(file: Path, rows: int, seed: int) -> None:
+def write_rows(file: Path, rows: int, seed: int) -> None:
     """Seeded rows of 18 columns, a batch at a time: an id, numbers, counts, categories and a target."""
     import numpy as np
     import pyarrow as pa
@@ -134,15 +135,15 @@ def _write_rows(file: Path, rows: int, seed: int) -> None:
 
 
 def _start(home: Path, name: str) -> None:
-    _trainer(home, name, "start", "--pipeline", str(home / f"{name}.yaml"))
+    trainer_step(home, name, "start", "--pipeline", str(home / f"{name}.yaml"))
 
 
 def _step(home: Path, name: str, step: str) -> Spent:
-    return _trainer(home, name, step, *(["--algorithm", ALGORITHM] if step in PER_ALGORITHM else []))
+    return trainer_step(home, name, step, *(["--algorithm", ALGORITHM] if step in PER_ALGORITHM else []))
 
 
-def _trainer(home: Path, name: str, step: str, *options: str) -> Spent:
-    """Run a step as a process; its peak memory is what the kernel says when it has ended."""
+def trainer_step(home: Path, name: str, step: str, *options: str) -> Spent:
+    """Run a step of the run `name` as a process; its peak memory is what the kernel says when it has ended."""
     command = [sys.executable, "-m", "trainer", "step", step, "--run", str(home / "runs" / "scale" / name), *options]
     log = home / f"{name}-{step}.log"
     with log.open("wb") as output:

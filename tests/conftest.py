@@ -23,9 +23,9 @@ from tests.server import free_port
 from tests.shared import built_once, copy_airflow, empty_mlflow_store, migrated_airflow  # noqa: F401  (fixtures)
 from tests.warm import warm  # noqa: F401  (a fixture)
 from tests.web_server import web_file  # noqa: F401  (a fixture)
-from tests.world import CHURN, PROJECT, QUICK, small_sample
+from tests.world import PROJECT, QUICK, churn_document, small_sample
 from trainer.environment import THREAD_LIMITS, Environment, variable_name
-from trainer.pipeline import Pipeline, load_pipeline, pipeline_of
+from trainer.pipeline import Pipeline, pipeline_of
 
 
 def _set_environment() -> Path:
@@ -125,8 +125,8 @@ def surroundings(
 
 @pytest.fixture
 def churn() -> Pipeline:
-    """The churn pipeline as it ships."""
-    return load_pipeline(CHURN)
+    """The churn pipeline as it ships, without its scoring."""
+    return pipeline_of(churn_document())
 
 
 def changed(pipeline: Pipeline, **sections: Any) -> Pipeline:

@@ -26,7 +26,14 @@ HEAVY = (
     "pandas", "polars", "great_expectations", "evidently", "mlflow", "optuna", "xgboost", "lightgbm", "sklearn", "shap",
     "duckdb", "dvc", "torch", "numpy", "scipy", "pyarrow", "matplotlib",
 )  # fmt: skip
-SHIPPED = ["bikes_training", "california_housing_training", "churn_training", "mnist_training", "wikitext_training"]
+SHIPPED = [
+    "bikes_training",
+    "california_housing_training",
+    "churn_scoring",
+    "churn_training",
+    "mnist_training",
+    "wikitext_training",
+]
 STANDARD = tuple(sys.stdlib_module_names)
 
 FOLDERS = {
@@ -142,7 +149,7 @@ def test_on_airflows_side_one_module_reads_the_environment(word: str) -> None:
 LAYERS = (
     "errors", "addresses", "number_format", "connections", "cpu_quota", "environment", "redaction", "process", "pipeline", "run", "decision",
     "summary", "inference", "plots", "problems", "tables", "own_code", "sources", "checks", "drift", "feature_store", "drafting", "registry", "isolated",
-    "evaluation", "training", "tuning", "reports", "modalities", "backtest", "steps", "commands", "__main__",
+    "evaluation", "training", "tuning", "reports", "modalities", "backtest", "scoring", "steps", "commands", "__main__",
 )  # fmt: skip
 """The rooms of the trainer, from the ground up: none imports from one above it."""
 MODULES = {

@@ -40,8 +40,16 @@ def _all_but(needed: Iterable[Login], settings: Settings) -> frozenset[str]:
 
 
 def connection_of(pipeline: Pipeline, step: str) -> str | None:
-    """The connection that a step of a pipeline needs for its source, by name."""
-    return getattr(pipeline.source, "connection", None) if step_named(step).reads_source else None
+    """Return the name of the connection that a step needs for the place that it reads or writes."""
+    uses = step_named(step).uses
+    return getattr(_places(pipeline).get(uses), "connection", None) if uses else None
+
+
+def _places(pipeline: Pipeline) -> dict[str, object]:
+    """Return the sections of the YAML that name a place outside, by their address in it."""
+    scoring = pipeline.scoring
+    own = {} if scoring is None else {"scoring.source": scoring.source, "scoring.output": scoring.output}
+    return {"source": pipeline.source, **own}
 
 
 def login_of(connection: str | None) -> dict[str, str]:
@@ -58,19 +66,21 @@ def login_of(connection: str | None) -> dict[str, str]:
         return {variable_of(connection): Connection.get(connection).get_uri()}
     except AirflowNotFoundException:
         raise ConfigurationError(
-            f"source.connection: Airflow has no connection {connection!r}; add it (in Airflow's UI under Admin, in "
-            f"`airflow_settings.yaml`, or as the variable AIRFLOW_CONN_{connection.upper()}), or name another"
+            f"connection {connection!r}: Airflow has no such connection; add it (in Airflow's UI under Admin, in "
+            f"`airflow_settings.yaml`, or as the variable AIRFLOW_CONN_{connection.upper()}), or name another in the "
+            "pipeline's YAML"
         ) from None
 
 
 def check_connection(pipeline: Pipeline, settings: Settings) -> None:
     """Raise ConfigurationError where pods are to be given a connection that no Secret holds."""
-    name = connection_of(pipeline, "ingest")
-    if name is not None and variable_of(name) not in settings.kubernetes.secrets:
-        raise ConfigurationError(
-            f"source.connection: pods get {name!r} from a Secret, and `kubernetes.secrets` has no {variable_of(name)}; "
-            "add it there by the name and key of a Secret that holds the address"
-        )
+    for section, place in _places(pipeline).items():
+        name = getattr(place, "connection", None)
+        if name is not None and variable_of(name) not in settings.kubernetes.secrets:
+            raise ConfigurationError(
+                f"{section}.connection: pods get {name!r} from a Secret, and `kubernetes.secrets` has no "
+                f"{variable_of(name)}; add it there by the name and key of a Secret that holds the address"
+            )
 
 
 def is_anothers(variable: str, connection: str | None) -> bool:

@@ -44,6 +44,14 @@ TASK_DOCS = {
     "publish_features": "Gives the features to the environment's Redis, by id, for services; skipped where there is "
     "none.",
     "report": "Writes the summary and `report.html`, and closes the run's record in MLflow, after a failure as well.",
+    "start_scoring": "Freezes the pipeline as this run uses it, and looks up the version once: an alias that moves "
+    "later changes nothing for this run.",
+    "read_rows": "Reads the rows to score once. Columns that the version was not trained with are ignored; a missing "
+    "input ends the run.",
+    "check_rows": "Checks ids and inputs, by the checks of the version's own pipeline, and compares the rows with the "
+    "snapshot that the version was trained on. See `validation.json` and `drift.json` in the run folder.",
+    "score": "Scores the rows with the version, batch by batch, in a process of its own without login or network.",
+    "publish_scores": "Publishes the scored rows all at once, in place of those of an earlier try of this run.",
     "notify": "Sends the mail. A dead mail server does not fail the run.",
 }
 
@@ -70,6 +78,27 @@ A run ends **promoted**, **kept** (production stays: the new model is not shown 
 | {needed} |
 {_behaviour(pipeline)}
 Only the tasks up to `decide` look at figures; only `promote` moves an alias. Every file of a run is in its run folder.
+"""
+
+
+def scoring_docs(pipeline: Pipeline) -> str:
+    """Return the page of a pipeline's scoring: the version, the rows, and where the answers go."""
+    scoring = pipeline.scoring
+    if scoring is None:
+        return ""
+    named = (
+        "the version under the alias `production`" if scoring.version == "production" else f"version {scoring.version}"
+    )
+    output = f"`{scoring.output.uri}`" if scoring.output.KIND == "parquet" else f"the table `{scoring.output.table}`"
+    stops = "fail the run" if scoring.when_drifted == "fail" else "are a warning"
+    return f"""\
+### {pipeline.description}: batch scoring
+
+Scores rows with {named} of `{pipeline.registry.model}`, and publishes the answers to {output}. The version is looked up
+once, at the start of a run. Rows that have drifted from those that it was trained on {stops}.
+
+Each scored row has `id`, `prediction`, `probability` columns of classifiers, `model_version`, `run` and `scored_at`.
+Nothing half-written is ever visible, and a run that is repeated replaces only its own rows.
 """
 
 

@@ -1,4 +1,4 @@
-"""`make run`: one run of a pipeline's DAG in this terminal, and its summary."""
+"""`make run` and `make score`: one run of a pipeline's DAG in this terminal, and its summary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from trainer.errors import ConfigurationError
 from trainer.process.colour import painted
 from trainer.process.servers import launch_step_server
 from trainer.run import RunFolder
+from trainer.run.flow import SCORING, TRAINING
 from trainer.run.folder import PIPELINE_FILE
+from trainer.summary.scoring import scoring_lines
 from trainer.summary.summary import build_summary, write_summary
 from trainer.summary.terminal import render
 
@@ -35,6 +37,8 @@ SECONDS_TO_END = 60
 SECONDS_FOR_SERVER = 10
 """The import that it is at comes to its end first."""
 INTERRUPTED = 130
+FIRST_STEPS = {"training": TRAINING[0].name, "scoring": SCORING[0].name}
+"""Of each flow."""
 
 
 def main() -> int:
@@ -42,6 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pipeline")
     parser.add_argument("--parameters", default="", metavar="JSON")
+    parser.add_argument("--flow", default="training", choices=FIRST_STEPS, help="which DAG of the pipeline")
     arguments = parser.parse_args()
     try:
         settings = load_settings()
@@ -51,7 +56,7 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="run-") as scratch, _step_server(settings) as server:
         announced = Path(scratch) / "folder"
-        run = _Run(_command(arguments.pipeline, arguments.parameters), announced, server)
+        run = _Run(_command(arguments.pipeline, arguments.parameters, arguments.flow), announced, server)
         server.close()  # it ends with Airflow
         exit_code = run.wait()
         folder = announced.read_text(encoding="utf-8").removeprefix("file://") if announced.exists() else None
@@ -61,9 +66,12 @@ def main() -> int:
         _say(f"Interrupted after {time.monotonic() - began:.0f} s: the run {how}; nothing is left running{where}")
         return INTERRUPTED
     if folder is None or not _has_started(folder):
-        _say(f"The run did not get through its first step (exit code {exit_code}){_why(folder)}.")
+        _say(f"The run did not get through its first step (exit code {exit_code}){_why(folder, arguments.flow)}.")
         return exit_code or 1
     opened = _opened(folder)
+    if arguments.flow == "scoring":
+        _say("\n" + "\n".join(scoring_lines(opened)))
+        return exit_code
     summary = build_summary(opened, time.monotonic() - began)
     write_summary(opened, summary)
     _say("\n" + render(summary))
@@ -130,9 +138,9 @@ def _step_server(settings: Settings) -> Iterator[ForkServer]:
             server.wait(SECONDS_FOR_SERVER)
 
 
-def _command(pipeline: str, parameters: str) -> list[str]:
+def _command(pipeline: str, parameters: str, flow: str = "training") -> list[str]:
     conf = ["--conf", parameters] if parameters else []
-    return [sys.executable, "-m", "include.laptop.airflow_command", "dags", "test", f"{pipeline}_training", *conf]
+    return [sys.executable, "-m", "include.laptop.airflow_command", "dags", "test", f"{pipeline}_{flow}", *conf]
 
 
 def _has_started(folder: str) -> bool:
@@ -140,9 +148,9 @@ def _has_started(folder: str) -> bool:
     return bool(opened.filesystem.exists(opened.path(PIPELINE_FILE)))
 
 
-def _why(folder: str | None) -> str:
+def _why(folder: str | None, flow: str) -> str:
     """Return why the first step failed, where it has kept that."""
-    failure = None if folder is None else _opened(folder).at("start").failure()
+    failure = None if folder is None else _opened(folder).at(FIRST_STEPS[flow]).failure()
     return "; the log above says why" if failure is None else f": {failure.error}: {failure.message.rstrip('.')}"
 
 

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from include.environment.settings import announce_run_folder, load_settings
 from trainer.errors import FINAL_EXIT_CODES, LESS_MEMORY, ConfigurationError
 from trainer.run import RunFolder
+from trainer.run.flow import step_named
 from trainer.run.outages import outage_explained
 from trainer.run.ownership import refuse_other_run
 from trainer.run.records import Failure, Result, StartResult
@@ -48,10 +49,10 @@ class StepOperator(BaseOperator):
     :param worker: for steps that several workers share, the number of this one, from 1
     :param when: a template; the task is skipped unless it renders to `True`
     :param left_out: why the task is skipped then, for the run's summary; empty: its parameters or its decision say it
-    :param parameters: run parameters as JSON (templated; `start` alone takes them)
-    :param pipeline: the pipeline's YAML (`start` alone takes it)
+    :param parameters: run parameters as JSON (templated; only a first step takes them)
+    :param pipeline: the pipeline's YAML (only a first step takes it)
     :param needs_start: skip where the step `start` did not get to its end
-    :param connection: the Airflow connection of the pipeline's source, for the steps that need it
+    :param connection: the Airflow connection of the place that the step reads or writes, if it needs one
     :param code_path: the folder inside the pipeline's repository that goes onto Python's path; None: it has none
     """
 
@@ -118,7 +119,7 @@ class StepOperator(BaseOperator):
             self._skip(f"left out: {self.left_out}" if self.left_out else LEFT_OUT)
         self._refuse_other_run(run_id)
         folder = self.run_folder()
-        if self.step == "start":
+        if step_named(self.step).begins:
             announce_run_folder(self.run)
         if self.needs_start and folder.at("start").result_or_none(StartResult) is None:
             self._skip("the step `start` did not get to its end: there is nothing to do here")

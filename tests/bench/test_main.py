@@ -33,6 +33,8 @@ NAMES = {
     "ten_times_the_rows",
     "ten_million_rows_memory",
     "ten_million_rows_training",
+    "scoring_throughput",
+    "scoring_memory",
 }
 
 

@@ -40,6 +40,7 @@ NAMES = (
     "step",
     "checkout",
     "train",
+    "score",
     "run",
     "init",
     "check",

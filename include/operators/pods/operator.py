@@ -22,6 +22,7 @@ from include.operators.pods.sweeping import sweep_ended_pods
 from include.operators.pods.trigger import PodStepTrigger
 from include.operators.pods.watching import watched
 from trainer.errors import ConfigurationError
+from trainer.run.flow import step_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ class PodStepOperator(JudgedPodOperator):
         """Run the step; returns its result. A failure that no retry can change is final."""
         folder = self.opened(str(context["run_id"]))
         try:
-            if self.step == "start":
+            if step_named(self.step).begins:
                 cluster = load_settings().kubernetes
                 sweep_ended_pods(self.client, cluster.namespace, cluster.keep_failed_hours)
             self._start(folder, context)

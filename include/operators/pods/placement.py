@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from include.environment.connections import check_connection
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Resources, did_you_mean
-from trainer.run.flow import REFIT, placed_as, step_named, steps_of
+from trainer.run.flow import REFIT, all_steps_of, placed_as, step_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from include.environment.kubernetes import Gpu, Kubernetes
     from include.environment.settings import Settings
     from trainer.pipeline import Pipeline
+    from trainer.run.flow import Place
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: 
     if whole.affinity and (unread := _unread(whole)):
         where = said_at(pipeline, "affinity", whole.affinity, named, algorithm)
         raise ConfigurationError(f"{where}: Kubernetes does not know, or cannot read, {', '.join(unread)}")
-    reads_repository = step_named(step).reads_source and pipeline.source.KIND == "dvc"
+    reads_repository = _reads_repository(pipeline, step_named(step).uses)
     placement = Placement(cluster.images[target], whole, cluster.gpu, reads_repository)
     if not whole.gpu:
         return placement
@@ -66,6 +67,13 @@ def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: 
         return placement.with_gpus(whole.gpu)
     except ConfigurationError as error:
         raise ConfigurationError(f"{said_at(pipeline, 'gpu', whole.gpu, named, algorithm)}: {error}") from error
+
+
+def _reads_repository(pipeline: Pipeline, uses: Place) -> bool:
+    """Return True if a step that uses a place reads it from a Git repository."""
+    scored = pipeline.scoring.source if pipeline.scoring is not None and uses == "scoring.source" else None
+    source = pipeline.source if uses == "source" else scored
+    return source is not None and source.KIND == "dvc"
 
 
 def _resources_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: str) -> Resources:
@@ -107,7 +115,7 @@ def _mistakes(pipeline: Pipeline, settings: Settings) -> Iterator[str]:
         check_connection(pipeline, settings)
     except ConfigurationError as error:
         yield str(error)
-    for step in steps_of(pipeline):
+    for step in all_steps_of(pipeline):
         if step.runs_in == "airflow":
             continue
         for algorithm in pipeline.algorithms if step.once_per != "run" else ("",):

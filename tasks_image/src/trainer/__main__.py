@@ -23,6 +23,7 @@ from trainer.commands import (
     resolve,
     rollback,
     schema,
+    score,
     step,
     summary,
     train,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trainer")
 
 COMMANDS = (
-    step, checkout, train, job, init, check, schema, data, load_table, summary, report, validate_model, resolve,
+    step, checkout, train, score, job, init, check, schema, data, load_table, summary, report, validate_model, resolve,
     rollback, history, backtest, prune, describe,
 )  # fmt: skip
 

@@ -134,7 +134,7 @@ def test_a_connection_that_airflow_does_not_have_fails_the_task_for_good(
         task_id="start", step="start", run=run.uri, pipeline=on_postgres.to_yaml(), connection="warehouse"
     )
     with pytest.raises(
-        AirflowFailException, match="start: ConfigurationError: source.connection: Airflow has no connec"
+        AirflowFailException, match="start: ConfigurationError: connection 'warehouse': Airflow has no such connec"
     ):
         start.execute(CONTEXT)
     failure = run.at("start").failure()

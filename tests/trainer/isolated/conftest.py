@@ -12,7 +12,7 @@ import pytest
 from tests.trainer.isolated.models import ROWS, TARGETS, Logged
 from tests.warm import WarmServers
 from trainer.isolated import scoring
-from trainer.pipeline import Features, Preprocess, Sklearn
+from trainer.pipeline import AnyAlgorithm, Features, Preprocess, Sklearn
 from trainer.problems import problem_of
 from trainer.registry.savers import PyFuncSaver
 from trainer.registry.signers import SchemaSigner
@@ -31,7 +31,12 @@ def way(request: pytest.FixtureRequest, warm: WarmServers, monkeypatch: pytest.M
 
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterator[Logged]:
-    model = Sklearn(estimator="sklearn.linear_model.LogisticRegression")
+    with standing_in(tmp_path_factory.mktemp("scoring")):
+        yield log_model(Sklearn(estimator="sklearn.linear_model.LogisticRegression"))
+
+
+def log_model(model: AnyAlgorithm) -> Logged:
+    """Fit a pipeline on the rows and log it to the store that the environment names."""
     features = Features(fit={"middle": "median(n)"}, derive={"above": "n > middle"})
     both = (all_of(ROWS), TARGETS)
     fitted = fit_pipeline(
@@ -45,10 +50,8 @@ def logged(tmp_path_factory: pytest.TempPathFactory, standing_in: Any) -> Iterat
         seed=1,
         threads=1,
     )
-    home = tmp_path_factory.mktemp("scoring")
-    with standing_in(home):
-        service = MlflowService()
-        service.client()
-        with service.run_context(RunConfig(experiment="scoring", name="logging")):
-            info = PyFuncSaver().save(fitted, SchemaSigner().sign(ROWS, fitted.predict(ROWS)), ROWS, {})
-        yield Logged(info.model_uri, Path(mlflow.artifacts.download_artifacts(info.model_uri)), fitted)
+    service = MlflowService()
+    service.client()
+    with service.run_context(RunConfig(experiment="scoring", name="logging")):
+        info = PyFuncSaver().save(fitted, SchemaSigner().sign(ROWS, fitted.predict(ROWS)), ROWS, {})
+    return Logged(info.model_uri, Path(mlflow.artifacts.download_artifacts(info.model_uri)), fitted)

@@ -12,7 +12,7 @@ import pytest
 import trainer.steps
 from tests.world import LOGISTIC, QUICK, churn_document, quick_churn
 from trainer.pipeline import Pipeline
-from trainer.run.flow import PER_ALGORITHM, PER_WORKER, STEPS, PartOfRun, parts_of_run
+from trainer.run.flow import ALL_STEPS, PER_ALGORITHM, PER_WORKER, STEPS, PartOfRun, parts_of_run
 
 
 def test_the_order() -> None:
@@ -24,10 +24,11 @@ def test_the_order() -> None:
 
 
 def test_every_step_has_a_module_and_every_module_is_a_step() -> None:
-    assert {module.name for module in pkgutil.iter_modules(trainer.steps.__path__)} == {*STEPS}
+    assert {module.name for module in pkgutil.iter_modules(trainer.steps.__path__)} == {*ALL_STEPS}
+    assert len({*ALL_STEPS}) == len(ALL_STEPS)
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", ALL_STEPS)
 def test_a_steps_module_has_run(name: str) -> None:
     run = importlib.import_module(f"trainer.steps.{name}").run
     assert [*inspect.signature(run).parameters] == ["pipeline", "run"]

@@ -17,7 +17,14 @@ from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.latest import mark_latest
 from trainer.run.pruning import MARKER, Rules, StoredRun, remove, stored_runs, user_of, why_kept
-from trainer.run.records import ApprovalResult, DecisionResult, RegisterResult, ReportResult
+from trainer.run.records import (
+    ApprovalResult,
+    DecisionResult,
+    Failure,
+    PublishScoresResult,
+    RegisterResult,
+    ReportResult,
+)
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 Made = Callable[..., RunFolder]
@@ -100,11 +107,25 @@ def test_old_runs_may_go_and_young_ones_stay(made: Made, tmp_path: Path) -> None
 def test_the_newest_of_each_pipeline_stay(made: Made, tmp_path: Path) -> None:
     for number in range(3):
         made(f"run-{number}", days=100 + number)
+    for number in range(2):
+        made(f"scoring-{number}", days=50 + number)
     made("only", days=500, pipeline="housing")
     reason = "among the 1 newest of its pipeline"
     assert kept(tmp_path / "runs", keep_last=1) == {
+        "churn/scoring-0": reason, "churn/scoring-1": "",  # which keep no training run from staying
         "churn/run-0": reason, "churn/run-1": "", "churn/run-2": "", "housing/only": reason,
     }  # fmt: skip
+
+
+def test_a_scoring_run_is_finished_when_its_rows_are_published(made: Made, tmp_path: Path) -> None:
+    made("scoring-1", days=6, finished=False)
+    run = made("scoring-2", days=6, finished=False)
+    run.at("publish_scores").finish(PublishScoresResult(output="scores", rows=1, replaced=0))
+    RunFolder.open(str(tmp_path / "runs" / "churn" / "scoring-3")).at("start_scoring").fail(
+        Failure(step="start_scoring", error="ConfigurationError", message="", exit_code=2)
+    )
+    found = {run.folder.key: run.finished for run in stored_runs(str(tmp_path / "runs"))}
+    assert found == {"scoring-1": False, "scoring-2": True, "scoring-3": False}
 
 
 def test_an_unfinished_run_stays_for_a_week(made: Made, tmp_path: Path) -> None:

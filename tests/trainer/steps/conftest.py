@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.conftest import changed
@@ -16,8 +17,9 @@ from tests.shared import BuiltOnce
 from tests.world import ALGORITHM, LOGISTIC, QUICK, Home
 from tests.world import quick_churn as quick_churn_of
 from trainer.commands.step import run_step
-from trainer.pipeline import Pipeline
+from trainer.pipeline import Pipeline, SampleSource, pipeline_of
 from trainer.run import RunFolder
+from trainer.sources.readers import read_source
 
 KEY = "run-1"
 TRAINED = (
@@ -127,6 +129,83 @@ def accepted(accepted_home: Path, tmp_path: Path, standing_in: Any, session_chur
     """A run that has come as far as `accept`, for this test alone."""
     with standing_in(_copied(accepted_home, tmp_path)):
         yield Runs(tmp_path, session_churn)
+
+
+@dataclass(frozen=True)
+class Scoring(Runs):
+    """A home whose version 1 is production, rows to score in `data/new.parquet`, and a run that has scored them."""
+
+    @property
+    def run(self) -> RunFolder:
+        """The scoring run."""
+        return self.at("scoring-1")
+
+    @property
+    def rows_file(self) -> Path:
+        return self.home / "data" / "new.parquet"
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The rows to score, as they are in the source."""
+        return pl.read_parquet(self.rows_file)
+
+    @property
+    def published(self) -> pl.DataFrame:
+        """What everybody sees in the output: all rows of all runs."""
+        return pl.read_parquet(f"{self.home}/data/scores/*.parquet")
+
+    def write(self, rows: pl.DataFrame) -> None:
+        """Replace the rows to score."""
+        rows.write_parquet(self.rows_file)
+
+    def begin(self, key: str = "scoring-2", **scoring: Any) -> RunFolder:
+        """Run the step `start_scoring` of a run, with other keys in the section `scoring`."""
+        section = {**self.pipeline.model_dump(mode="json")["scoring"], **scoring}
+        pipeline = pipeline_of({**self.pipeline.model_dump(mode="json"), "scoring": section})
+        self.step("start_scoring", key=key, pipeline=pipeline)
+        return self.at(key)
+
+    def steps(self, *names: str, key: str = "scoring-2") -> None:
+        for name in names:
+            self.step(name, key=key)
+
+
+SCORED_STEPS = ("start_scoring", "read_rows", "check_rows", "score")
+
+
+def with_scoring(pipeline: Pipeline) -> Pipeline:
+    """The pipeline with rows to score in a file, which are renamed and typed as those to train on."""
+    output = {"KIND": "parquet", "uri": "scores"}
+    section = {"source": {"KIND": "parquet", "uri": "new.parquet"}, "output": output}
+    registry = {**pipeline.registry.model_dump(mode="json"), "model": "churn-predictor-sample"}  # rows of a real file
+    return changed(pipeline, scoring=section, registry=registry)
+
+
+@pytest.fixture(scope="session")
+def scoring_home(built_once: BuiltOnce, standing_in: Any, session_churn: Pipeline, accepted_home: Path) -> Path:
+    """A home whose first version is production, and a run that has scored 200 rows, not published yet."""
+
+    def fill(home: Path) -> None:
+        with standing_in(_copied(accepted_home, home)):
+            Runs(home, session_churn).step("promote")
+            runs = Scoring(home, with_scoring(session_churn))
+            runs.rows_file.parent.mkdir()
+            runs.write(read_source(SampleSource(rows=200, seed=8, missing=[" "]))[0])
+            runs.begin("scoring-1")
+            runs.steps(*SCORED_STEPS[1:], key="scoring-1")
+
+    return built_once("scoring", fill)
+
+
+@pytest.fixture
+def scoring(scoring_home: Path, tmp_path: Path, standing_in: Any, session_churn: Pipeline) -> Iterator[Scoring]:
+    """A run that has scored rows and has not published them, for this test alone."""
+    shutil.copytree(scoring_home / "data", tmp_path / "data")
+    with standing_in(_copied(scoring_home, tmp_path)):
+        runs = Scoring(tmp_path, with_scoring(session_churn))
+        frozen = Path(runs.run.root) / "pipeline.yaml"  # its source and output are in the home that was copied
+        frozen.write_text(frozen.read_text().replace(str(scoring_home), str(tmp_path)))
+        yield runs
 
 
 def _copied(home: Path, to: Path) -> Path:

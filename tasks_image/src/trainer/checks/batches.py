@@ -65,20 +65,21 @@ def _merged(one: CheckBatch, other: CheckBatch, rows: int) -> CheckBatch | None:
 
 
 def _part(check: Check) -> CheckBatch:
-    conditions = _condition_columns(check.kwargs.get("row_condition"))
+    conditions = condition_columns(check.kwargs.get("row_condition"))
     if check.check.startswith(ABOUT_COLUMNS):
         return CheckBatch(check.of, tuple(sorted({*conditions})), "table")
     about = "types" if check.check in TYPE_CHECKS else "values"
     return CheckBatch(check.of, tuple(sorted({*columns_of(check), *conditions})), about)
 
 
-def _condition_columns(condition: Any) -> list[str]:
+def condition_columns(condition: Any) -> list[str]:
+    """Return the columns that a `row_condition` names."""
     if isinstance(condition, dict):
         own = condition.get("column")
         named = [own["name"]] if isinstance(own, dict) and "name" in own else []
-        return [*named, *(column for inner in condition.values() for column in _condition_columns(inner))]
+        return [*named, *(column for inner in condition.values() for column in condition_columns(inner))]
     if isinstance(condition, list):
-        return [column for inner in condition for column in _condition_columns(inner)]
+        return [column for inner in condition for column in condition_columns(inner)]
     return []
 
 

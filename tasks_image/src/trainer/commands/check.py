@@ -147,9 +147,12 @@ def _check_parts(pipeline: Pipeline) -> list[str]:
     from trainer.modalities import modality_of
     from trainer.sources.row_filter import check_condition
 
-    _check_schedule(pipeline.schedule)
+    _check_schedule("schedule", pipeline.schedule)
     _check_names(pipeline)
     check_condition(pipeline.source.where)
+    if pipeline.scoring is not None:
+        _check_schedule("scoring.schedule", pipeline.scoring.schedule)
+        check_condition(pipeline.scoring.source.where)
     check_checks(pipeline.validation)
     later = [name for name, algorithm in pipeline.algorithms.items() if pipeline.code and _is_elsewhere(algorithm)]
     modality_of(pipeline).check(pipeline, [name for name in pipeline.algorithms if name not in later])
@@ -163,7 +166,7 @@ def _check_names(pipeline: Pipeline) -> None:
         raise ConfigurationError(f"algorithms.{taken[0]}: {taken[0]!r} is the name of a step; give it another")
 
 
-def _check_schedule(schedule: str | None) -> None:
+def _check_schedule(where: str, schedule: str | None) -> None:
     """Read five cron fields as Airflow does.
 
     Raises ConfigurationError if they are wrong, or name a day that never comes.
@@ -176,7 +179,7 @@ def _check_schedule(schedule: str | None) -> None:
         croniter(schedule).get_next()
     except CroniterError as error:
         raise ConfigurationError(
-            f"schedule: {schedule!r} is not a cron expression: {error}; expected minute, hour, day of month, month and "
+            f"{where}: {schedule!r} is not a cron expression: {error}; expected minute, hour, day of month, month and "
             "day of week, such as '0 2 * * 0', or a preset such as '@weekly'"
         ) from error
 

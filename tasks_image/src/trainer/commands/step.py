@@ -15,7 +15,7 @@ from trainer.process.parent_death import stop_with_parent
 from trainer.process.scratch import scratch_space
 from trainer.run import RunFolder
 from trainer.run.execute import execute, recorded
-from trainer.run.flow import PER_ALGORITHM, PER_WORKER, STEPS, PartOfRun
+from trainer.run.flow import ALL_STEPS, PER_ALGORITHM, PER_WORKER, PartOfRun, is_training, step_named
 from trainer.run.ownership import refuse_other_run
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def add_to(commands: Any) -> None:
         description="Run one step of a run: it reads what earlier steps wrote to the run folder, and writes its own "
         "part. Running a step again replaces its outputs.",
     )
-    command.add_argument("name", choices=STEPS, metavar="NAME", help=", ".join(STEPS))
+    command.add_argument("name", choices=ALL_STEPS, metavar="NAME", help=", ".join(ALL_STEPS))
     command.add_argument("--run", required=True, metavar="URI", help="the run folder: a path or an fsspec address")
     command.add_argument("--algorithm", default="", help="which algorithm (tune_worker, tune and train)")
     command.add_argument("--worker", type=int, default=0, metavar="K", help="which of a study's workers (tune_worker)")
-    command.add_argument("--pipeline", metavar="FILE", help="the pipeline's YAML (start; else $TRAINER_PIPELINE)")
+    command.add_argument("--pipeline", metavar="FILE", help="the pipeline's YAML (first step; else $TRAINER_PIPELINE)")
     command.add_argument("--parameters", default="{}", metavar="JSON", help='run parameters (start): {"trials": 5}')
     command.set_defaults(command=run)
 
@@ -64,7 +64,7 @@ def run_step(name: str, folder: RunFolder, pipeline: Pipeline, algorithm: str = 
     """Run a step by its name. Raises ConfigurationError for an algorithm or a worker that the pipeline has not."""
     part = PartOfRun(name, algorithm, worker)
     refuse_other_run(folder, read_environment().airflow_run_id)
-    ready = with_code(pipeline, freeze=name == "start")
+    ready = with_code(pipeline, freeze=step_named(name).begins) if is_training(name) else pipeline
     execute(step_of(ready, part), ready, folder.at(*part))
 
 
@@ -89,14 +89,15 @@ def _check_worker(pipeline: Pipeline, part: PartOfRun) -> None:
 
 
 def _pipeline(arguments: argparse.Namespace, folder: RunFolder) -> Pipeline:
-    """The run's frozen pipeline; for `start`, the given one with this run's parameters.
+    """The run's frozen pipeline; for the first step, the given one with this run's parameters.
 
-    Where it has code of its own, the clone of the right commit is there.
+    Where a training needs the pipeline's own code, the clone of the right commit is there; a model that is scored has
+    its code in it.
     """
-    if arguments.name != "start":
-        return with_code(folder.pipeline())
+    if not step_named(arguments.name).begins:
+        return with_code(folder.pipeline()) if is_training(arguments.name) else folder.pipeline()
     given = given_pipeline(arguments.pipeline).for_run(parse_parameters(arguments.parameters))
-    return with_code(given, freeze=True)
+    return with_code(given, freeze=True) if is_training(arguments.name) else given
 
 
 def given_pipeline(file: str | None) -> Pipeline:
@@ -105,7 +106,7 @@ def given_pipeline(file: str | None) -> Pipeline:
         return load_pipeline(file)
     text = variable("pipeline")
     if not text:
-        raise ConfigurationError("step start: name the pipeline's file with --pipeline, or set TRAINER_PIPELINE")
+        raise ConfigurationError("first step: name the pipeline's file with --pipeline, or set TRAINER_PIPELINE")
     return parse_pipeline(text, "TRAINER_PIPELINE")
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trainer.pipeline import Pipeline
+    from trainer.run.records import ColumnDrift
 
 logger = logging.getLogger(__name__)
 
@@ -47,3 +48,13 @@ def _refuse_unnamed(new: list[str]) -> None:
             "expected cannot be served. Give a type under `source.types` to make a new column an input, or list it "
             "under `columns.exclude`"
         )
+
+
+def explained(drift: ColumnDrift) -> str:
+    """Return a column's name with the statistics that exceed their thresholds."""
+    exceeding = [
+        f"{name} {value:.3f} > {drift.thresholds[name]:.3f}"
+        for name, value in drift.statistics.items()
+        if value > drift.thresholds[name]
+    ]
+    return f"{drift.column} ({', '.join(exceeding)})"

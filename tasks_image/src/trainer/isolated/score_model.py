@@ -6,6 +6,7 @@ model would answer with new code.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import resource
@@ -13,6 +14,8 @@ import runpy
 import statistics
 import sys
 import time
+import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 CANNOT_SCORE = 11
 OUT_OF_MEMORY = 12
 CANNOT_CONFINE = 13
+CANNOT_EXPLAIN = 14
 OUTPUT, STATS = "output.parquet", "stats.json"
 KIB_PER_MB = 1_000_000 / 1024
 TIMED_SECONDS = 1.5
@@ -29,11 +33,16 @@ TIMED_CALLS = (5, 300)
 """A call is timed for so many seconds: at least, and at most, so many times."""
 
 
+class CannotExplainError(Exception):
+    """The model is of a kind that gives no reasons for single rows."""
+
+
 def main(request_file: str) -> int:
     """Score as a request file says.
 
-    `model` (a folder), `rows`, `scratch` (a folder for `output.parquet` and `stats.json`), `batch_size`, `try_batch`,
-    and `confinement`, what this process is confined by.
+    `model` (a folder), `rows`, `scratch` (a folder for `output.parquet` and `stats.json`), `batch_size`, `streamed`
+    (only one batch at a time is held in memory), `try_batch`, `reasons` (how many each row has) with the text of the
+    module that explains trees, and `confinement`, what this process is confined by.
     """
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     try:
@@ -44,6 +53,8 @@ def main(request_file: str) -> int:
         _score(request, request["model"])
     except MemoryError as error:
         return _tell(OUT_OF_MEMORY, error)
+    except CannotExplainError as error:
+        return _tell(CANNOT_EXPLAIN, error)
     except Exception as error:  # noqa: BLE001  (whatever the model raises, it is refused)
         return _tell(CANNOT_SCORE, error)
     return 0
@@ -63,13 +74,79 @@ def _score(request: dict[str, Any], folder: str) -> None:
     scratch = Path(request["scratch"])
     model = mlflow.pyfunc.load_model(folder)
     _assert_own_code(Path(folder))
-    rows = _as_signed(pd.read_parquet(request["rows"]), model.metadata.get_input_schema())
-    size = request["batch_size"] or len(rows)
-    batches = [model.predict(rows.iloc[first : first + size]) for first in range(0, len(rows), size)]
-    pd.concat(batches, ignore_index=True).to_parquet(scratch / OUTPUT, index=False)
-    tried = _try(model, Path(folder), rows, request["try_batch"]) if request["try_batch"] else None
+    tried = None
+    if request["streamed"]:
+        explain = _explainer(model, request["explainer"], request["reasons"]) if request["reasons"] else None
+        _answer_in_batches(model, request, explain, scratch / OUTPUT)
+    else:
+        rows = _as_signed(pd.read_parquet(request["rows"]), model.metadata.get_input_schema())
+        size = request["batch_size"] or len(rows)
+        batches = [model.predict(rows.iloc[first : first + size]) for first in range(0, len(rows), size)]
+        pd.concat(batches, ignore_index=True).to_parquet(scratch / OUTPUT, index=False)
+        tried = _try(model, Path(folder), rows, request["try_batch"]) if request["try_batch"] else None
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
     (scratch / STATS).write_text(json.dumps({"memory_mb": memory_mb, "tried": tried}), encoding="utf-8")
+
+
+def _answer_in_batches(
+    model: Any, request: dict[str, Any], explain: Callable[[Any], dict[str, Any]] | None, output: Path
+) -> None:
+    """Answer and write a batch of rows after the other, while the next one is read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = model.metadata.get_input_schema()
+    size = request["batch_size"]
+    with pq.ParquetFile(request["rows"]) as table, contextlib.ExitStack() as opened:
+        taken = [name for name in table.schema_arrow.names if schema is None or name in schema.input_names()]
+        frames = (_as_signed(batch.to_pandas(), schema) for batch in table.iter_batches(batch_size=size, columns=taken))
+        writer = None
+        for frame in _read_ahead(frames):
+            answers = model.predict(frame)
+            if explain is not None:
+                answers = answers.assign(**explain(frame))
+            answered = pa.Table.from_pandas(answers, preserve_index=False).replace_schema_metadata()
+            writer = writer or opened.enter_context(pq.ParquetWriter(output, answered.schema, compression="none"))
+            writer.write_table(answered.cast(writer.schema))
+
+
+def _explainer(model: Any, source: str, most: int) -> Callable[[Any], dict[str, Any]]:
+    """Return what gives the inputs that count most for the answer to each row (n), and their SHAP values, as columns.
+
+    Raises CannotExplainError if the model is not an ensemble of trees that can be explained in time. `source` is the
+    text of the module that does it: its own package is not on the path, and this process may not read it.
+    """
+    import numpy as np
+    import polars as pl
+
+    module = types.ModuleType("tree_shap")
+    sys.modules[module.__name__] = module
+    exec(compile(source, "tree_shap.py", "exec"), module.__dict__)  # noqa: S102  (our own)
+    fitted = model.unwrap_python_model().fitted
+    if why := module.why_no_trees(fitted.estimator):
+        raise CannotExplainError(why)
+
+    def explain(rows: Any) -> dict[str, Any]:
+        found = module.tree_shap(fitted, pl.from_pandas(rows)).of_predicted_class()
+        by_input = found.values.items()  # noqa: PD011  (a field of ours)
+        names, values = (np.array(side) for side in zip(*by_input, strict=True))  # (m,), (m, n)
+        places = np.argsort(-np.abs(values), axis=0, kind="stable")[:most]
+        effects = np.take_along_axis(values, places, axis=0)
+        columns: dict[str, Any] = {}
+        for number, (place, effect) in enumerate(zip(places, effects, strict=True), start=1):
+            columns |= {f"reason_{number}": names[place], f"reason_{number}_effect": effect}
+        return columns
+
+    return explain
+
+
+def _read_ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """Yield items, each of which is fetched in a thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def _assert_own_code(folder: Path) -> None:
@@ -95,7 +172,8 @@ def _as_signed(rows: Any, schema: Any) -> Any:
         raise RuntimeError(f"the rows lack columns that the model takes: {', '.join(absent)}")
     types = {column.name: column.type.to_pandas() for column in schema.inputs}
     numbers = {name: kind for name, kind in types.items() if getattr(kind, "kind", "O") in "if"}
-    return rows[list(types)].astype(numbers)
+    others = {name: kind for name, kind in numbers.items() if rows[name].dtype != kind}  # a copy takes time
+    return rows[list(types)].astype(others)
 
 
 def _try(model: Any, folder: Path, rows: Any, batch_rows: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 from pydantic import BaseModel, Field
 
 from trainer.environment import scoring_server
-from trainer.errors import LESS_MEMORY, ModelRefusedError, OutageError, TrainerError
+from trainer.errors import LESS_MEMORY, ConfigurationError, ModelRefusedError, OutageError, TrainerError
 from trainer.isolated import score_model
 from trainer.isolated.sandbox import Confinement, available, hide_from_proc
 from trainer.process.forked import ForkServer, ForkServerEndedError
@@ -29,6 +29,8 @@ from trainer.registry.origin import model_digest
 from trainer.run.outages import RETRY, mlflow_outage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from trainer.process.forked import ForkedProcess
@@ -39,6 +41,8 @@ LAST_LINES = 15
 MOST_CHARACTERS = 4_000
 """Of what a model's process says; it may say without end."""
 BYTES_PER_MB = 1_000_000
+SCRATCH = "scratch"
+"""The folder that the model's process may write, inside one of this process."""
 SECONDS_FOR_OUTPUT = 5.0
 """A process that has left its group would keep the output open."""
 
@@ -54,6 +58,16 @@ class Scored:
     """Peak resident memory of the whole process."""
     digest: str
     """SHA-256 of the model's files."""
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """The inputs that count most for the answer to each row."""
+
+    most: int
+    """How many each row gets."""
+    explainer: str
+    """The text of the module that explains trees."""
 
 
 class Timing(BaseModel, frozen=True, extra="forbid"):
@@ -127,31 +141,54 @@ def try_in_isolation(
     )
 
 
+def score_file_in_isolation(
+    model_uri: str, rows: Path, output: Path, batch_rows: int, *, digest: str, reasons: Reasons | None = None
+) -> float:
+    """Score a Parquet file (n rows) into another one (n rows of answers), of which a batch is held in memory at a time.
+
+    Scratch files lie beside `output`. Returns the peak resident memory of the model's process in MB; raises as
+    `score_in_isolation` does, and ConfigurationError if reasons are asked of a model that gives none.
+    """
+    import polars as pl
+
+    height = int(pl.scan_parquet(rows).select(pl.len()).collect().item())
+    own = {"reasons": reasons.most, "explainer": reasons.explainer} if reasons else {"reasons": 0}
+    request = {"batch_size": batch_rows, "streamed": True, "try_batch": 0, **own}
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".tmp-") as temporary:
+        folder = Path(temporary)
+        stats = _ask_about(model_uri, rows, folder, request, digest)
+        _answers(model_uri, folder / SCRATCH, height).replace(output)
+    return stats.memory_mb
+
+
 def _ask(
     model_uri: str, rows: pl.DataFrame, batch_size: int | None, *, try_batch: int = 0, digest: str
 ) -> tuple[pl.DataFrame, _Stats]:
+    request = {"batch_size": batch_size, "streamed": False, "try_batch": try_batch}
     with tempfile.TemporaryDirectory() as temporary:
-        folder, scratch = Path(temporary), Path(temporary) / "scratch"
-        scratch.mkdir()
+        folder = Path(temporary)
         rows.write_parquet(folder / "rows.parquet")
-        model = fetch_model(model_uri, folder / "model")
-        found = model_digest(Path(model))
-        if digest and found != digest:
-            raise ModelRefusedError(
-                f"{model_uri}: its files have the SHA-256 {found}, expected {digest}: they were changed after they "
-                "were judged or registered, so it is not loaded; register it anew by a run"
-            )
-        request = {
-            "model": model,
-            "rows": str(folder / "rows.parquet"),
-            "scratch": str(scratch),
-            "batch_size": batch_size,
-            "try_batch": try_batch,
-            "confinement": _confinement(),
-        }
-        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        _run(model_uri, folder / "request.json", scratch)
-        return _output(model_uri, scratch, rows.height), _stats(model_uri, scratch, Path(model), found)
+        stats = _ask_about(model_uri, folder / "rows.parquet", folder, request, digest)
+        return _output(model_uri, folder / SCRATCH, rows.height), stats
+
+
+def _ask_about(model_uri: str, rows: Path, folder: Path, request: Mapping[str, object], digest: str) -> _Stats:
+    """Score the rows in a file; the answers are left in the folder `scratch` of the folder."""
+    scratch = folder / SCRATCH
+    scratch.mkdir()
+    model = fetch_model(model_uri, folder / "model")
+    found = model_digest(Path(model))
+    if digest and found != digest:
+        raise ModelRefusedError(
+            f"{model_uri}: its files have the SHA-256 {found}, expected {digest}: they were changed after they "
+            "were judged or registered, so it is not loaded; register it anew by a run"
+        )
+    whole = {
+        **request, "model": model, "rows": str(rows), "scratch": str(scratch), "confinement": _confinement()
+    }  # fmt: skip
+    (folder / "request.json").write_text(json.dumps(whole), encoding="utf-8")
+    _run(model_uri, folder / "request.json", scratch)
+    return _stats(model_uri, scratch, Path(model), found)
 
 
 def _confinement() -> Confinement:
@@ -168,7 +205,17 @@ def _confinement() -> Confinement:
 
 
 def _output(model_uri: str, scratch: Path, height: int) -> pl.DataFrame:
-    """What the model answered. Raises ModelRefusedError unless it is a table with an answer to each row."""
+    """What the model answered, in memory; raises as `_answers` does."""
+    import polars as pl
+
+    try:
+        return pl.read_parquet(_answers(model_uri, scratch, height))
+    except pl.exceptions.PolarsError as error:
+        raise ModelRefusedError(f"{model_uri}: its answers cannot be read: {error}") from error
+
+
+def _answers(model_uri: str, scratch: Path, height: int) -> Path:
+    """The file with what the model answered. Raises ModelRefusedError unless it has an answer to each row."""
     import polars as pl
 
     try:
@@ -176,12 +223,12 @@ def _output(model_uri: str, scratch: Path, height: int) -> pl.DataFrame:
         answered = pl.scan_parquet(file).select(pl.len()).collect().item()
         if answered != height:  # seen before they are read: they may be more than memory holds
             raise ModelRefusedError(f"{model_uri}: {answered} predictions for {height} rows")
-        output = pl.read_parquet(file)
+        names = pl.read_parquet_schema(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ModelRefusedError(f"{model_uri}: its answers cannot be read: {error}") from error
-    if "prediction" not in output.columns:
-        raise ModelRefusedError(f"{model_uri}: expected a column 'prediction', found {', '.join(output.columns)}")
-    return output
+    if "prediction" not in names:
+        raise ModelRefusedError(f"{model_uri}: expected a column 'prediction', found {', '.join(names)}")
+    return file
 
 
 def _stats(model_uri: str, scratch: Path, model: Path, digest: str) -> _Stats:
@@ -223,6 +270,9 @@ def _run(model_uri: str, request: Path, scratch: Path) -> None:
         return
     if exit_code == score_model.CANNOT_SCORE:
         raise ModelRefusedError(f"{model_uri} cannot be loaded or does not predict: {said}")
+    if exit_code == score_model.CANNOT_EXPLAIN:
+        why = said.rpartition("CannotExplainError: ")[2]
+        raise ConfigurationError(f"scoring.reasons: {model_uri} gives no reasons: {why}; set `scoring.reasons: 0`")
     if exit_code in (score_model.OUT_OF_MEMORY, -signal.SIGKILL):
         raise TrainerError(f"{model_uri} could not be scored: memory ran out; {LESS_MEMORY}")
     raise TrainerError(f"{model_uri} could not be scored (exit code {exit_code}): {said}")

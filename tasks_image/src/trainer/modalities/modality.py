@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trainer.drift.new_rows import NewRows
     from trainer.evaluation.behaviour import Changed
     from trainer.inference.features import FittedFeatures
-    from trainer.pipeline import Behaviour, Pipeline
+    from trainer.pipeline import Behaviour, Drift, Pipeline
     from trainer.plots.drawing import Drawing
     from trainer.run import RunFolder
     from trainer.run.records import CheckResult, ColumnDrift, EvaluateResult, Importance
@@ -95,6 +95,20 @@ class Modality(ABC, Generic[P]):
 
         Raises DataValidationError where a column has gone, is of another type, or is new and was not named.
         """
+
+    def compare_inputs(
+        self,
+        pipeline: P,
+        reference: pl.LazyFrame,  # noqa: ARG002
+        rows: pl.LazyFrame,  # noqa: ARG002
+        limits: Drift,  # noqa: ARG002
+    ) -> list[ColumnDrift]:
+        """Compare the inputs of rows to score with the snapshot that a version of the pipeline was trained on.
+
+        Raises DataValidationError if a column is of another type, ConfigurationError if such rows are not scored in
+        batches.
+        """
+        raise ConfigurationError(f"scoring: rows of {pipeline.modality} are not scored in batches")
 
     @abstractmethod
     def prepare(self, pipeline: P, snapshot: pl.LazyFrame, parts: pl.Series) -> Prepared:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from trainer.drift.new_rows import NewRows
     from trainer.evaluation.behaviour import Changed
     from trainer.inference.features import FittedFeatures
-    from trainer.pipeline import Behaviour
+    from trainer.pipeline import Behaviour, Drift
     from trainer.run import RunFolder
-    from trainer.run.records import CheckResult, EvaluateResult
+    from trainer.run.records import CheckResult, ColumnDrift, EvaluateResult
     from trainer.training.job import Job
     from trainer.tuning.objective import Objective
 
@@ -67,6 +67,15 @@ class Tabular(Modality[TabularPipeline]):
         drifts = compare_tables(reference, new.rows, compared, pipeline.drift, usual)
         write_drift_report(reference, new.rows, columns, pipeline.drift, drifts, page)
         return Compared(drifts[:-1], drifts[-1])
+
+    def compare_inputs(
+        self, pipeline: TabularPipeline, reference: pl.LazyFrame, rows: pl.LazyFrame, limits: Drift
+    ) -> list[ColumnDrift]:
+        from trainer.drift.compare import compare_tables
+        from trainer.drift.months import month_limits
+
+        columns = [name for name in reference.collect_schema() if name not in pipeline.columns.not_inputs]
+        return compare_tables(reference, rows, columns, limits, month_limits(reference, pipeline.columns.time, columns))
 
     def prepare(self, pipeline: TabularPipeline, snapshot: pl.LazyFrame, parts: pl.Series) -> Prepared:
         """Inputs, what only expressions read, and derived columns, whose constants come from the training rows."""

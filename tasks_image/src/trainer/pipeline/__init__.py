@@ -35,6 +35,7 @@ from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import PromoteTo, RunParameters
 from trainer.pipeline.pipeline import Pipeline
 from trainer.pipeline.resources import Affinity, Memory, ResourceName, Resources, StepResources, Toleration, amount
+from trainer.pipeline.scoring import ParquetOutput, PostgresOutput, Scoring
 from trainer.pipeline.sources import (
     AnySource,
     CsvSource,
@@ -95,8 +96,10 @@ __all__ = [
     "Limit",
     "Memory",
     "MetricInfo",
+    "ParquetOutput",
     "ParquetSource",
     "Pipeline",
+    "PostgresOutput",
     "PostgresSource",
     "Preprocess",
     "ProblemName",
@@ -109,6 +112,7 @@ __all__ = [
     "RunParameters",
     "S3Source",
     "SampleSource",
+    "Scoring",
     "Sklearn",
     "SliceGate",
     "Source",

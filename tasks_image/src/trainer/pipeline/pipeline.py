@@ -18,12 +18,12 @@ from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import CLEARABLE, RunParameters
 from trainer.pipeline.problem_rules import PROBLEM_RULES
 from trainer.pipeline.resources import Resources, StepResources
+from trainer.pipeline.scoring import CRON, Scoring, with_inherited
 from trainer.pipeline.sources import AnySource
 from trainer.pipeline.spec import Spec
 
 AIRFLOW_TAG, MLFLOW_NOTE = 100, 5000
 """Characters that fit into the databases of Airflow and MLflow: a longer value would end the process that stores it."""
-CRON = r"^(@(hourly|daily|weekly|monthly|quarterly|yearly|once|continuous)|\S+( \S+){4})$"
 
 
 class Pipeline(Spec):
@@ -76,10 +76,17 @@ class Pipeline(Spec):
     approval: Approval = Approval()
     """When a person has to approve. `approval: always` is short for `approval: {when: always}`."""
     registry: Registry
+    scoring: Scoring | None = None
+    """Rows that are scored in batches by the DAG `<name>_scoring`; null: there is no such DAG."""
     resources: StepResources = {}
     """What each step needs of a cluster; a local run takes what the machine has."""
     run: RunParameters = RunParameters()
     """Defaults of the run parameters; in a run's frozen file, the parameters of that run."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scoring_reads_alike(cls, document: Any) -> Any:
+        return with_inherited(document) if isinstance(document, dict) else document
 
     @field_validator("approval", mode="before")
     @classmethod
@@ -96,6 +103,7 @@ class Pipeline(Spec):
             *self._freshness_mistakes(),
             *self._problem_mistakes(),
             *self._run_mistakes(),
+            *self._scoring_mistakes(),
             *self.modality_mistakes(),
         ]
         if mistakes:
@@ -206,6 +214,15 @@ class Pipeline(Spec):
         if self.run.gpu is not None and not self.trains_in_epochs:
             mistakes.append("run.gpu: only a run that trains networks asks for GPUs; use resources.train.gpu")
         return mistakes + [f"run.{name}: only a network has it" for name in given if not self.trains_in_epochs]
+
+    def _scoring_mistakes(self) -> list[str]:
+        if self.scoring is None:
+            return []
+        if not self.has_features:
+            return [f"scoring: rows of {self.modality} are not scored in batches, only those of tables; remove it"]
+        if self.columns.id is None:
+            return ["scoring: needs `columns.id`, by which each answer is known; name the column"]
+        return []
 
     @property
     def scoring_batch(self) -> int | None:

@@ -174,6 +174,11 @@ ResourceStep = Literal[
     "promote",
     "publish_features",
     "report",
+    "start_scoring",
+    "read_rows",
+    "check_rows",
+    "score",
+    "publish_scores",
 ]
 StepResources = dict[ResourceStep, Resources]
 """By step; `default` stands for every step."""

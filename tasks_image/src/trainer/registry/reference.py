@@ -36,7 +36,7 @@ def reference_rows(reference: Reference) -> Iterator[pl.LazyFrame]:
 
     from trainer.tables.parquet import file_digest
 
-    name = f"drift reference of production's version {reference.version}"
+    name = f"drift reference of {reference.role}'s version {reference.version}"
     if not reference.snapshot or not reference.digest:
         raise DataValidationError(f"{name}: the version does not say on which snapshot it was trained; {TO_MEND}")
     with tempfile.TemporaryDirectory() as scratch:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 Login = Literal["repository", "studies", "features"]
 """A login that only some steps need: to a Git repository, the studies' database, the feature store."""
 Condition = Literal["always", "promoted", "may_promote", "to_production"]
+Place = Literal["", "source", "scoring.source", "scoring.output"]
+"""The section of a pipeline's YAML that names a place outside, which a step reads or writes."""
 REFIT: Final = "refit"
 """The step whose model is judged."""
 AFTER_DECISION: Final = "refit_everything"
@@ -34,8 +36,10 @@ class Step:
     production."""
     runs_in: Literal["process", "airflow"] = "process"
     """A process or pod of its own, or Airflow's: then it needs nothing that is heavy."""
-    reads_source: bool = False
-    """True if the step reads the pipeline's source and needs its login."""
+    uses: Place = ""
+    """The place that the step reads or writes, and whose login it needs."""
+    begins: bool = False
+    """True for the first step of a flow: it is given the pipeline, and freezes it for the others."""
     logins: frozenset[Login] = frozenset()
     """Whose credentials it gets, if the run has such."""
     after_failure: bool = False
@@ -47,8 +51,8 @@ class Step:
 
 
 TRAINING = (
-    Step("start", reads_source=True, logins=frozenset({"repository"})),
-    Step("ingest", reads_source=True, logins=frozenset({"repository"}), is_reference=True),
+    Step("start", begins=True, uses="source", logins=frozenset({"repository"})),
+    Step("ingest", uses="source", logins=frozenset({"repository"}), is_reference=True),
     Step("validate"),
     Step("detect_drift"),
     Step("engineer_features", is_reference=True),
@@ -68,8 +72,18 @@ TRAINING = (
     Step("report", after_failure=True),
 )
 """The flow that trains, judges and promotes a model."""
+SCORING = (
+    Step("start_scoring", begins=True, uses="scoring.source", logins=frozenset({"repository"})),
+    Step("read_rows", uses="scoring.source", logins=frozenset({"repository"})),
+    Step("check_rows"),
+    Step("score"),
+    Step("publish_scores", uses="scoring.output"),
+)
+"""The flow that scores rows in batches."""
 STEPS = tuple(step.name for step in TRAINING)
-_BY_NAME = {step.name: step for step in TRAINING}
+ALL_STEPS = (*STEPS, *(step.name for step in SCORING))
+"""The names of the steps of all flows; no two are alike."""
+_BY_NAME = {step.name: step for step in (*TRAINING, *SCORING)}
 PER_WORKER = frozenset(step.name for step in TRAINING if step.once_per == "worker")
 PER_ALGORITHM = frozenset(step.name for step in TRAINING if step.once_per != "run")
 """Steps that run once for each algorithm, or for each worker of its study."""
@@ -91,8 +105,18 @@ def last_fit(refit: str) -> str:
     return AFTER_DECISION if refit == "everything" else REFIT
 
 
+def is_training(step: str) -> bool:
+    """Return True for a step of the flow that trains: it may need the pipeline's own code."""
+    return step in STEPS
+
+
+def all_steps_of(pipeline: Pipeline) -> list[Step]:
+    """Return the steps of all flows that a pipeline has."""
+    return [*steps_of(pipeline), *(SCORING if pipeline.scoring else ())]
+
+
 def steps_of(pipeline: Pipeline) -> list[Step]:
-    """The steps that the runs of a pipeline have."""
+    """The steps that the training runs of a pipeline have."""
     return [step for step in TRAINING if step.name not in _absent(pipeline)]
 
 

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
-from trainer.run.flow import APPROVE
+from trainer.run.flow import APPROVE, SCORING, TRAINING
 from trainer.run.folder import FAILURE_FILE, PIPELINE_FILE, RESULT_FILE, RunFolder
+from trainer.run.key import is_scoring
 from trainer.run.latest import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DECIDE = "decide"
+BEGIN, END = (TRAINING[0].name, SCORING[0].name), (TRAINING[-1].name, SCORING[-1].name)
+"""The first and the last step of each flow."""
 MARKER = "being-removed"
 """Written first and removed last: without `pipeline.yaml` beside it, what is left of a folder has to go too."""
 UNFINISHED_DAYS = 7
@@ -52,7 +55,7 @@ class Rules:
     now: datetime
     keep_days: float
     keep_last: int
-    """Of each pipeline."""
+    """Of each pipeline, of its training runs and of its scoring runs."""
     in_use: Mapping[str, str]
     """Addresses of which some registered version needs the run folder, and which version that is."""
 
@@ -73,10 +76,11 @@ def stored_runs(store: str) -> list[StoredRun]:
 
 def why_kept(runs: list[StoredRun], rules: Rules) -> list[tuple[StoredRun, str]]:
     """Each run, and why it is kept; empty for one that may go. `runs` are sorted, newest first."""
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, bool], int] = {}
     decided = []
     for run in runs:
-        place = seen[run.pipeline] = seen.get(run.pipeline, 0) + 1
+        kind = run.pipeline, is_scoring(run.folder.key)
+        place = seen[kind] = seen.get(kind, 0) + 1
         decided.append((run, _reason(run, place, rules)))
     return decided
 
@@ -147,8 +151,8 @@ def _folders(filesystem: Any, path: str) -> Iterator[str]:
 def _stored(folder: RunFolder, pipeline: str) -> StoredRun | None:
     """What lies in a folder, or None if no run has made it."""
     files = {path[len(folder.root) :].strip("/"): info for path, info in _files(folder).items()}
-    begun = {PIPELINE_FILE, f"start/{RESULT_FILE}", f"start/{FAILURE_FILE}", MARKER} & files.keys()
-    if not begun:
+    first = {f"{step}/{name}" for step in BEGIN for name in (RESULT_FILE, FAILURE_FILE)}
+    if not {PIPELINE_FILE, MARKER, *first} & files.keys():
         return None
     times = [_changed(info) for name, info in files.items() if name != MARKER]
     return StoredRun(
@@ -156,7 +160,7 @@ def _stored(folder: RunFolder, pipeline: str) -> StoredRun | None:
         folder=folder,
         megabytes=sum(info["size"] or 0 for info in files.values()) / BYTES_PER_MB,
         changed_at=None if None in times else max((time for time in times if time), default=None),
-        finished=(finished := f"report/{RESULT_FILE}" in files),
+        finished=(finished := any(f"{step}/{RESULT_FILE}" in files for step in END)),
         waits=not finished and _waits(folder, files),
         half_removed=MARKER in files and PIPELINE_FILE not in files,
     )

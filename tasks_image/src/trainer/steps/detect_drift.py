@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from trainer.drift.columns import explained
 from trainer.errors import DataValidationError
 from trainer.modalities import modality_of
-from trainer.run.records import ColumnDrift, DriftResult, IngestResult
+from trainer.run.records import DriftResult, IngestResult
 from trainer.tables.handover import DRIFT, SNAPSHOT
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _judge(result: DriftResult, pipeline: Pipeline) -> DriftResult:
     """Say what was found; raises DataValidationError where drift is to fail the run."""
     drifted = [drift for drift in result.columns if drift.drifted]
     for drift in (*drifted, *([result.target] if result.target and result.target.drifted else [])):
-        logger.info("drifted: %s", _explain(drift))
+        logger.info("drifted: %s", explained(drift))
     summary = (
         f"{len(drifted)} of {len(result.columns)} columns drifted since version {result.reference_version} "
         f"({result.share:.0%}, from {pipeline.drift.share:.0%} on the data set has): {result.status}; compared: "
@@ -77,18 +78,8 @@ def _judge(result: DriftResult, pipeline: Pipeline) -> DriftResult:
     )
     if result.status == "drifted" and pipeline.drift.when_drifted == "fail":
         raise DataValidationError(
-            f"{summary}. {'; '.join(map(_explain, drifted))}. See {result.report}; look for the cause, or set "
+            f"{summary}. {'; '.join(map(explained, drifted))}. See {result.report}; look for the cause, or set "
             "`drift.when_drifted: warn` to train on data that has moved"
         )
     logger.log(logging.WARNING if result.status == "drifted" else logging.INFO, "%s", summary)
     return result
-
-
-def _explain(drift: ColumnDrift) -> str:
-    """The column with the statistics that exceed their thresholds."""
-    exceeding = [
-        f"{name} {value:.3f} > {drift.thresholds[name]:.3f}"
-        for name, value in drift.statistics.items()
-        if value > drift.thresholds[name]
-    ]
-    return f"{drift.column} ({', '.join(exceeding)})"

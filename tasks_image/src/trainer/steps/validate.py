@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
-    from trainer.run.records import CheckResult
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +34,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
 
     from trainer.checks.expectations import run_checks
     from trainer.checks.targets import with_classes_as_in_table
+    from trainer.reports.failed_checks import refuse_or_warn
     from trainer.reports.validation_report import render_validation_report
 
     ingest = run.at("ingest").result(IngestResult)
@@ -52,7 +52,8 @@ def run(pipeline: Pipeline, run: RunFolder) -> ValidateResult:
     run.write_json(RESULTS, {"checks": found, "great_expectations": own})
     report = run.write_text(REPORT, render_validation_report(pipeline.name, results, _facts(ingest)))
     failed = [result for result in results if not result.passed]
-    _refuse_or_warn(failed, len(results), ingest.source, report)
+    remedy = f"Mend the data, or the checks under `validation`; every finding: {report}"
+    refuse_or_warn(failed, len(results), ingest.source, remedy)
     return ValidateResult(passed=True, checks=len(results), failed=failed, report=report)
 
 
@@ -84,35 +85,6 @@ def _facts(ingest: IngestResult) -> dict[str, str]:
     if ingest.sample:
         facts["Kind"] = "built-in sample, not real data"
     return facts
-
-
-def _refuse_or_warn(failed: list[CheckResult], checks: int, source: str, report: str) -> None:
-    critical = [result for result in failed if result.severity == "critical"]
-    for result in failed:
-        if result not in critical:
-            logger.warning("%s: %s", source, _line(result))
-    if critical:
-        lines = [f"{source}: {len(critical)} of {checks} checks failed and are critical"]
-        lines += [f"- {_line(result)}" for result in critical]
-        lines.append(f"Mend the data, or the checks under `validation`; every finding: {report}")
-        raise DataValidationError("\n".join(lines))
-
-
-def _line(result: CheckResult) -> str:
-    """A failed check in one line: column, count, share, examples, and what was expected."""
-    from trainer.reports.page import count_text, share_text, value_text
-
-    parts = [f"{result.check}({result.column})"]
-    if result.unexpected:
-        noun, verb = ("value", "breaks") if result.unexpected == 1 else ("values", "break")
-        parts.append(f"{count_text(result.unexpected)} {noun} ({share_text(result.share)}) {verb} it")
-    if result.examples:
-        parts.append(f"such as {', '.join(map(value_text, result.examples))}")
-    if result.observed is not None:
-        parts.append(f"found {value_text(result.observed)}")
-    if result.message:
-        parts.append(result.message)
-    return f"{parts[0]}: {'; '.join(parts[1:]) or 'failed'}".replace("\n", " ")
 
 
 def _refuse_unusable(pipeline: Pipeline, rows: pl.LazyFrame, source: str) -> None:

@@ -22,6 +22,13 @@ from trainer.run.records.release import (
     RegisterResult,
     ReportResult,
 )
+from trainer.run.records.scoring import (
+    CheckRowsResult,
+    PublishScoresResult,
+    ReadRowsResult,
+    ScoreResult,
+    StartScoringResult,
+)
 from trainer.run.records.training import RefitResult, TrainResult, TuneResult, TuneWorkerResult
 
 __all__ = [
@@ -31,6 +38,7 @@ __all__ = [
     "Behaved",
     "Candidate",
     "CheckResult",
+    "CheckRowsResult",
     "ColumnDrift",
     "Compared",
     "DecisionResult",
@@ -44,13 +52,17 @@ __all__ = [
     "Plot",
     "PromoteResult",
     "PublishFeaturesResult",
+    "PublishScoresResult",
+    "ReadRowsResult",
     "RefitResult",
     "RegisterResult",
     "ReliabilityBin",
     "ReportResult",
     "Result",
+    "ScoreResult",
     "Segment",
     "StartResult",
+    "StartScoringResult",
     "TrainResult",
     "TuneResult",
     "TuneWorkerResult",

@@ -1,0 +1,1 @@
+"""Batch scoring: the version, the rows that it takes, its answers, and where they are published."""

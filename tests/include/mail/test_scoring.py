@@ -1,0 +1,35 @@
+"""The mail about a scoring run that failed."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from include.mail.scoring import scoring_mail
+from include.mail.send import on_scoring_failure
+from trainer.run import RunFolder, scoring_key
+from trainer.run.records import Failure
+
+
+def test_the_mail_says_which_step_failed_and_that_nothing_is_visible(home: Path, airflow_home: Path) -> None:
+    run = RunFolder.open(f"{home}/.runs/churn/{scoring_key('manual__1')}")
+    failure = Failure(step="check_rows", error="DataValidationError", message="3 rows have no id", exit_code=3)
+    run.at("check_rows").fail(failure)
+    dag = SimpleNamespace(dag_id="churn_scoring")
+    on_scoring_failure(cast("Any", {"dag": dag, "run_id": "manual__1", "reason": "task_failure"}))
+    [file] = (home / ".outbox").iterdir()
+    message = message_from_bytes(file.read_bytes(), policy=default)
+    assert message["Subject"] == "Scoring Pipeline - Failure: churn"
+    plain = message.get_body(("plain",))
+    text = " ".join(str(plain and plain.get_content()).split())
+    assert "churn: Scoring failed in check_rows: nothing of this run is visible" in text
+    assert "check_rows: DataValidationError: 3 rows have no id" in text
+    assert "clear the task `read_rows` or start a new run" in text
+
+
+def test_a_run_that_left_no_record_has_airflows_reason(tmp_path: Path) -> None:
+    mail = scoring_mail("churn", RunFolder.open(str(tmp_path / "none")), "timed_out")
+    assert (mail.headline, mail.reasons, mail.facts) == ("Scoring failed", ["timed_out"], [])
