@@ -69,6 +69,22 @@ def has_succeeded(pod: Any) -> bool:
     return ended is not None and ended.exit_code == 0
 
 
+def exit_code_of(pod: Any) -> int | None:
+    """Return the exit code of the first of our containers that failed; 137 if memory ran out, None if none failed."""
+    for name, state in _states(pod):
+        ended = state.terminated
+        if ended is not None and name in OWN and (ended.exit_code or ended.reason == "OOMKilled"):
+            code: int = OOM_EXIT if ended.reason == "OOMKilled" else ended.exit_code
+            return code
+    return None
+
+
+def ended_at(pod: Any) -> datetime | None:
+    """Return when the last of a pod's containers ended; None if none has."""
+    ended = [state.terminated.finished_at for _, state in _states(pod) if state.terminated]
+    return max(filter(None, ended), default=None)
+
+
 def begun_containers(pod: Any) -> list[str]:
     """Those of our containers that have begun, and so have output, in their order."""
     return [name for name, state in _states(pod) if name in OWN and (state.running or state.terminated)]

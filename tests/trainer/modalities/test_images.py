@@ -148,7 +148,7 @@ def test_a_step_that_trains_in_several_processes_keeps_one_record(
     surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On GPUs a step starts one process for each; here it is told to start two on this machine's processor."""
-    monkeypatch.setattr("trainer.training.networks.together.processes_for", lambda _gpus: 2)
+    monkeypatch.setattr("trainer.training.networks.processes.processes_for", lambda _gpus: 2)
     source = {"KIND": "image_folder", "uri": str(squares(surroundings.home / "pictures"))}
     run = RunFolder.open(f"file://{surroundings.home}/runs/squares/two")
     run_step("start", run, pipeline_of({**STRANGER, "source": source}))

@@ -24,7 +24,7 @@ from include.operators.pods import trigger
 from include.operators.pods.operator import PodStepOperator
 from include.operators.pods.placement import placement_of
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.spec import Image, Namespace, Spec
+from tests.kubernetes.spec import EVERYTHING, Image, Namespace, Spec
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 
@@ -128,7 +128,7 @@ def kubernetes(cluster_environment: Describe, s3_endpoint: str, monkeypatch: pyt
         yield running
 
 
-def cluster_for(s3_endpoint: str, **changes: Any) -> Cluster:
+def cluster_for(s3_endpoint: str, allowed: Any = EVERYTHING, **changes: Any) -> Cluster:
     """A cluster as `include/kubernetes/base` and the README leave it, with an image that is this very machine."""
     namespace = Namespace(
         "ml-training",
@@ -138,6 +138,7 @@ def cluster_for(s3_endpoint: str, **changes: Any) -> Cluster:
         },
         config_maps={"training-cost-rates": {"gpu_hour": "0.25", "cpu_core_hour": "0.05"}},
         service_accounts=("default", "trainer"),
+        allowed=allowed,
     )
     return Cluster(Spec(**{"namespaces": (namespace,), "images": {IMAGE: Image()}, **changes}))
 

@@ -1,0 +1,66 @@
+"""A node that trains beside the one with the step: it joins each training that the step gives, until that is done."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import time
+from pathlib import Path
+from subprocess import TimeoutExpired
+from typing import TYPE_CHECKING
+
+from trainer.errors import ModelTrainingError
+from trainer.training.networks.handover import Handover
+from trainer.training.networks.launcher import MEETING_LOST
+from trainer.training.networks.processes import error_of, launched, processes_for, raise_final
+
+if TYPE_CHECKING:
+    from trainer.training.networks.meeting import Meeting
+
+logger = logging.getLogger(__name__)
+
+SECONDS_WITHOUT_THE_STEP = 3600
+"""For a training to be given: the step reads its rows first, and may have to wait for a machine."""
+
+
+def take_part(meeting: Meeting) -> None:
+    """Train until the step is done. A step that is lost and begins anew gives its training again.
+
+    Raises the error that ended this node's processes, and ModelTrainingError if the step gives no training for an hour.
+    """
+    joined, waits_since = "", time.monotonic()
+    while not (situation := meeting.situation()).ended:
+        if situation.plan not in {"", joined}:
+            joined = situation.plan
+            _join(meeting, joined)
+            waits_since = time.monotonic()
+        elif time.monotonic() - waits_since > SECONDS_WITHOUT_THE_STEP:
+            raise ModelTrainingError(
+                f"the step on the first of {meeting.nodes.number} nodes has neither given a training nor ended for "
+                f"{SECONDS_WITHOUT_THE_STEP / 60:g} minutes; see the log of its pod"
+            )
+        time.sleep(meeting.seconds_between_looks)
+
+
+def _join(meeting: Meeting, plan: str) -> None:
+    """Train to the end of this training, or until the step is lost and begins anew."""
+    with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
+        handover = Handover(Path(folder))
+        if not meeting.fetch(plan, handover):
+            return
+        processes = processes_for(0)
+        logger.info("node %d of %d trains with %d processes", meeting.nodes.index, meeting.nodes.number, processes)
+        with launched(folder, processes, meeting.nodes) as launcher:
+            while launcher.poll() is None:
+                raise_final(handover)
+                if meeting.situation().plan != plan:
+                    logger.warning("the step has begun anew; this node joins it again")
+                    return
+                with contextlib.suppress(TimeoutExpired):
+                    launcher.wait(meeting.seconds_between_looks)
+        if launcher.returncode == MEETING_LOST:
+            logger.warning("the other nodes are lost (%s); this node waits for the step", handover.lost_meeting())
+        elif launcher.returncode:
+            meeting.tell_failed(handover)
+            raise error_of(launcher.returncode, handover, processes)
