@@ -41,7 +41,11 @@ def validate(job: Object) -> None:
         causes.append(("spec.template.spec.restartPolicy", "FieldValueInvalid", "a podFailurePolicy needs Never"))
     last = f"{name}-{spec.get('completions', 1) - 1}"
     if len(last) > LONGEST_HOST_NAME:
-        causes.append(("metadata.name", "FieldValueInvalid", f'"{last}": must be no more than {LONGEST_HOST_NAME} bytes'))
+        causes.append((
+            "metadata.name",
+            "FieldValueInvalid",
+            f'"{last}": must be no more than {LONGEST_HOST_NAME} bytes',
+        ))
     if causes:
         raise invalid(name, causes)
 

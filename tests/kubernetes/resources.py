@@ -89,7 +89,12 @@ class Resources:
             found = [one for one in self._store.find(request.resource, request.namespace) if matches(one)]
         items = [{key: value for key, value in one.items() if key not in {"apiVersion", "kind"}} for one in found]
         kind, group = f"{KINDS[request.resource]}List", "batch/v1" if request.resource == "jobs" else "v1"
-        return Answer({"kind": kind, "apiVersion": group, "metadata": {"resourceVersion": str(version)}, "items": items})
+        return Answer({
+            "kind": kind,
+            "apiVersion": group,
+            "metadata": {"resourceVersion": str(version)},
+            "items": items,
+        })
 
     def _watch(self, request: Request) -> Answer:
         matches = self._selected(request)

@@ -5,11 +5,15 @@ https://kubernetes.io/docs/concepts/workloads/controllers/job/
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import add_unique_suffix
 from airflow.providers.cncf.kubernetes.operators.job import JOB_NAME_PREFIX
 from kubernetes.client import models as k8s
+
+from include.operators.pods.manifest import seconds
+from include.operators.pods.sweeping import LEAST_HOURS_OF_ORPHANS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +28,24 @@ LONGEST_NAME = 63 - len("-63")
 REPLACED = 3
 """How often a pod that was told to end is replaced, apart from those that the cluster has taken away."""
 ENDED_BY_SIGTERM = 143
+MARGIN = timedelta(minutes=10)
+"""How much longer than its task a Job may last that nobody has ended."""
 
 
 def base_of(name: str) -> str:
     """Return a name that no other Job has, to which the provider adds its prefix."""
     return str(add_unique_suffix(name=name, max_len=LONGEST_NAME - len(JOB_NAME_PREFIX)))
+
+
+def seconds_kept(hours: float) -> int:
+    """Return how long the cluster keeps a Job that has ended: one whose task was killed has to be found again."""
+    return round(3600 * max(hours, LEAST_HOURS_OF_ORPHANS))
+
+
+def longest_seconds(deadline_minutes: float | None, timeout: timedelta | None) -> int | None:
+    """Return after how long the cluster ends the Job: one whose task was killed must not go on for ever."""
+    own, of_task = seconds(deadline_minutes), timeout and round((timeout + MARGIN).total_seconds())
+    return min((one for one in (own, of_task) if one), default=None)
 
 
 def meeting_of(job: str) -> str:

@@ -29,14 +29,14 @@ class JobState:
     @property
     def is_complete(self) -> bool:
         """True if each of its pods has succeeded."""
-        return condition_of(self.job) is not None and condition_of(self.job).type == COMPLETE
+        return getattr(condition_of(self.job), "type", "") == COMPLETE
 
     @property
     def culprit(self) -> Any | None:
         """The pod whose end explains that of the Job; None if there is none.
 
-        When one fails, others fail as well, or are told to end: memory that ran out and final errors explain the most, and
-        of other errors that of the step, which knows what became of all processes.
+        When one fails, others fail as well, or are told to end: memory that ran out and final errors explain the most,
+        and of other errors that of the step, which knows what became of all processes.
         """
         failed = [pod for pod in self.pods if pod.status.phase == "Failed"]
         return self.stuck or min(failed, key=_rank, default=None)

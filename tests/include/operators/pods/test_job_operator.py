@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.environment.settings import load_settings
-from include.operators.pods import job_manifest, job_operator
-from include.operators.pods.job_operator import JobStepOperator
-from include.operators.pods.placement import placement_of
-from tests.include.operators.pods.conftest import KEY, SLEEPS, Says, cluster_for, context, pods, raised, wait_until
+from include.operators.pods import job_manifest
+from tests.include.operators.pods.conftest import (
+    KEY,
+    SLEEPS,
+    JobStep,
+    Says,
+    cluster_for,
+    context,
+    pods,
+    raised,
+    wait_until,
+)
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.faults import Fault
 from tests.kubernetes.spec import EVERYTHING, Node
-from trainer.pipeline import Pipeline, Resources
 from trainer.run import RunFolder
 from trainer.run.memory import memory_state
 from trainer.run.nodes import node_failure_file
 from trainer.run.records import Failure
 
 INDEX = "batch.kubernetes.io/job-completion-index"
-JobStep = Callable[..., JobStepOperator]
-
-
-@pytest.fixture
-def job_step(run: RunFolder, small_churn: Pipeline, monkeypatch: pytest.MonkeyPatch) -> JobStep:
-    """Makes the operator of a step with two pods. Any step will do: which may have several is the pipeline's matter."""
-    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
-    monkeypatch.setattr(job_operator, "SECONDS_BETWEEN_LOOKS", 0.1)
-
-    def job_step(step: str, **wishes: Any) -> JobStepOperator:
-        placement = placement_of(small_churn, load_settings().kubernetes, step)
-        placement = replace(placement, wishes=Resources(nodes=2, **wishes).over(placement.wishes))
-        return JobStepOperator(
-            task_id=step, step=step, run=run.uri, placement=placement, pipeline_name=small_churn.name,
-            team=small_churn.owner, execution_timeout=timedelta(minutes=5),
-        )  # fmt: skip
-
-    return job_step
 
 
 def by_node(first: str, second: str) -> str:
@@ -113,28 +98,38 @@ def test_memory_that_ran_out_in_any_pod_is_more_with_the_next_try(
     says(by_node("sleep 0.3; exit 1", "exit 137"))
     for number in (1, 2):
         assert "OutOfMemory: memory ran out at" in str(raised(job_step("ingest"), context("ingest", number)))
-    asked = [job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] for job in jobs(kubernetes)]
+    asked = [
+        job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] for job in jobs(kubernetes)
+    ]
     assert len({*asked}) == 2
     assert memory_state(run.at("ingest")) is not None
 
 
-@pytest.mark.parametrize("fault", ["evicted", "killed by hand"])
+@pytest.mark.parametrize("how", ["evicted", "told to end"])
 def test_a_pod_that_is_taken_away_is_replaced(
-    fault: str, kubernetes: Cluster, evaluated: RunFolder, job_step: JobStep, says: Says
+    how: str, kubernetes: Cluster, evaluated: RunFolder, job_step: JobStep, says: Says
 ) -> None:
-    if fault == "evicted":
-        kubernetes.faults.add(Fault(kind="evicted", labels={INDEX: "0"}, after=0.1))
     says(by_node(f"trap 'exit 143' TERM; sleep 0.8 & wait; {decides(evaluated)}", "exit 0"))
-    if fault == "killed by hand":
-        threading.Thread(target=lambda: (wait_until(lambda: is_running_first(kubernetes)), delete_first(kubernetes))).start()
+    if how == "evicted":
+        kubernetes.faults.add(Fault(kind="evicted", labels={INDEX: "0"}, after=0.1))
+    else:
+        once_first_runs(kubernetes, lambda: delete_first(kubernetes))
     assert job_step("decide").execute(context("decide"))["outcome"] == "promote"
     assert [pod.labels[INDEX] for pod in kubernetes.pods].count("0") == 2
 
 
+def once_first_runs(cluster: Cluster, does: Callable[[], None]) -> None:
+    """Do something, in a thread, once the first pod of a Job runs."""
+
+    def wait() -> None:
+        wait_until(lambda: is_running_first(cluster))
+        does()
+
+    threading.Thread(target=wait).start()
+
+
 def is_running_first(cluster: Cluster) -> bool:
-    return any(
-        pod["status"]["phase"] == "Running" and pod["metadata"]["labels"][INDEX] == "0" for pod in pods(cluster)
-    )
+    return any(pod["status"]["phase"] == "Running" and pod["metadata"]["labels"][INDEX] == "0" for pod in pods(cluster))
 
 
 def delete_first(cluster: Cluster) -> None:
@@ -163,12 +158,10 @@ def test_a_job_of_an_earlier_try_is_taken_up_again(
     assert len([one for one in kubernetes.requests if (one.verb, one.resource) == ("create", "jobs")]) == 1
 
 
-def test_a_task_that_is_ended_leaves_no_job(
-    kubernetes: Cluster, run: RunFolder, job_step: JobStep, says: Says
-) -> None:
+def test_a_task_that_is_ended_leaves_no_job(kubernetes: Cluster, run: RunFolder, job_step: JobStep, says: Says) -> None:
     says(SLEEPS)
     operator = job_step("ingest")
-    threading.Thread(target=lambda: (wait_until(lambda: is_running_first(kubernetes)), operator.on_kill())).start()
+    once_first_runs(kubernetes, operator.on_kill)
     error = raised(operator)
     assert type(error) is AirflowFailException
     assert "(ended from outside: not retried)" in str(error)
@@ -184,5 +177,5 @@ def test_a_service_that_is_not_allowed_leaves_no_job(
         monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", cluster.connection_json())
         error = raised(job_step("ingest"))
         assert type(error) is AirflowFailException
-        assert 'NotAuthorized: the cluster does not let Airflow start pods: 403 services is forbidden' in str(error)
+        assert "NotAuthorized: the cluster does not let Airflow start pods: 403 services is forbidden" in str(error)
         wait_until(lambda: nothing_is_left(cluster))
