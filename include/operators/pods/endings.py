@@ -157,6 +157,12 @@ def _told_by_events(events: Sequence[Any]) -> Ending | None:
     return None
 
 
+def deadline_passed(message: str) -> Ending:
+    """Return the ending of a pod or a Job that had its time."""
+    advice = "raise `deadline_minutes`, or give the step more to work with"
+    return Ending("DeadlineExceeded", f"the pod's deadline has passed: {message}; {advice}", "final")
+
+
 def _ended_by_cluster(pod: Any) -> Ending | None:
     """What the pod's own reason says."""
     reason, message = pod.status.reason or "", pod.status.message or "no message"
@@ -165,8 +171,7 @@ def _ended_by_cluster(pod: Any) -> Ending | None:
         advice = "; give the step more `ephemeral_storage`" if limited and "storage" in message.lower() else ""
         return Ending("PodEvicted", f"the node evicted the pod: {message}{advice}", "final" if advice else "retry")
     if reason == "DeadlineExceeded":
-        advice = "raise `deadline_minutes`, or give the step more to work with"
-        return Ending("DeadlineExceeded", f"the pod's deadline has passed: {message}; {advice}", "final")
+        return deadline_passed(message)
     if reason in {"Preempting", "Preempted"}:
         return Ending("PodPreempted", f"a pod of higher priority took the place: {message}", "retry")
     if reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.cncf.kubernetes.operators.job import JOB_NAME_PREFIX, KubernetesJobOperator
 
 from include.environment.settings import load_settings
-from include.operators.pods import job_manifest
+from include.operators.pods import job_manifest, manifest
 from include.operators.pods.endings import Ending, does_not_end, startup_problem, waits_in_trouble
 from include.operators.pods.job_logs import JobLogs
 from include.operators.pods.job_manager import JobManager
@@ -151,7 +151,8 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
             result = self._result(folder)
             self.manager.delete(self.job.metadata.name, "Background")
             return result.model_dump(mode="json")
-        culprit, ending = state.culprit, state.ending(self.pod_manager.events_of)
+        deadline = manifest.seconds(self.placement.resources.deadline_minutes)
+        culprit, ending = state.culprit, state.ending(self.pod_manager.events_of, deadline)
         if culprit is not None and index_of(culprit) > 0:
             self.log.warning("the output of pod %s, which is node %d:", culprit.metadata.name, index_of(culprit))
             self._logs.tell(culprit)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.operators.base import OUT_OF_TIME
-from include.operators.pods.endings import OOM_EXIT, Ending, ended_at, ending_of, exit_code_of
+from include.operators.pods.endings import OOM_EXIT, Ending, deadline_passed, ended_at, ending_of, exit_code_of
 from include.operators.pods.job_manifest import ENDED_BY_SIGTERM, INDEX
 from trainer.errors import FINAL_EXIT_CODES
 
@@ -41,11 +41,12 @@ class JobState:
         failed = [pod for pod in self.pods if pod.status.phase == "Failed"]
         return self.stuck or min(failed, key=_rank, default=None)
 
-    def ending(self, events_of: Callable[[Any], Sequence[Any]]) -> Ending:
-        """Return why the Job has failed."""
+    def ending(self, events_of: Callable[[Any], Sequence[Any]], deadline: int | None = None) -> Ending:
+        """Return why the Job has failed; `deadline` are the seconds that the pipeline gives it."""
         why = condition_of(self.job)
         if self.stuck is None and why is not None and why.reason == "DeadlineExceeded":
-            return Ending("StepTimeout", OUT_OF_TIME, "retry")
+            own = self.job.spec.active_deadline_seconds == deadline
+            return deadline_passed(why.message) if own else Ending("StepTimeout", OUT_OF_TIME, "retry")
         if (pod := self.culprit) is not None:
             return ending_of(pod, events_of(pod))
         said = f"{why.reason}: {why.message}" if why is not None else "no reason is given"

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: make setu
 from tests.trainer.process.test_parent_death import has_ended  # noqa: E402
 from tests.trainer.training.networks.rank_plans import EXACT, failing, is_killed, plan, raises  # noqa: E402
 from tests.trainer.training.networks.test_loop import digits  # noqa: E402
-from trainer.errors import ConfigurationError, DivergedError, ModelTrainingError  # noqa: E402
+from trainer.errors import ConfigurationError, DivergedError, ModelTrainingError, ProcessKilledError  # noqa: E402
 from trainer.inference.network_estimator import NetworkEstimator  # noqa: E402
 from trainer.process.sigterm import ENDED  # noqa: E402
 from trainer.training.networks.handover import Failed, Handover  # noqa: E402
@@ -153,6 +153,12 @@ def test_the_first_error_counts_and_not_those_that_follow_from_it(
     error = error_of(1, handover, 2)
     assert str(error).startswith(message)
     assert error.exit_code == (137 if codes == {1: -9} else 1)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_after_each_restart_ends_the_step_as_memory_that_ran_out(tmp_path: Path) -> None:
+    with pytest.raises(ProcessKilledError, match="training process 1 of 2 was ended by SIGKILL, after 3 restarts"):
+        train_in_processes(failing(tmp_path, is_killed, at=2, each_time=True), None, 2, print)
 
 
 @pytest.mark.slow

@@ -25,8 +25,8 @@ SECONDS_TO_END = 5
 """For processes that got SIGTERM; a process may wait for one that is lost."""
 MEETING_LOST = 75
 """The exit code if the other nodes are not met, or not any more (EX_TEMPFAIL of sysexits.h)."""
-SECONDS_TO_MEET = 1800
-"""For the other nodes: a node that takes the place of a lost one may have to pull its image."""
+SECONDS_TO_MEET = 7200
+"""For the other nodes. A task gives up a Job with a pod that does not start in time; this is for when none watches."""
 KEEP_ALIVE = {"keep_alive_interval": 3, "keep_alive_max_attempt": 3}
 """Seconds between a node's signs of life, and how many of these may be missing."""
 

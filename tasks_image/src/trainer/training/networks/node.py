@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SECONDS_WITHOUT_THE_STEP = 3600
+SECONDS_WITHOUT_THE_STEP = 7200
 """For a training to be given: the step reads its rows first, and may have to wait for a machine."""
 
 
 def take_part(meeting: Meeting) -> None:
     """Train until the step is done. A step that is lost and begins anew gives its training again.
 
-    Raises the error that ended this node's processes, and ModelTrainingError if the step gives no training for an hour.
+    Raises the error that ended its processes, and ModelTrainingError if the step gives no training for two hours.
     """
     joined, waits_since = "", time.monotonic()
     while not (situation := meeting.situation()).ended:
