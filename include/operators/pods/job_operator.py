@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kubernetes.client import models as k8s
 
     from trainer.run import RunFolder
+    from trainer.run.records import Failure
 
 SECONDS_BETWEEN_LOOKS = 2.0
 GONE = Ending("JobLost", "the Job is gone: somebody deleted it, or its time in the cluster was over", "retry")
@@ -170,11 +171,18 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
 
     def _fail_by_node(self, index: int, ending: Ending, folder: RunFolder) -> NoReturn:
         """Raise what a node that only trains has kept of its end."""
-        kept = node_failure(folder, self.job.metadata.name, index)
+        kept = self._kept_by_node(index, folder)
         if kept is None or kept.exit_code != ending.exit_code:
             kept = self.own_failure(ending.exit_code)
         told = kept.model_copy(update={"message": f"node {index}: {kept.message}"})
         self.raise_failure(self.kept(told, folder), folder)
+
+    def _kept_by_node(self, index: int, folder: RunFolder) -> Failure | None:
+        try:
+            return node_failure(folder, self.job.metadata.name, index)
+        except Exception as error:  # noqa: BLE001  (a store that is away must not hide what happened)
+            self.log.warning("the run folder %s cannot be used: %s: %s", folder.uri, type(error).__name__, error)
+            return None
 
     def _began(self) -> datetime | None:
         began: datetime | None = self.job.metadata.creation_timestamp

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from trainer.run.folder import RunFolder
 
 
+NODES_FOLDER = "state/nodes"
+"""It belongs to the state, which a step that begins anew keeps."""
+
+
 def nodes_folder(job: str) -> str:
-    """Return the folder of a Job; it belongs to the state, which a step that begins anew keeps."""
-    return f"state/nodes/{job}"
+    """Return the folder of a Job."""
+    return f"{NODES_FOLDER}/{job}"
 
 
 def node_failure_file(job: str, index: int) -> str:

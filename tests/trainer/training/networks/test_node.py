@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -26,7 +27,7 @@ from trainer.errors import ModelTrainingError
 from trainer.run import RunFolder
 from trainer.training.networks import node
 from trainer.training.networks.handover import Failed, Handover
-from trainer.training.networks.meeting import Meeting
+from trainer.training.networks.meeting import Meeting, Situation
 from trainer.training.networks.together import train_in_processes
 
 Start = Callable[..., Any]
@@ -149,6 +150,19 @@ def test_a_node_ends_with_the_step_and_does_not_wait_for_ever(
     node.take_part(second(meeting))
 
 
+def test_a_store_that_is_away_for_a_while_does_not_end_a_node(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = TimeoutError("the store does not answer")
+    situation = Mock(side_effect=[away, Situation(ended=True), away])
+    monkeypatch.setattr(Meeting, "situation", situation)
+    node.take_part(second(meeting))
+    assert "the step cannot be seen just now: " in caplog.text
+    monkeypatch.setattr(node, "SECONDS_WITHOUT_THE_STORE", -1)
+    with pytest.raises(TimeoutError):
+        node.take_part(second(meeting))
+
+
 def test_only_the_training_that_the_step_names_is_fetched(meeting: Meeting, tmp_path: Path) -> None:
     given, fetched = Handover(tmp_path), Handover(tmp_path / "other")
     fetched.folder.mkdir()
@@ -159,8 +173,12 @@ def test_only_the_training_that_the_step_names_is_fetched(meeting: Meeting, tmp_
     assert second(meeting).fetch(named, fetched)
     given.give(plan(), None)
     assert given.digest() != named, "each has a digest of its own"
+    earlier = Meeting(meeting.step, Nodes(2, 0, meeting.nodes.meeting, "job-of-an-earlier-try"))
+    earlier.open(given)
     meeting.open(given)
     assert not second(meeting).fetch(named, fetched)
+    rows = [*Path(meeting.step.path("state/nodes")).rglob("plan")]
+    assert rows == [Path(meeting.step.path(f"state/nodes/{JOB}/plan"))], "rows are kept once"
 
 
 def test_the_step_knows_why_processes_of_other_nodes_have_failed(meeting: Meeting, tmp_path: Path) -> None:

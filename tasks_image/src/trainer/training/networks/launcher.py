@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def _configuration(handover: Handover, processes: int) -> Any:
         rdzv_backend=rendezvous.register(nodes, handover.note_start),
         rdzv_endpoint=nodes.meeting,
         rdzv_configs={"is_host": nodes.index == 0, "join_timeout": SECONDS_TO_MEET, **KEEP_ALIVE},
-        local_addr="localhost" if nodes.number == 1 else None,
+        local_addr="localhost" if nodes.number == 1 else socket.gethostname(),
         start_method="forkserver",
         max_restarts=RESTARTS,
         shutdown_timeout=SECONDS_TO_END,

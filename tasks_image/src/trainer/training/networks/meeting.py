@@ -8,7 +8,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from trainer.run.nodes import node_failure_file, nodes_folder
+from trainer.run.nodes import NODES_FOLDER, node_failure_file, nodes_folder
 from trainer.training.networks.handover import Failed
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Meeting:
             return Situation()
 
     def open(self, handover: Handover) -> None:
-        """Hand over a training, with its rows, to all nodes, in place of that of an earlier start of the step."""
+        """Hand over a training, with its rows, to all nodes, in place of those of earlier starts and tries."""
+        self._remove_trainings()
         with self.step.staged(self._name("plan")) as file:
             shutil.copyfile(handover.plan, file)
         self._write(Situation(plan=handover.digest()))
@@ -65,8 +66,7 @@ class Meeting:
     def close(self) -> None:
         """Let the other nodes end, and remove the training rows."""
         self._write(Situation(ended=True))
-        with contextlib.suppress(FileNotFoundError):
-            self.step.filesystem.rm_file(self.step.path(self._name("plan")))
+        self._remove_trainings()
 
     def tell_failed(self, handover: Handover) -> None:
         """Hand over why processes of this node have failed, to the step."""
@@ -89,6 +89,13 @@ class Meeting:
         self.step.write_text(
             node_failure_file(self.nodes.job, self.nodes.index), failure.model_dump_json(indent=2) + "\n"
         )
+
+    def _remove_trainings(self) -> None:
+        """Remove the training rows, also those that an earlier try has left: its Job is over."""
+        for path in self.step.filesystem.find(self.step.path(NODES_FOLDER)):
+            if str(path).endswith("/plan"):
+                with contextlib.suppress(FileNotFoundError):
+                    self.step.filesystem.rm_file(path)
 
     def _write(self, situation: Situation) -> None:
         self.step.write_json(self._name("situation.json"), situation._asdict())

@@ -11,8 +11,10 @@ from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
 from trainer.errors import ModelTrainingError
+from trainer.run.outages import outage_explained
 from trainer.training.networks.handover import Handover
 from trainer.training.networks.launcher import MEETING_LOST
+from trainer.training.networks.meeting import Situation
 from trainer.training.networks.processes import error_of, launched, processes_for, raise_final
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 SECONDS_WITHOUT_THE_STEP = 7200
 """For a training to be given: the step reads its rows first, and may have to wait for a machine."""
+SECONDS_WITHOUT_THE_STORE = 600
+"""For the run folder to be readable again."""
 
 
 def take_part(meeting: Meeting) -> None:
@@ -29,11 +33,12 @@ def take_part(meeting: Meeting) -> None:
 
     Raises the error that ended its processes, and ModelTrainingError if the step gives no training for two hours.
     """
+    step = _Step(meeting)
     joined, waits_since = "", time.monotonic()
-    while not (situation := meeting.situation()).ended:
+    while not (situation := step.situation()).ended:
         if situation.plan not in {"", joined}:
             joined = situation.plan
-            _join(meeting, joined)
+            _join(step, joined)
             waits_since = time.monotonic()
         elif time.monotonic() - waits_since > SECONDS_WITHOUT_THE_STEP:
             raise ModelTrainingError(
@@ -43,8 +48,28 @@ def take_part(meeting: Meeting) -> None:
         time.sleep(meeting.seconds_between_looks)
 
 
-def _join(meeting: Meeting, plan: str) -> None:
+class _Step:
+    """The step as this node sees it; a store that is away for a while does not end a training."""
+
+    def __init__(self, meeting: Meeting) -> None:
+        self.meeting = meeting
+        self._last, self._seen_at = Situation(), time.monotonic()
+
+    def situation(self) -> Situation:
+        """Return the situation as it was seen last. Raises OSError if it could not be read for ten minutes."""
+        try:
+            self._last, self._seen_at = self.meeting.situation(), time.monotonic()
+        except Exception as error:
+            told = outage_explained(error, self.meeting.step.uri)
+            if not isinstance(told, OSError) or time.monotonic() - self._seen_at > SECONDS_WITHOUT_THE_STORE:
+                raise told from error
+            logger.warning("the step cannot be seen just now: %s", told)
+        return self._last
+
+
+def _join(step: _Step, plan: str) -> None:
     """Train to the end of this training, or until the step is lost and begins anew."""
+    meeting = step.meeting
     with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
         handover = Handover(Path(folder))
         if not meeting.fetch(plan, handover):
@@ -54,7 +79,7 @@ def _join(meeting: Meeting, plan: str) -> None:
         with launched(folder, processes, meeting.nodes) as launcher:
             while launcher.poll() is None:
                 raise_final(handover)
-                if meeting.situation().plan != plan:
+                if step.situation().plan != plan:
                     logger.warning("the step has begun anew; this node joins it again")
                     return
                 with contextlib.suppress(TimeoutExpired):
