@@ -41,7 +41,7 @@ class JobLogs:
         self.wait()
         for pod in pods:
             if index_of(pod) == 0 and not does_not_end(pod):
-                self.tell(pod)
+                self.log_rest(pod)
 
     def wait(self) -> None:
         """Wait for the end of what is followed, which comes with that of its pod."""
@@ -49,7 +49,7 @@ class JobLogs:
         for thread in self._followed.values():
             thread.join(max(0.0, until - time.monotonic()))
 
-    def tell(self, pod: V1Pod) -> None:
+    def log_rest(self, pod: V1Pod) -> None:
         """Log what a pod has said, as far as it is not logged yet."""
         self._each(pod, StepPodManager.tell_rest)
 

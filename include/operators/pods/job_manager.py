@@ -1,4 +1,4 @@
-"""What is asked of the cluster's API while a Job lives."""
+"""Requests to the cluster's API while a Job lives."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class JobManager:
         return found
 
     def find(self, selector: str) -> Any | None:
-        """Return a Job with these labels that is not about to be deleted; None if there is none."""
+        """Return a Job with these labels that is not about to be deleted; None if none has them."""
         found = _asked(self._batch.list_namespaced_job, self._namespace, label_selector=selector).items
         return next((job for job in found if job.metadata.deletion_timestamp is None), None)
 

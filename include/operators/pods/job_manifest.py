@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PORT = 29400
-"""Where torchrun's processes meet, on the pod with index 0. The NetworkPolicy `jobs` opens it among the Job's pods."""
+"""The port at which torchrun's processes meet, on the pod with index 0; the NetworkPolicy `jobs` opens it."""
 JOB_NAME = "batch.kubernetes.io/job-name"
 INDEX = "batch.kubernetes.io/job-completion-index"
 """Labels that Kubernetes gives to a Job's pods."""
 LONGEST_NAME = 63 - len("-63")
 """Characters of a Job's name: a pod's host name has its index as well."""
 REPLACED = 3
-"""How often a pod that was told to end is replaced, apart from those that the cluster has taken away."""
+"""Pods ended by SIGTERM that are replaced, apart from those that the cluster has taken away."""
 ENDED_BY_SIGTERM = 143
 MARGIN = timedelta(minutes=10)
-"""How much longer than its task a Job may last that nobody has ended."""
+"""Time by which a Job that nobody has ended may outlast its task."""
 
 
 def base_of(name: str) -> str:
@@ -54,7 +54,7 @@ def meeting_of(job: str) -> str:
 
 
 def failure_policy() -> k8s.V1PodFailurePolicy:
-    """Replace a pod that the cluster has taken away, or that was told to end; any other failure ends the Job.
+    """Replace a pod that the cluster has taken away, or that SIGTERM has ended; any other failure ends the Job.
 
     A retry is the task's, which knows the exit codes: some are final, and after one of them a pod gets more memory.
     """

@@ -53,7 +53,7 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
 
     @cached_property
     def manager(self) -> JobManager:
-        """What asks the cluster."""
+        """The requests to the cluster."""
         return JobManager(self.client, self.job_client, str(self.namespace), self.log.warning)
 
     def build_job_request_obj(self, context: Context | None = None) -> k8s.V1Job:
@@ -85,7 +85,7 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
         return {**super()._own_variables(context), "TRAINER_JOB": job, "TRAINER_MEETING": job_manifest.meeting_of(job)}
 
     def on_kill(self) -> None:
-        """Delete the Job; its pods are told to end, and its Service goes with it."""
+        """Delete the Job; its pods get SIGTERM, and its Service goes with it."""
         self._killed = True
         if self.job is not None:
             self.manager.delete(self.job.metadata.name, "Foreground")
@@ -156,7 +156,7 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
         culprit, ending = state.culprit, state.ending(self.pod_manager.events_of, deadline)
         if culprit is not None and index_of(culprit) > 0:
             self.log.warning("the output of pod %s, which is node %d:", culprit.metadata.name, index_of(culprit))
-            self._logs.tell(culprit)
+            self._logs.log_rest(culprit)
         self._set_job_aside(state)
         self._logs.wait()
         return self._judged(ending, culprit, folder, context)
@@ -174,8 +174,8 @@ class JobStepOperator(PodStepOperator, KubernetesJobOperator):
         kept = self._kept_by_node(index, folder)
         if kept is None or kept.exit_code != ending.exit_code:
             kept = self.own_failure(ending.exit_code)
-        told = kept.model_copy(update={"message": f"node {index}: {kept.message}"})
-        self.raise_failure(self.kept(told, folder), folder)
+        failure = kept.model_copy(update={"message": f"node {index}: {kept.message}"})
+        self.raise_failure(self.kept(failure, folder), folder)
 
     def _kept_by_node(self, index: int, folder: RunFolder) -> Failure | None:
         try:

@@ -33,9 +33,9 @@ class JobState:
 
     @property
     def culprit(self) -> Any | None:
-        """The pod whose end explains that of the Job; None if there is none.
+        """The pod whose end explains that of the Job; None if none failed.
 
-        When one fails, others fail as well, or are told to end: memory that ran out and final errors explain the most,
+        When one fails, others fail as well, or get SIGTERM: memory that ran out and final errors explain the most,
         and of other errors that of the step, which knows what became of all processes.
         """
         failed = [pod for pod in self.pods if pod.status.phase == "Failed"]

@@ -154,7 +154,7 @@ def oldest_first(events: Sequence[Any]) -> Sequence[Any]:
 
 
 class StartWatch:
-    """How long a pod has waited for a node, and then to run, and for what."""
+    """The time for which a pod has waited for a node, and then to run, and the reasons."""
 
     def __init__(self, schedule_seconds: float, startup_seconds: float, tell: Callable[[str], None]) -> None:
         """`tell` gets each reason for which the pod waits, once: a pull that fails alternates between two."""

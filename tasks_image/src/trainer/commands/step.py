@@ -98,12 +98,12 @@ def _kept_by(meeting: Meeting) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = outage_explained(error, meeting.step.uri)
+        explained = outage_explained(error, meeting.step.uri)
         try:
-            meeting.fail(failure_of(told, meeting.step))
+            meeting.fail(failure_of(explained, meeting.step))
         except Exception as another:  # noqa: BLE001  (what went wrong first is what counts)
             logger.warning("node %d: why it failed could not be kept: %s", meeting.nodes.index, another)
-        raise told from error
+        raise explained from error
 
 
 def run_step(name: str, folder: RunFolder, pipeline: Pipeline, algorithm: str = "", worker: int = 0) -> None:

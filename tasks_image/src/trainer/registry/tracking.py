@@ -173,7 +173,7 @@ def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float])
 
 
 def log_cost(client: MlflowClient, run_id: str, seconds: float) -> None:
-    """Log what the cores and GPUs of this step cost for a time; without rates there is nothing to log."""
+    """Log what the cores and GPUs of this step cost for a time; without rates nothing is logged."""
     cores, means = cores_paid(), read_means()
     cost = cost_of(seconds, cores, means)
     kept = f"{cores:g} cores and {means.gpus} GPUs" + (f" on each of {means.nodes} nodes" if means.nodes > 1 else "")

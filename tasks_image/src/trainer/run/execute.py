@@ -77,7 +77,7 @@ def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folde
 
 
 def _paid(seconds: float) -> dict[str, float | None]:
-    """What a step was given for its time, on all its nodes, and what that costs, as its result has it."""
+    """Return the resources of a step on all its nodes, and their cost for its time, as its result has them."""
     means, cores = read_means(), cores_paid()
     cost = cost_of(seconds, cores, means)
     return {

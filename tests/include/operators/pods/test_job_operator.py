@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import kubernetes_validate
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.operators.pods import job_manifest
+from tests.include.kubernetes.test_manifests import VERSIONS
 from tests.include.operators.pods.conftest import (
     KEY,
     SLEEPS,
@@ -67,6 +69,14 @@ def test_success_returns_the_result_of_the_first_pod_and_leaves_nothing(
     said = {name: env[f"TRAINER_{name}"] for name in ("NODES", "JOB", "MEETING")}
     assert said == {"NODES": "2", "JOB": job, "MEETING": f"{job}-0.{job}:29400"}
     assert (second.spec["hostname"], second.spec["subdomain"]) == (f"{job}-1", job)
+    made = {one.resource: one.body for one in kubernetes.requests if one.verb == "create"}
+    for body in made.values():
+        for version in VERSIONS:
+            kubernetes_validate.validate(body, version, strict=True)
+    assert made["services"]["spec"]["selector"] == {"batch.kubernetes.io/job-name": job}
+    assert made["services"]["spec"]["clusterIP"] == "None"
+    assert made["jobs"]["spec"]["activeDeadlineSeconds"] == 15 * 60
+    assert "activeDeadlineSeconds" not in made["jobs"]["spec"]["template"]["spec"]
 
 
 def test_a_failure_of_another_pod_ends_all_and_is_the_tasks(

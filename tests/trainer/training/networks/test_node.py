@@ -186,5 +186,5 @@ def test_the_step_knows_why_processes_of_other_nodes_have_failed(meeting: Meetin
     other = Handover(tmp_path)
     other.fail(failed := Failed(1, "OSError", "the disk is full", 1, at=19.0))
     other.note_exit_codes({1: -9})
-    second(meeting).tell_failed(other)
+    second(meeting).report_failed(other)
     assert meeting.failed() == ([failed], {1: -9})

@@ -1,4 +1,4 @@
-"""What the nodes of a training hand over to each other: files in the step's part of the run folder."""
+"""The files, in the step's part of the run folder, by which the nodes of a training hand over to each other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Situation(NamedTuple):
     """The state of the step, as its node has written it last."""
 
     plan: str = ""
-    """The digest of the training that all nodes are to join; empty: there is none yet."""
+    """The digest of the training that all nodes are to join; empty: none is given yet."""
     ended: bool = False
     """True once the step is done."""
 
@@ -43,7 +43,7 @@ class Meeting:
         return SECONDS_BETWEEN_LOOKS[self.step.is_local]
 
     def situation(self) -> Situation:
-        """Return the situation; before the step has said anything, that there is nothing to do."""
+        """Return the situation; before the step has written it, that no training is given yet."""
         try:
             return Situation(**json.loads(self.step.read_text(self._name("situation.json"))))
         except FileNotFoundError:
@@ -68,10 +68,10 @@ class Meeting:
         self._write(Situation(ended=True))
         self._remove_trainings()
 
-    def tell_failed(self, handover: Handover) -> None:
+    def report_failed(self, handover: Handover) -> None:
         """Hand over why processes of this node have failed, to the step."""
-        told = {"failed": [asdict(one) for one in handover.failed()], "exit_codes": handover.exit_codes()}
-        self.step.write_json(self._name(f"processes-{self.nodes.index}.json"), told)
+        record = {"failed": [asdict(one) for one in handover.failed()], "exit_codes": handover.exit_codes()}
+        self.step.write_json(self._name(f"processes-{self.nodes.index}.json"), record)
 
     def failed(self) -> tuple[list[Failed], dict[int, int]]:
         """Return why processes of other nodes have failed, and their exit codes by rank, as far as is known yet."""
@@ -79,9 +79,9 @@ class Meeting:
         exit_codes: dict[int, int] = {}
         for index in range(1, self.nodes.number):
             with contextlib.suppress(FileNotFoundError):
-                told = json.loads(self.step.read_text(self._name(f"processes-{index}.json")))
-                failed += [Failed(**one) for one in told["failed"]]
-                exit_codes |= {int(rank): code for rank, code in told["exit_codes"].items()}
+                record = json.loads(self.step.read_text(self._name(f"processes-{index}.json")))
+                failed += [Failed(**one) for one in record["failed"]]
+                exit_codes |= {int(rank): code for rank, code in record["exit_codes"].items()}
         return failed, exit_codes
 
     def fail(self, failure: Failure) -> None:

@@ -60,10 +60,10 @@ class _Step:
         try:
             self._last, self._seen_at = self.meeting.situation(), time.monotonic()
         except Exception as error:
-            told = outage_explained(error, self.meeting.step.uri)
-            if not isinstance(told, OSError) or time.monotonic() - self._seen_at > SECONDS_WITHOUT_THE_STORE:
-                raise told from error
-            logger.warning("the step cannot be seen just now: %s", told)
+            explained = outage_explained(error, self.meeting.step.uri)
+            if not isinstance(explained, OSError) or time.monotonic() - self._seen_at > SECONDS_WITHOUT_THE_STORE:
+                raise explained from error
+            logger.warning("the step cannot be seen just now: %s", explained)
         return self._last
 
 
@@ -87,5 +87,5 @@ def _join(step: _Step, plan: str) -> None:
         if launcher.returncode == MEETING_LOST:
             logger.warning("the other nodes are lost (%s); this node waits for the step", handover.lost_meeting())
         elif launcher.returncode:
-            meeting.tell_failed(handover)
+            meeting.report_failed(handover)
             raise error_of(launcher.returncode, handover, processes)
