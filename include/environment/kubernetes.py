@@ -101,6 +101,10 @@ class Kubernetes(Spec):
         missing = [name for name in NEEDED if getattr(default, name) is None]
         if missing:
             raise ValueError(f"resources.default: {', '.join(missing)}: every step needs a value to start from")
+        if several := [step for step, one in self.resources.items() if (one.nodes or 1) > 1]:
+            raise ValueError(
+                f"resources.{several[0]}.nodes: each pipeline says on how many nodes it trains; leave it out"
+            )
         if twice := sorted({*self.variables} & {*self.secrets}):
             raise ValueError(f"{', '.join(twice)} stands under variables and under secrets")
         return self

@@ -161,14 +161,16 @@ def operator_of(pipeline: Pipeline, settings: Settings) -> Callable[..., StepOpe
     """What makes a task of a step, in the environment's runtime."""
     if settings.runtime == "local":
         return LocalStepOperator
-    from include.operators.pods.operator import PodStepOperator  # the provider takes a second to import
+    from include.operators.pods.job_operator import JobStepOperator  # the provider takes a second to import
+    from include.operators.pods.operator import PodStepOperator
 
     def pod(*, step: str, algorithm: str, **kwargs: Any) -> StepOperator:
         placement = placement_of(pipeline, settings.kubernetes, step, algorithm)
         labels = {"pipeline_name": pipeline.name, "team": pipeline.owner}
         trains = pipeline.trains_in_epochs and placed_as(step) in {"train", REFIT}
         gpus = gpus_or(placement.wishes.gpu or 0) if trains else ""
-        return PodStepOperator(step=step, algorithm=algorithm, placement=placement, gpus=gpus, **labels, **kwargs)
+        operator = JobStepOperator if placement.nodes > 1 else PodStepOperator
+        return operator(step=step, algorithm=algorithm, placement=placement, gpus=gpus, **labels, **kwargs)
 
     return pod
 

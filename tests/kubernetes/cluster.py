@@ -5,8 +5,9 @@ preemption, what a pod's status says, and that a container has nothing but its i
 processes.py for how far that goes on this machine). Limits on memory and disk are kept by looking, a few times a second.
 
 Not there: containers that start again, probes, hooks, exec, sub-resources other than `log`, lists in pages, limits on CPU,
-networks, service-account tokens, affinity between pods, preferences; a volume in memory is each container's own.
-Back-off and a lost node take about a second instead of minutes.
+networks (the pods of a Job find their first one by its name, at this machine's loopback), service-account tokens, affinity
+between pods, preferences; a volume in memory is each container's own. Back-off and a lost node take about a second instead
+of minutes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.kubernetes import states
 from tests.kubernetes.api import ApiServer, Request
 from tests.kubernetes.disruptions import lose
 from tests.kubernetes.faults import Faults
+from tests.kubernetes.jobs import JobController
 from tests.kubernetes.kubelet import Order, Worker
 from tests.kubernetes.processes import can_isolate
 from tests.kubernetes.scheduler import Scheduler
@@ -72,16 +74,19 @@ class Cluster:
         self._api = ApiServer(self, port)
         self._stopping = threading.Event()
         self._scheduler = Scheduler(self)
+        self._jobs = JobController(self)
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="kubernetes-"))
         self.folder.chmod(0o755)
         self._api.start()
         self._scheduler.start()
+        self._jobs.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
+        self._jobs.stop()
         self._scheduler.stop()
         self._api.stop()
         for worker in self.workers.values():

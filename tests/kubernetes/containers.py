@@ -62,7 +62,14 @@ def asked_of(container: Object, pod: Object, image: Image, folder: Path, spec: S
         read_only=bool(security.get("readOnlyRootFilesystem")),
         volumes=dict(_mounts(container, pod, folder, spec)),
         shared=spec.shared,
+        hosts=_hosts(pod["spec"]),
     )
+
+
+def _hosts(spec: Object) -> list[str]:
+    """Names of pods of a Job by which its Service knows them: of the first one, and of this one."""
+    domain, own = spec.get("subdomain"), spec.get("hostname")
+    return [f"{name}.{domain}" for name in dict.fromkeys([f"{domain}-0", own])] if domain and own else []
 
 
 def limit_of(containers: Sequence[Object], resource: str) -> Decimal:

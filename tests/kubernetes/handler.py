@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tests.kubernetes.faults import RequestFault
 
 _PATH = re.compile(
-    r"/api/v1(?:/namespaces/(?P<namespace>[^/]+))?/(?P<resource>pods|events)(?:/(?P<name>[^/]+))?(?:/(?P<sub>log|status))?"
+    r"/(?:api/v1|apis/batch/v1(?=/namespaces/[^/]+/jobs))(?:/namespaces/(?P<namespace>[^/]+))?"
+    r"/(?P<resource>pods|events|services|jobs)(?:/(?P<name>[^/]+))?(?:/(?P<sub>log|status))?"
 )
 BAD = 400
 BAD_BODY = "couldn't get version/kind; json parse error"

@@ -99,6 +99,9 @@ def _root(asked: dict[str, Any]) -> None:
     if asked["passwd"]:
         with (root / "etc/passwd").open("a", encoding="utf-8") as file:
             file.write(f"trainer:x:{asked['user']}:{asked['user']}::/tmp:/sbin/nologin\n")
+    if asked["hosts"]:
+        with (root / "etc/hosts").open("a", encoding="utf-8") as file:
+            file.write(f"127.0.0.1 {' '.join(asked['hosts'])}\n")
     for source in ("/dev", "/sys", *asked["machine"]):
         _mount(source, _at(root, source), None, MS_BIND | MS_REC)
     _mount("proc", root / "proc", "proc", MS_NOSUID | MS_NODEV)

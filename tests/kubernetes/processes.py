@@ -57,6 +57,8 @@ class Asked:
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By mountPath: `path` and `read_only`, or `bytes` for one in memory."""
     shared: Sequence[str] = ()
+    hosts: Sequence[str] = ()
+    """Names that stand for this machine's loopback."""
 
 
 class Process:
@@ -202,7 +204,7 @@ def can_isolate() -> bool:
 def _as_json(asked: Asked, stage: Path) -> dict[str, Any]:
     return {
         "command": list(asked.command), "env": dict(asked.env), "user": asked.user, "passwd": asked.passwd, "directory": asked.directory,
-        "read_only": asked.read_only, "volumes": sorted(asked.volumes.items()),
+        "read_only": asked.read_only, "hosts": list(asked.hosts), "volumes": sorted(asked.volumes.items()),
         "shared": [*asked.shared, *_hidden_programs(asked.volumes)],
         "stage": str(stage), "passable": _private_folders(), "machine": _other_mounts(),
     }  # fmt: skip

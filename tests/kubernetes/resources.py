@@ -1,4 +1,4 @@
-"""Pods, their logs and their events, by verb."""
+"""Pods, their logs and their events, Jobs and Services, by verb."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.kubernetes import jobs
 from tests.kubernetes.admission import admitted, checked_update
 from tests.kubernetes.logs import Log, Reading
 from tests.kubernetes.patching import patched
+from tests.kubernetes.schema import decoded, required
 from tests.kubernetes.selectors import Matches, field_selector, label_selector
 from tests.kubernetes.states import all_containers, container_status
 from tests.kubernetes.status import ApiError
 from tests.kubernetes.store import Change, Object
-from tests.kubernetes.times import parsed
+from tests.kubernetes.times import now, parsed
 
 if TYPE_CHECKING:
     from tests.kubernetes.api import Request
@@ -26,7 +28,7 @@ VERSION = {
     "goVersion": "", "compiler": "gc", "platform": "linux/amd64",
 }  # fmt: skip
 LONGEST_WATCH = 1800
-KINDS = {"pods": "Pod", "events": "Event"}
+KINDS = {"pods": "Pod", "events": "Event", "jobs": "Job", "services": "Service"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Resources:
             ("create", "pods"): self._create, ("get", "pods"): self._get, ("list", "pods"): self._list, ("watch", "pods"): self._watch,
             ("patch", "pods"): self._patch, ("delete", "pods"): self._delete, ("get", "pods/log"): self._log,
             ("get", "events"): self._get, ("list", "events"): self._list, ("watch", "events"): self._watch,
-            ("get", "pods/status"): self._get,
+            ("get", "pods/status"): self._get, ("create", "jobs"): self._create_job, ("get", "jobs"): self._get,
+            ("list", "jobs"): self._list, ("patch", "jobs"): self._patch_labels, ("delete", "jobs"): self._delete_job,
+            ("create", "services"): self._create_service,
         }  # fmt: skip
         found = answers.get((request.verb, request.resource))
         if found is None:
@@ -84,8 +88,13 @@ class Resources:
             version = self._store.version
             found = [one for one in self._store.find(request.resource, request.namespace) if matches(one)]
         items = [{key: value for key, value in one.items() if key not in {"apiVersion", "kind"}} for one in found]
-        kind = f"{KINDS[request.resource]}List"
-        return Answer({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": str(version)}, "items": items})
+        kind, group = f"{KINDS[request.resource]}List", "batch/v1" if request.resource == "jobs" else "v1"
+        return Answer({
+            "kind": kind,
+            "apiVersion": group,
+            "metadata": {"resourceVersion": str(version)},
+            "items": items,
+        })
 
     def _watch(self, request: Request) -> Answer:
         matches = self._selected(request)
@@ -139,6 +148,38 @@ class Resources:
         if isinstance(request.body, dict) and request.body.get("gracePeriodSeconds") is not None:
             grace = request.body["gracePeriodSeconds"]
         return Answer(self._cluster.delete_pod(request.namespace, request.name, grace))
+
+    def _create_job(self, request: Request) -> Answer:
+        job = jobs.with_defaults(decoded(request.body, "Job"), request.namespace)
+        required(job["metadata"].get("name", ""), job, "Job")
+        jobs.validate(job)
+        return Answer(self._store.create("jobs", job), 201)
+
+    def _create_service(self, request: Request) -> Answer:
+        service = decoded(request.body, "Service")
+        required(service["metadata"].get("name", ""), service, "Service")
+        service["metadata"]["namespace"] = request.namespace
+        return Answer(self._store.create("services", service), 201)
+
+    def _patch_labels(self, request: Request) -> Answer:
+        kind = request.content_type.partition(";")[0]
+
+        def change(found: Object) -> Object:
+            return {**found, "metadata": patched(found, request.body, kind)["metadata"]}
+
+        return Answer(self._store.update(request.resource, request.namespace, request.name, change))
+
+    def _delete_job(self, request: Request) -> Answer:
+        """With `Foreground` the Job goes after its pods, else before them."""
+        body = request.body if isinstance(request.body, dict) else {}
+        policy = request.query.get("propagationPolicy") or body.get("propagationPolicy") or "Background"
+        if policy != "Foreground":
+            return Answer(self._store.remove("jobs", request.namespace, request.name))
+
+        def change(job: Object) -> None:
+            job["metadata"].setdefault("deletionTimestamp", now())
+
+        return Answer(self._store.update("jobs", request.namespace, request.name, change))
 
     def _log(self, request: Request) -> Answer:
         pod = self._store.get("pods", request.namespace, request.name)

@@ -1,4 +1,4 @@
-"""The published schema of a pod: what is of a wrong type is refused, what is unknown is dropped, as the API does."""
+"""The published schemas of pods, Jobs and Services: what is of a wrong type is refused, what is unknown is dropped, as the API does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tests.kubernetes.status import bad_request, invalid
 from tests.kubernetes.store import Object
 
 VERSION = "1.34"
+KINDS = {"Pod": ("v1", "pod-v1"), "Job": ("batch/v1", "job-batch-v1"), "Service": ("v1", "service-v1")}
 FOLDER = f"kubernetes-json-schema/v{VERSION}.0-local"
 
 
@@ -21,44 +22,45 @@ def _contents(name: str) -> Any:
 
 
 @functools.cache
-def _validator() -> Any:
+def _validator(name: str) -> Any:
     import jsonschema
     from referencing import Registry, Resource
 
     # `kubernetes_validate.validate` reads its files anew each time, which takes 0.1 s
-    parts = [Resource.from_contents(_contents(name)) for name in ("pod-v1", "_definitions")]
+    parts = [Resource.from_contents(_contents(part)) for part in (name, "_definitions")]
     registry: Any = parts @ Registry()
-    return jsonschema.validators.Draft202012Validator(_contents("pod-v1"), registry=registry)
+    return jsonschema.validators.Draft202012Validator(_contents(name), registry=registry)
 
 
-def decoded(body: Object) -> Object:
-    """A pod as the API server reads it: without what it does not know; 400 where a field has the wrong type."""
-    if (body.get("apiVersion") or "v1", body.get("kind") or "Pod") != ("v1", "Pod"):
+def decoded(body: Object, kind: str = "Pod") -> Object:
+    """An object as the API server reads it: without what it does not know; 400 where a field has the wrong type."""
+    version, schema = KINDS[kind]
+    if (body.get("apiVersion") or version, body.get("kind") or kind) != (version, kind):
         raise bad_request(
-            f"the API version in the data ({body.get('apiVersion')}) does not match the expected API version (v1)"
+            f"the API version in the data ({body.get('apiVersion')}) does not match the expected API version ({version})"
         )
-    pod = dict(_known(body, _contents("pod-v1")))
-    for place in _quantities(pod.get("spec") or {}):
+    made = dict(_known(body, _contents(schema)))
+    for place in _quantities(made.get("spec") or {}):
         if not is_quantity(place):
-            raise bad_request(f'Pod in version "v1" cannot be handled as a Pod: {EXPECTED}')
-    for error in _validator().iter_errors(pod):
+            raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {EXPECTED}')
+    for error in _validator(schema).iter_errors(made):
         path = ".".join(str(part) for part in error.path)
         if error.validator != "required":
             raise bad_request(
-                f'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal into Go struct field Pod.{path}: {error.message}'
+                f'{kind} in version "{version}" cannot be handled as a {kind}: json: cannot unmarshal into Go struct field {kind}.{path}: {error.message}'
             )
-    return pod
+    return made
 
 
-def required(name: str, pod: Object) -> None:
+def required(name: str, made: Object, kind: str = "Pod") -> None:
     """422 where a field is missing."""
-    missing = [error for error in _validator().iter_errors(pod) if error.validator == "required"]
+    missing = [error for error in _validator(KINDS[kind][1]).iter_errors(made) if error.validator == "required"]
     if missing:
         causes = []
         for error in missing:
             field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.path).lstrip(".")
             causes.append((f"{field}.{error.message.split(chr(39))[1]}".lstrip("."), "FieldValueRequired", ""))
-        raise invalid(name, causes)
+        raise invalid(name, causes, kind)
 
 
 def _quantities(spec: Object) -> list[Any]:

@@ -15,6 +15,7 @@ FIELDS = {
     "events": {"metadata.name", "metadata.namespace", "involvedObject.kind", "involvedObject.namespace", "involvedObject.name",
                "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
                "reason", "reportingComponent", "source", "type"},
+    "jobs": {"metadata.name", "metadata.namespace", "status.successful"},
 }  # fmt: skip
 _TERM = re.compile(r"\s*(!?)([^\s=!,()<>]+)\s*(?:(==|=|!=)\s*([^\s,()]*)|(in|notin)\s*\(([^)]*)\))?\s*(?:,|$)")
 

@@ -17,6 +17,8 @@ EVERYTHING = {
     "pods": ("create", "get", "list", "watch", "patch", "delete"),
     "pods/log": ("get",),
     "events": ("get", "list", "watch"),
+    "jobs": ("create", "get", "list", "patch", "delete"),
+    "services": ("create",),
 }
 PLAIN = {"PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 

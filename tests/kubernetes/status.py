@@ -50,10 +50,10 @@ def bad_request(why: str) -> ApiError:
     return ApiError(400, why)
 
 
-def invalid(name: str, causes: Sequence[Cause]) -> ApiError:
-    """What is wrong in a pod: by field, the kind of mistake, and what is said of it."""
-    said = [f"{field}: {KINDS[kind]}{': ' if text else ''}{text}" for field, kind, text in causes]
-    listed = [{"reason": kind, "message": f"{KINDS[kind]}: {text}", "field": field} for field, kind, text in causes]
+def invalid(name: str, causes: Sequence[Cause], kind: str = "Pod") -> ApiError:
+    """What is wrong in an object: by field, the kind of mistake, and what is said of it."""
+    said = [f"{field}: {KINDS[why]}{': ' if text else ''}{text}" for field, why, text in causes]
+    listed = [{"reason": why, "message": f"{KINDS[why]}: {text}", "field": field} for field, why, text in causes]
     together = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
-    message = f'Pod "{name}" is invalid: {together}'
-    return ApiError(422, message, details={"name": name, "kind": "Pod", "causes": listed})
+    message = f'{kind} "{name}" is invalid: {together}'
+    return ApiError(422, message, details={"name": name, "kind": kind, "causes": listed})

@@ -10,15 +10,19 @@ import pytest
 
 from trainer import environment
 from trainer.environment import (
+    ONE_NODE,
     THREAD_LIMITS,
     Environment,
     Means,
+    Nodes,
     cores,
     cores_paid,
     git_environment,
     git_login,
     limit_threads,
     limited_cores,
+    nodes_variables,
+    rank_environment,
     read_environment,
     read_means,
     redis_login,
@@ -39,7 +43,7 @@ def _only_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names_of_the_variables() -> None:
     assert NAMES == [
-        "TRAINER_CORES", "TRAINER_GPUS", "TRAINER_CPU_CORE_HOUR_RATE", "TRAINER_GPU_HOUR_RATE",
+        "TRAINER_CORES", "TRAINER_GPUS", "TRAINER_NODES", "TRAINER_CPU_CORE_HOUR_RATE", "TRAINER_GPU_HOUR_RATE",
         "MLFLOW_TRACKING_URI", "TRAINER_ARTIFACT_LOCATION", "TRAINER_STUDY_STORAGE", "TRAINER_DATA_STORE",
         "TRAINER_FEATURE_STORE", "TRAINER_FEATURE_STORE_HOURS", "TRAINER_SAMPLES", "TRAINER_PIPELINE", "TRAINER_CODE", "TRAINER_AIRFLOW_RUN_ID",
         "TRAINER_GIT_COMMIT", "TRAINER_IMAGE", "TRAINER_LOG_FORMAT",
@@ -59,6 +63,7 @@ def test_each_variable_reaches_its_field(monkeypatch: pytest.MonkeyPatch, name: 
         "TRAINER_LOG_FORMAT": ("json", "json"),
         "TRAINER_CORES": ("1.5", 1.5),
         "TRAINER_GPUS": ("2", 2),
+        "TRAINER_NODES": ("3", 3),
         "TRAINER_CPU_CORE_HOUR_RATE": ("0.05", 0.05),
         "TRAINER_GPU_HOUR_RATE": ("0", 0.0),
     }
@@ -193,6 +198,20 @@ def test_means_that_are_none_are_refused_by_name(monkeypatch: pytest.MonkeyPatch
 def test_without_variables_nothing_is_known_of_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert read_means() == Means(cores=None, gpus=0, cpu_core_hour_rate=None, gpu_hour_rate=None)
+
+
+def test_a_pod_of_a_job_knows_its_place_or_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert nodes_variables() == ONE_NODE
+    assert rank_environment(ONE_NODE)["GLOO_SOCKET_IFNAME"] == "lo"
+    monkeypatch.setenv("TRAINER_NODES", "3")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "2")
+    with pytest.raises(ConfigurationError, match=r"TRAINER_NODES is 3, so \['TRAINER_MEETING', 'TRAINER_JOB'\] have"):
+        nodes_variables()
+    monkeypatch.setenv("TRAINER_MEETING", "job-a-0.job-a:29400")
+    monkeypatch.setenv("TRAINER_JOB", "job-a")
+    found = nodes_variables()
+    assert found == Nodes(3, 2, "job-a-0.job-a:29400", "job-a")
+    assert "GLOO_SOCKET_IFNAME" not in rank_environment(found), "other machines are not at the loopback"
 
 
 def test_libraries_that_count_cores_are_told_of_a_pods(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from trainer.errors import (
     ModelRefusedError,
     ModelTrainingError,
     OutageError,
+    ProcessKilledError,
     PromotionConflictError,
     StepNotDoneError,
     StudyTakenOverError,
@@ -30,6 +31,7 @@ TREE = [
     (PromotionConflictError, ModelRefusedError, 4, False),
     (ModelTrainingError, RuntimeError, 1, True),
     (DivergedError, ModelTrainingError, 4, False),
+    (ProcessKilledError, ModelTrainingError, 137, True),
     (StudyTakenOverError, ModelTrainingError, 1, True),
     (OutageError, OSError, 1, True),
 ]

@@ -69,6 +69,22 @@ def has_succeeded(pod: Any) -> bool:
     return ended is not None and ended.exit_code == 0
 
 
+def exit_code_of(pod: Any) -> int | None:
+    """Return the exit code of the first of our containers that failed; 137 if memory ran out, None if none failed."""
+    for name, state in _states(pod):
+        ended = state.terminated
+        if ended is not None and name in OWN and (ended.exit_code or ended.reason == "OOMKilled"):
+            code: int = OOM_EXIT if ended.reason == "OOMKilled" else ended.exit_code
+            return code
+    return None
+
+
+def ended_at(pod: Any) -> datetime | None:
+    """Return when the last of a pod's containers ended; None if none has."""
+    ended = [state.terminated.finished_at for _, state in _states(pod) if state.terminated]
+    return max(filter(None, ended), default=None)
+
+
 def begun_containers(pod: Any) -> list[str]:
     """Those of our containers that have begun, and so have output, in their order."""
     return [name for name, state in _states(pod) if name in OWN and (state.running or state.terminated)]
@@ -141,6 +157,12 @@ def _told_by_events(events: Sequence[Any]) -> Ending | None:
     return None
 
 
+def deadline_passed(message: str) -> Ending:
+    """Return the ending of a pod or a Job that had its time."""
+    advice = "raise `deadline_minutes`, or give the step more to work with"
+    return Ending("DeadlineExceeded", f"the pod's deadline has passed: {message}; {advice}", "final")
+
+
 def _ended_by_cluster(pod: Any) -> Ending | None:
     """What the pod's own reason says."""
     reason, message = pod.status.reason or "", pod.status.message or "no message"
@@ -149,8 +171,7 @@ def _ended_by_cluster(pod: Any) -> Ending | None:
         advice = "; give the step more `ephemeral_storage`" if limited and "storage" in message.lower() else ""
         return Ending("PodEvicted", f"the node evicted the pod: {message}{advice}", "final" if advice else "retry")
     if reason == "DeadlineExceeded":
-        advice = "raise `deadline_minutes`, or give the step more to work with"
-        return Ending("DeadlineExceeded", f"the pod's deadline has passed: {message}; {advice}", "final")
+        return deadline_passed(message)
     if reason in {"Preempting", "Preempted"}:
         return Ending("PodPreempted", f"a pod of higher priority took the place: {message}", "retry")
     if reason in {"NodeLost", "NodeShutdown", "Terminated", "Shutdown"}:

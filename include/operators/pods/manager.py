@@ -153,6 +153,31 @@ def oldest_first(events: Sequence[Any]) -> Sequence[Any]:
     return sorted(events, key=lambda event: str(event.last_timestamp or event.event_time or ""))
 
 
+class StartWatch:
+    """The time for which a pod has waited for a node, and then to run, and the reasons."""
+
+    def __init__(self, schedule_seconds: float, startup_seconds: float, tell: Callable[[str], None]) -> None:
+        """`tell` gets each reason for which the pod waits, once: a pull that fails alternates between two."""
+        self._patience = {False: schedule_seconds, True: startup_seconds}
+        self._tell = tell
+        self._scheduled, self._since = False, time.monotonic()
+        self._known = {""}
+
+    def is_over(self, pod: V1Pod) -> bool:
+        """Return True once a pod that waits has had its time to be scheduled, or after that to start."""
+        if (reason := waiting_reason(pod)) not in self._known:
+            self._known.add(reason)
+            self._tell(reason)
+        if not self._scheduled and _is_scheduled(pod):
+            self._scheduled, self._since = True, time.monotonic()
+        return time.monotonic() - self._since > self._patience[self._scheduled]
+
+
+def has_started(pod: V1Pod) -> bool:
+    """Return True once the pod runs or has run."""
+    return pod.status.phase not in {PodPhase.PENDING, PodPhase.UNKNOWN, None}
+
+
 async def wait_for_start(
     read: Callable[[], Awaitable[V1Pod]],
     events: Callable[[], Awaitable[Sequence[Any]]],
@@ -160,27 +185,16 @@ async def wait_for_start(
     startup_seconds: float,
     tell: Callable[[str], None],
 ) -> bool:
-    """Return whether the pod leaves the phase Pending within the time for its scheduling, and then for its start.
-
-    `tell` gets each reason for which it waits, once: a pull that fails alternates between two.
-    """
-    pause, since, scheduled = FIRST_PAUSE, time.monotonic(), False
-    known = {""}
-    while True:
-        pod = await read()
-        if pod.status.phase not in {PodPhase.PENDING, PodPhase.UNKNOWN, None}:
-            return True
-        if (reason := waiting_reason(pod)) not in known:
-            known.add(reason)
-            tell(reason)
-        if not scheduled and _is_scheduled(pod):
-            scheduled, since = True, time.monotonic()
-        if time.monotonic() - since > (startup_seconds if scheduled else schedule_seconds):
+    """Return whether the pod leaves the phase Pending within the time for its scheduling, and then for its start."""
+    pause, watch = FIRST_PAUSE, StartWatch(schedule_seconds, startup_seconds, tell)
+    while not has_started(pod := await read()):
+        if watch.is_over(pod):
             return False
         if waits_in_trouble(pod) and startup_problem(pod, await events()) is not None:
             return False
         await asyncio.sleep(pause)
         pause = min(LONGEST_PAUSE, 1.5 * pause)
+    return True
 
 
 def _is_scheduled(pod: V1Pod) -> bool:

@@ -52,6 +52,7 @@ def variables_of(
         "TRAINER_IMAGE": placement.image,
         "TRAINER_CORES": f"{cores:g}",
         "TRAINER_GPUS": str(placement.resources.gpu or 0),
+        "TRAINER_NODES": str(placement.nodes) if placement.nodes > 1 else "",
         "OMP_NUM_THREADS": threads,  # libraries would count the node's cores
         "POLARS_MAX_THREADS": threads,
         "HOME": TMP,

@@ -63,7 +63,7 @@ class JudgedPodOperator(DescribedPodOperator):
 
     def _done_by_then(self, folder: RunFolder, context: Context, ending: Ending) -> HandedOver | None:
         """The result that a pod has left before it was lost: a step is done if its result is there."""
-        began = self.pod.metadata.creation_timestamp or context["ti"].start_date
+        began = self._began() or context["ti"].start_date
         try:
             result = folder.result_or_none(HandedOver)
         except Exception as error:  # noqa: BLE001  (a store that is away must not hide why the pod ended)
@@ -75,6 +75,11 @@ class JudgedPodOperator(DescribedPodOperator):
         if result is None or not result.finished_at or datetime.fromisoformat(result.finished_at) < began:
             return None
         return result
+
+    def _began(self) -> datetime | None:
+        """Return when the cluster has taken the step on; None if it is not known."""
+        began: datetime | None = self.pod.metadata.creation_timestamp
+        return began
 
     def _set_aside(self, pod: k8s.V1Pod) -> None:
         """Keep a failed pod for a person to look at; one that waits or runs would go on without anybody."""

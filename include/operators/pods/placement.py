@@ -41,6 +41,11 @@ class Placement:
             return self.wishes
         return self.wishes.over(Resources(node_selector=nodes.node_selector, tolerations=nodes.tolerations))
 
+    @property
+    def nodes(self) -> int:
+        """The pods that the step is shared by."""
+        return self.wishes.nodes or 1
+
     def with_gpus(self, number: int) -> Placement:
         """The same with another number of GPUs. Raises ConfigurationError if the cluster has none."""
         if number and self.gpu_nodes is None:
@@ -85,7 +90,8 @@ def _resources_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm:
             cluster.resources.get(REFIT),
         ]
         trainings = [_layered(*of_environment, pipeline.resources_of("train", name)) for name in pipeline.algorithms]
-        return _layered(reduce(Resources.and_at_least, trainings), pipeline.resources.get(REFIT))
+        whole = _layered(reduce(Resources.and_at_least, trainings), pipeline.resources.get(REFIT))
+        return whole.model_copy(update={"nodes": None}) if pipeline.refit == "none" else whole  # it trains nothing
     of_step = cluster.resources.get(step)  # type: ignore[call-overload]
     return _layered(cluster.resources.get("default"), of_step, pipeline.resources_of(step, algorithm))
 

@@ -64,6 +64,11 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod as it is asked for: with what the environment and the pipeline say, and no rights beyond that."""
+        self._describe(context)
+        return super().build_pod_request_obj(context, dry_run=dry_run)
+
+    def _describe(self, context: Context | None) -> None:
+        """Set all from which the provider makes the pod."""
         cluster, resources = load_settings().kubernetes, self.placement.resources
         self.name = "-".join(filter(None, [self.pipeline_name, self.step, self.algorithm])).replace("_", "-")
         self.labels = self._labels()
@@ -80,7 +85,6 @@ class DescribedPodOperator(StepOperator, KubernetesPodOperator):
         self._describe_container(context)
         no_links = k8s.V1PodSpec(containers=[], enable_service_links=False)
         self.full_pod_spec = k8s.V1Pod(metadata=k8s.V1ObjectMeta(), spec=no_links)
-        return super().build_pod_request_obj(context, dry_run=dry_run)
 
     def _describe_container(self, context: Context | None) -> None:
         """Say what the step's container is; the one that fetches the pipeline's code has only another command."""

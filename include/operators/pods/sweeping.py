@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes.client import ApiException
 
+from include.operators.pods.endings import ended_at
 from include.operators.pods.manager import TROUBLES, reason_of
 from include.operators.pods.manifest import MANAGED_BY
 from include.operators.pods.refusals import NOT_FOUND
@@ -57,10 +58,5 @@ def _delete(client: CoreV1Api, pod: Any) -> None:
 
 def _ended_at(pod: Any) -> datetime:
     """When the last of its containers ended, or when the pod was made."""
-    ended = [
-        status.state.terminated.finished_at
-        for status in pod.status.container_statuses or []
-        if status.state.terminated and status.state.terminated.finished_at
-    ]
-    when: datetime = max(ended, default=pod.metadata.creation_timestamp)
+    when: datetime = ended_at(pod) or pod.metadata.creation_timestamp
     return when

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -62,6 +63,8 @@ class Means(BaseModel):
     """CPU cores of the pod, where it is given less than the machine has."""
     gpus: Annotated[int, Field(ge=0)] = 0
     """GPUs of the pod."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """Pods of the step, each with these cores and GPUs."""
     cpu_core_hour_rate: Annotated[float, Field(ge=0)] | None = None
     """US dollars for an hour of one core; unset: costs are not counted."""
     gpu_hour_rate: Annotated[float, Field(ge=0)] | None = None
@@ -166,9 +169,49 @@ def torchrun_variables() -> Torchrun:
     )
 
 
-def rank_environment() -> dict[str, str]:
-    """Return this environment for processes that train together on one machine: they meet on its loopback."""
-    return {"OMP_NUM_THREADS": "1", **os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+@dataclass(frozen=True)
+class Nodes:
+    """The pods that train one network together, of which this process is in one."""
+
+    number: int = 1
+    index: int = 0
+    """The number of this pod, from 0. The first one has the step; the others only train."""
+    meeting: str = "localhost:0"
+    """Host and port, on the first pod, at which torchrun's processes meet; port 0: any that is free."""
+    job: str = ""
+    """The name of the Job, which each try of the step has anew."""
+
+
+ONE_NODE = Nodes()
+
+
+def nodes_variables() -> Nodes:
+    """Return the place of this pod in its Job: `TRAINER_NODES`, `_MEETING` and `_JOB`, and Kubernetes' own index.
+
+    Raises ConfigurationError if one of them is missing.
+    """
+    number = read_means().nodes
+    if number == 1:
+        return ONE_NODE
+    names = ("JOB_COMPLETION_INDEX", "TRAINER_MEETING", "TRAINER_JOB")
+    if missing := [name for name in names if not os.environ.get(name)]:
+        raise ConfigurationError(f"environment variables: TRAINER_NODES is {number}, so {missing} have to be set")
+    index, meeting, job = (os.environ[name] for name in names)
+    return Nodes(number, int(index), meeting, job)
+
+
+def rank_environment(nodes: Nodes) -> dict[str, str]:
+    """Return this environment for processes that train together: on one machine they meet on its loopback.
+
+    On several machines gloo takes the interface that has the address of the pod's host name.
+    """
+    found = {"OMP_NUM_THREADS": "1", **os.environ}
+    if nodes.number == 1:
+        return {**found, "GLOO_SOCKET_IFNAME": "lo"}
+    own = {"TRAINER_NODES": str(nodes.number), "JOB_COMPLETION_INDEX": str(nodes.index)}
+    # torchrun would share a store whose address it never sends again, so that a node that joins later waits in vain
+    sharing = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    return {**found, **own, "TRAINER_MEETING": nodes.meeting, "TRAINER_JOB": nodes.job, **sharing}
 
 
 def scoring_server() -> int | None:

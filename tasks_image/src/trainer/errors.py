@@ -8,12 +8,14 @@ TrainerError                   exit 1, a retry can help
 │   └── PromotionConflictError exit 4: the alias moved since the decision was taken
 ├── ModelTrainingError         exit 1, also a RuntimeError: tuning or fitting failed
 │   ├── DivergedError          exit 4: the loss of a network is not finite any more
+│   ├── ProcessKilledError     exit 137: a process that trains was killed; the next try gets more memory
 │   └── StudyTakenOverError    exit 1: another process has ended a trial of this one, and goes on with the study
 └── OutageError                exit 1, also an OSError: MLflow, a store or a study storage does not answer or is full
 """
 
 from __future__ import annotations
 
+import signal
 from typing import ClassVar
 
 
@@ -64,6 +66,15 @@ class DivergedError(ModelTrainingError):
     """The loss of a network is not finite any more; other parameters may train, the same ones do not."""
 
     exit_code = 4
+
+
+class ProcessKilledError(ModelTrainingError):
+    """A process that trains was ended by SIGKILL, most often because memory ran out.
+
+    The step ends with the exit code that containers and shells use for that, so the next try gets more memory.
+    """
+
+    exit_code = 128 + signal.SIGKILL
 
 
 class StudyTakenOverError(ModelTrainingError):

@@ -22,6 +22,7 @@ from include.flows.run_form import run_form
 from include.flows.task_docs import TASK_DOCS
 from include.mail import send
 from include.operators.local import LocalStepOperator
+from include.operators.pods.job_operator import JobStepOperator
 from include.operators.pods.operator import PodStepOperator
 from tests.world import churn_document
 from trainer.pipeline import Pipeline
@@ -364,6 +365,17 @@ def test_in_a_cluster_the_same_steps_are_pods_with_the_same_commands(
         assert isinstance(task, PodStepOperator)
         assert task.command[1:] == [*local[name].command[1:6], task.run, *local[name].command[7:]]
         assert (task.pipeline_name, task.team) == ("churn", "mlops-team")
+
+
+def test_a_step_with_several_nodes_is_a_job(
+    enter: Callable[[str], None], pipelines: Path, airflow_home: Path, project: Path
+) -> None:
+    enter("production")
+    mnist = yaml.safe_load((project / "include" / "pipelines" / "mnist.yaml").read_text())
+    shared = {**mnist, "resources": {"default": {"image": "vision"}, "train": {"nodes": 2, "gpu": 4}}}
+    (pipelines / "mnist.yaml").write_text(yaml.safe_dump(shared))
+    tasks = {name: type(task) for name, task in steps_of(load(project)["mnist_training"]).items()}
+    assert {name for name, kind in tasks.items() if kind is JobStepOperator} == {"cnn.train", "refit"}
 
 
 # svcs, which Airflow's in-process API uses, imports FastAPI's test client

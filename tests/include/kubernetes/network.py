@@ -46,7 +46,11 @@ def _selects(policy: Object, pod: Pod) -> bool:
 
 def _has_port(rule: Object, port: int, protocol: str) -> bool:
     ports = rule.get("ports")
-    return not ports or any((one.get("protocol", "TCP"), one.get("port", port)) == (protocol, port) for one in ports)
+    return not ports or any(
+        one.get("protocol", "TCP") == protocol
+        and one.get("port", port) <= port <= one.get("endPort", one.get("port", port))
+        for one in ports
+    )
 
 
 def _has_peer(peers: list[Object] | None, other: End, namespace: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from include.operators.pods.job_manifest import JOB_NAME as JOB
+from include.operators.pods.job_manifest import PORT
 from include.operators.pods.manifest import MANAGED_BY
 from tests.include.kubernetes.network import End, Pod, allows, matches
 from tests.include.kubernetes.rendering import NAMES, WORKLOADS, find, of_kind, pod_specs, title
 
 APP = "app.kubernetes.io/name"
-JOB = "batch.kubernetes.io/job-name"
 
 
 def app(name: str, namespace: str = "mlflow") -> Pod:
@@ -50,7 +51,7 @@ FLOWS: list[Flow] = [
     ("staging", STAGED, STAGED_MLFLOW, 5000, True),
     ("staging", STAGED, DATABASE, 5432, True),
     ("staging", STAGED_MLFLOW, DATABASE, 5432, True),
-    ("production", RANK_0, RANK_1, 29500, True),
+    ("production", RANK_0, RANK_1, PORT, True),
     ("production", RANK_1, RANK_0, 41000, True),
     ("production", RANK_0, MLFLOW, 5000, True),
     ("production", airflow("scheduler"), airflow("api-server"), 8080, True),
@@ -73,13 +74,14 @@ FLOWS: list[Flow] = [
     ("development", STRANGER, STEP, 8080, False),
     ("development", MLFLOW, STEP, 8080, False),
     ("development", STEP, MLFLOW, 22, False),
-    ("development", STEP, STEP, 29500, False),
+    ("development", STEP, STEP, PORT, False),
     ("development", POSTGRES, STORE, 443, False),
     ("development", S3, STORE, 443, False),
     ("development", S3, POSTGRES, 5432, False),
-    ("production", RANK_0, STEP, 29500, False),
-    ("production", STEP, RANK_0, 29500, False),
-    ("production", STRANGER, RANK_0, 29500, False),
+    ("production", RANK_0, RANK_1, 22, False),
+    ("production", RANK_0, STEP, PORT, False),
+    ("production", STEP, RANK_0, PORT, False),
+    ("production", STRANGER, RANK_0, PORT, False),
     ("production", STEP, STORE, 80, False),
     ("production", STEP, METADATA, 443, False),
     ("production", STEP, METADATA, 80, False),

@@ -14,7 +14,7 @@ def test_no_account_has_other_rights(name: str) -> None:
     verbs = {verb for rule in role["rules"] for verb in rule["verbs"]}
     resources = {resource for rule in role["rules"] for resource in rule["resources"]}
     assert "*" not in verbs | resources
-    assert resources == {"pods", "pods/log", "events"}
+    assert resources == {"pods", "pods/log", "events", "jobs", "services"}
     namespace = role["metadata"]["namespace"]
     subjects = {
         (subject["kind"], subject["namespace"], subject["name"])

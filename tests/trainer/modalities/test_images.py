@@ -148,7 +148,7 @@ def test_a_step_that_trains_in_several_processes_keeps_one_record(
     surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On GPUs a step starts one process for each; here it is told to start two on this machine's processor."""
-    monkeypatch.setattr("trainer.training.networks.together.processes_for", lambda _gpus: 2)
+    monkeypatch.setattr("trainer.training.networks.processes.processes_for", lambda _gpus: 2)
     source = {"KIND": "image_folder", "uri": str(squares(surroundings.home / "pictures"))}
     run = RunFolder.open(f"file://{surroundings.home}/runs/squares/two")
     run_step("start", run, pipeline_of({**STRANGER, "source": source}))
@@ -231,7 +231,23 @@ def test_gpus_that_this_machine_does_not_have_are_refused_at_once(
     assert run.pipeline().run.gpu == 64
 
 
+def test_one_machine_trains_what_is_meant_for_several_and_says_so(
+    surroundings: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = RunFolder.open(f"file://{surroundings.home}/runs/mnist/nodes")
+    run_step("start", run, pipeline_of(document(resources={"train": {"nodes": 3}})))
+    assert "cnn: 3 nodes are asked for; without a cluster this machine trains it alone" in caplog.text
+
+
 BAD = {
+    "several nodes for all steps": (
+        {"resources": {"default": {"nodes": 2}}},
+        "resources.default.nodes: 2: only the steps train and refit run on several nodes; set it for those",
+    ),
+    "several nodes for a trial": (
+        {"algorithms": {"cnn": {"KIND": "cnn", "resources": {"tune": {"nodes": 2}}}}},
+        "algorithms.cnn.resources.tune.nodes: 2: only the steps train and refit run on several nodes",
+    ),
     "several GPUs for a trial": (
         {"resources": {"tune": {"gpu": 2}}},
         "algorithms.cnn: `tune` asks for 2 GPUs, and a trial is trained on one; use tuning.workers",

@@ -32,6 +32,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"train": {"cpu": 0}}, "resources.train.cpu: '0': a step needs a part of a core at least"),
     ({"train": {"gpu": -1}}, "resources.train.gpu: input should be greater than or equal to 0, not -1"),
     ({"train": {"gpus": 1}}, "resources.train.gpus: unknown key; did you mean 'gpu'?"),
+    ({"train": {"nodes": 0}}, "resources.train.nodes: input should be greater than or equal to 1, not 0"),
+    ({"train": {"nodes": 2}}, "resources.train.nodes: 2: only a network is trained by several nodes; leave it out"),
     ({"trian": {"gpu": 1}}, "resources.trian: unknown key; did you mean 'train'?"),
     ({"decide": {"cpu": 1}}, "resources.decide: unknown key"),
     ({"train": {"image": "x", "startup_timeout_minutes": 0}}, "resources.train.startup_timeout_minutes: input should be"),

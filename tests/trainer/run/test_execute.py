@@ -64,6 +64,14 @@ def test_a_step_is_paid_for_the_time_that_it_takes(step: RunFolder, churn: Pipel
     assert step.result(RegisterResult) == done
 
 
+@pytest.mark.usefixtures("rates")
+def test_a_step_is_paid_for_all_its_nodes(step: RunFolder, churn: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINER_NODES", "3")
+    done = execute(lambda _pipeline, _run: RESULT, churn, step)
+    assert (done.cores, done.gpus) == (4.5, 3)
+    assert done.cost_usd == pytest.approx(3 * (0.015 + 0.1) * done.seconds)
+
+
 def test_a_step_without_rates_says_on_how_much_it_ran(step: RunFolder, churn: Pipeline) -> None:
     done = execute(lambda _pipeline, _run: RESULT, churn, step)
     assert (done.cores, done.gpus, done.cost_usd, done.cost_gpu_usd) == (cores_paid(), 0, None, None)

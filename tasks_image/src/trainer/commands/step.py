@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
-from trainer.environment import read_environment, variable
+from trainer.environment import nodes_variables, read_environment, variable
 from trainer.errors import ConfigurationError
 from trainer.own_code.required import with_code
 from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline
@@ -14,15 +16,21 @@ from trainer.process import log_context, logs
 from trainer.process.parent_death import stop_with_parent
 from trainer.process.scratch import scratch_space
 from trainer.run import RunFolder
-from trainer.run.execute import execute, recorded
+from trainer.run.execute import execute, failure_of, recorded
 from trainer.run.flow import ALL_STEPS, PER_ALGORITHM, PER_WORKER, PartOfRun, is_training, step_named
+from trainer.run.outages import outage_explained
 from trainer.run.ownership import refuse_other_run
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from trainer.environment import Nodes
     from trainer.run.records import Result
+    from trainer.training.networks.meeting import Meeting
+
+
+logger = logging.getLogger(__name__)
 
 
 def add_to(commands: Any) -> None:
@@ -50,6 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     part = PartOfRun(arguments.name, arguments.algorithm, arguments.worker)
     log_context.note(run_key=folder.key, step=part.step, algorithm=part.algorithm, worker=part.worker or None)
     own = folder.at(*part)
+    nodes = nodes_variables()
+    if nodes.index > 0:
+        return _run_beside(own, nodes)
     with scratch_space(own.uri_of()):
         refuse_other_run(folder, read_environment().airflow_run_id)
         with recorded(own):
@@ -57,7 +68,42 @@ def run(arguments: argparse.Namespace) -> int:
             log_context.note(pipeline=pipeline.name)
             step = step_of(pipeline, part)
         execute(step, pipeline, own)
+        if nodes.number > 1:
+            _meeting(own, nodes).close()
     return 0
+
+
+def _run_beside(own: RunFolder, nodes: Nodes) -> int:
+    """Train beside the node with the step; of the step's part of the run folder, only its state is written."""
+    from trainer.training.networks.node import take_part
+
+    meeting = _meeting(own, nodes)
+    with scratch_space(f"{own.uri_of()} {nodes.index}"), _kept_by(meeting):
+        refuse_other_run(own, read_environment().airflow_run_id)
+        pipeline = with_code(own.pipeline())
+        log_context.note(pipeline=pipeline.name)
+        take_part(meeting)
+    return 0
+
+
+def _meeting(own: RunFolder, nodes: Nodes) -> Meeting:
+    from trainer.training.networks.meeting import Meeting
+
+    return Meeting(own, nodes)
+
+
+@contextlib.contextmanager
+def _kept_by(meeting: Meeting) -> Iterator[None]:
+    """Keep why a block failed, as far as the store still takes it, and raise that."""
+    try:
+        yield
+    except Exception as error:
+        explained = outage_explained(error, meeting.step.uri)
+        try:
+            meeting.fail(failure_of(explained, meeting.step))
+        except Exception as another:  # noqa: BLE001  (what went wrong first is what counts)
+            logger.warning("node %d: why it failed could not be kept: %s", meeting.nodes.index, another)
+        raise explained from error
 
 
 def run_step(name: str, folder: RunFolder, pipeline: Pipeline, algorithm: str = "", worker: int = 0) -> None:

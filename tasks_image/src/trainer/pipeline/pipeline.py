@@ -24,6 +24,8 @@ from trainer.pipeline.spec import Spec
 
 AIRFLOW_TAG, MLFLOW_NOTE = 100, 5000
 """Characters that fit into the databases of Airflow and MLflow: a longer value would end the process that stores it."""
+NODE_STEPS = ("train", "refit")
+"""Steps that several nodes can share."""
 
 
 class Pipeline(Spec):
@@ -104,6 +106,7 @@ class Pipeline(Spec):
             *self._problem_mistakes(),
             *self._run_mistakes(),
             *self._scoring_mistakes(),
+            *self._node_mistakes(),
             *self.modality_mistakes(),
         ]
         if mistakes:
@@ -223,6 +226,23 @@ class Pipeline(Spec):
         if self.columns.id is None:
             return ["scoring: needs `columns.id`, by which each answer is known; name the column"]
         return []
+
+    def _node_mistakes(self) -> list[str]:
+        """Return the resources whose step cannot be shared by several nodes."""
+        said = {f"resources.{step}": (step, one) for step, one in self.resources.items()}
+        for name, algorithm in self.algorithms.items():
+            said |= {f"algorithms.{name}.resources.{step}": (step, one) for step, one in algorithm.resources.items()}
+        allowed = NODE_STEPS if self.trains_in_epochs else ()
+        why = (
+            f"only the steps {' and '.join(NODE_STEPS)} run on several nodes; set it for those"
+            if allowed
+            else "only a network is trained by several nodes; leave it out, and give the step more cores"
+        )
+        return [
+            f"{place}.nodes: {one.nodes}: {why}"
+            for place, (step, one) in said.items()
+            if (one.nodes or 1) > 1 and step not in allowed
+        ]
 
     @property
     def scoring_batch(self) -> int | None:

@@ -109,6 +109,11 @@ class Resources(Spec):
     memory: Memory | None = None
     """512Mi, 8Gi; a step that needs more is ended, and tried again with more."""
     gpu: Annotated[int, Field(ge=0, le=64)] | None = None
+    nodes: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Pods that train a network together, each with these cores, memory and GPUs; only for `train` and `refit`.
+
+    A run without a cluster trains on its one machine, with the same result.
+    """
     ephemeral_storage: Memory | None = None
     """Room on the node's disk, for `/tmp` and logs."""
     shared_memory: Memory | None = None
@@ -142,7 +147,7 @@ class Resources(Spec):
 
 
 AMOUNTS = (
-    "cpu", "memory", "gpu", "ephemeral_storage", "shared_memory",
+    "cpu", "memory", "gpu", "nodes", "ephemeral_storage", "shared_memory",
     "schedule_timeout_minutes", "startup_timeout_minutes", "deadline_minutes",
 )  # fmt: skip
 """The fields that are amounts."""

@@ -173,16 +173,15 @@ def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float])
 
 
 def log_cost(client: MlflowClient, run_id: str, seconds: float) -> None:
-    """Log what the cores and GPUs of this process cost for a time; without rates there is nothing to log."""
+    """Log what the cores and GPUs of this step cost for a time; without rates nothing is logged."""
     cores, means = cores_paid(), read_means()
     cost = cost_of(seconds, cores, means)
+    kept = f"{cores:g} cores and {means.gpus} GPUs" + (f" on each of {means.nodes} nodes" if means.nodes > 1 else "")
     if cost is None:
-        logger.info(
-            "%.1f s on %g cores and %d GPUs; the cost is not counted, no rates are set", seconds, cores, means.gpus
-        )
+        logger.info("%.1f s on %s; the cost is not counted, no rates are set", seconds, kept)
         return
     log_metrics(client, run_id, cost.metrics)
-    logger.info("%.1f s on %g cores and %d GPUs cost %s", seconds, cores, means.gpus, dollars(cost.total_usd))
+    logger.info("%.1f s on %s cost %s", seconds, kept, dollars(cost.total_usd))
 
 
 def log_training_metrics(

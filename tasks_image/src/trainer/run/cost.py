@@ -43,7 +43,7 @@ class RunCost(Cost):
 
 
 def cost_of(seconds: float, cores: float, means: Means) -> Cost | None:
-    """Cores x rate x hours, plus GPUs x rate x hours; None where a rate that it takes is not known.
+    """Cores x rate x hours, plus GPUs x rate x hours, for each node; None where a rate that it takes is not known.
 
     Cores and GPUs cost for as long as they are kept, whether they are used or not.
 
@@ -52,10 +52,12 @@ def cost_of(seconds: float, cores: float, means: Means) -> Cost | None:
     0.0136
     >>> cost_of(3600, 4, Means(gpus=1, cpu_core_hour_rate=0.05, gpu_hour_rate=0.25)).metrics
     {'cost_cpu_usd': 0.2, 'cost_gpu_usd': 0.25, 'cost_total_usd': 0.45}
+    >>> cost_of(3600, 4, Means(gpus=1, nodes=3, cpu_core_hour_rate=0.05, gpu_hour_rate=0.25)).total_usd
+    1.35
     """
     if means.cpu_core_hour_rate is None or (means.gpus and means.gpu_hour_rate is None):
         return None
-    hours = seconds / SECONDS_PER_HOUR
+    hours = means.nodes * seconds / SECONDS_PER_HOUR
     cpu_usd = cores * means.cpu_core_hour_rate * hours
     return Cost(cpu_usd=cpu_usd, gpu_usd=means.gpus * (means.gpu_hour_rate or 0.0) * hours)
 

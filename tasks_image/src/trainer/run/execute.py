@@ -78,12 +78,12 @@ def _execute(step: Callable[[Pipeline, RunFolder], R], pipeline: Pipeline, folde
 
 
 def _paid(seconds: float) -> dict[str, float | None]:
-    """What a step was given for its time, and what that costs, as its result has it."""
+    """Return the resources of a step on all its nodes, and their cost for its time, as its result has them."""
     means, cores = read_means(), cores_paid()
     cost = cost_of(seconds, cores, means)
     return {
-        "cores": cores,
-        "gpus": means.gpus,
+        "cores": cores * means.nodes,
+        "gpus": means.gpus * means.nodes,
         "cost_usd": cost.total_usd if cost else None,
         "cost_gpu_usd": cost.gpu_usd if cost else None,
     }

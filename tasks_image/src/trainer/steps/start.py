@@ -70,6 +70,7 @@ def _refuse_mistakes(pipeline: Pipeline) -> None:
     modality.require()
     modality.check(pipeline, pipeline.selected_algorithms)
     _refuse_absent_gpus(pipeline)
+    _note_single_node(pipeline)
 
 
 def _refuse_absent_gpus(pipeline: Pipeline) -> None:
@@ -79,9 +80,19 @@ def _refuse_absent_gpus(pipeline: Pipeline) -> None:
     """
     if not pipeline.run.gpu or variable("gpus"):
         return
-    from trainer.training.networks.together import processes_for
+    from trainer.training.networks.processes import processes_for
 
     processes_for(pipeline.run.gpu)
+
+
+def _note_single_node(pipeline: Pipeline) -> None:
+    """Log that a run without a cluster trains on this machine what its pipeline trains on several nodes."""
+    if variable("gpus"):
+        return
+    nodes = {name: pipeline.resources_of("train", name).nodes or 1 for name in pipeline.selected_algorithms}
+    for name, number in nodes.items():
+        if number > 1:
+            logger.warning("%s: %d nodes are asked for; without a cluster this machine trains it alone", name, number)
 
 
 def _parent_run(

@@ -6,7 +6,8 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from pydoc import locate
 from types import SimpleNamespace
@@ -20,18 +21,20 @@ from airflow.sdk.exceptions import AirflowException, TaskDeferred
 from tenacity import wait_fixed
 
 from include.environment.settings import load_settings
-from include.operators.pods import trigger
+from include.operators.pods import job_operator, trigger
+from include.operators.pods.job_operator import JobStepOperator
 from include.operators.pods.operator import PodStepOperator
 from include.operators.pods.placement import placement_of
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.spec import Image, Namespace, Spec
-from trainer.pipeline import Pipeline
+from tests.kubernetes.spec import EVERYTHING, Image, Namespace, Spec
+from trainer.pipeline import Pipeline, Resources
 from trainer.run import RunFolder
 
 IMAGE = "registry.example.com/ml/trainer-tabular:0.1.0"
 KEY = "manual__1-a1b2c3"
 Describe = Callable[..., dict[str, Any]]
 Operator = Callable[..., PodStepOperator]
+JobStep = Callable[..., JobStepOperator]
 Says = Callable[[str], None]
 SECONDS = 20
 SLEEPS = "trap 'exit 143' TERM; echo begun; sleep 600 & wait"
@@ -94,6 +97,23 @@ def operator(run: RunFolder, small_churn: Pipeline, monkeypatch: pytest.MonkeyPa
     return operator
 
 
+@pytest.fixture
+def job_step(run: RunFolder, small_churn: Pipeline, monkeypatch: pytest.MonkeyPatch) -> JobStep:
+    """Makes the operator of a step with two pods. Any step will do: which may have several is the pipeline's matter."""
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+    monkeypatch.setattr(job_operator, "SECONDS_BETWEEN_LOOKS", 0.1)
+
+    def job_step(step: str, **wishes: Any) -> JobStepOperator:
+        placement = placement_of(small_churn, load_settings().kubernetes, step)
+        placement = replace(placement, wishes=Resources(nodes=2, **wishes).over(placement.wishes))
+        return JobStepOperator(
+            task_id=step, step=step, run=run.uri, placement=placement, pipeline_name=small_churn.name,
+            team=small_churn.owner, execution_timeout=timedelta(minutes=5),
+        )  # fmt: skip
+
+    return job_step
+
+
 class TaskInstance:
     """What the provider asks of a task's instance; `store` is Airflow's memory between the tries of a task."""
 
@@ -128,7 +148,7 @@ def kubernetes(cluster_environment: Describe, s3_endpoint: str, monkeypatch: pyt
         yield running
 
 
-def cluster_for(s3_endpoint: str, **changes: Any) -> Cluster:
+def cluster_for(s3_endpoint: str, allowed: Any = EVERYTHING, **changes: Any) -> Cluster:
     """A cluster as `include/kubernetes/base` and the README leave it, with an image that is this very machine."""
     namespace = Namespace(
         "ml-training",
@@ -138,6 +158,7 @@ def cluster_for(s3_endpoint: str, **changes: Any) -> Cluster:
         },
         config_maps={"training-cost-rates": {"gpu_hour": "0.25", "cpu_core_hour": "0.05"}},
         service_accounts=("default", "trainer"),
+        allowed=allowed,
     )
     return Cluster(Spec(**{"namespaces": (namespace,), "images": {IMAGE: Image()}, **changes}))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from include.environment.kubernetes import Kubernetes
 from include.environment.settings import Settings, read_settings
@@ -13,7 +14,7 @@ from include.operators.pods.placement import check_placements, placement_of
 from tests.conftest import changed
 from tests.world import LOGISTIC
 from trainer.errors import ConfigurationError
-from trainer.pipeline import Pipeline, Resources
+from trainer.pipeline import Pipeline, Resources, load_pipeline
 
 GPU = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
@@ -21,6 +22,11 @@ GPU = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 @pytest.fixture
 def production(tmp_path: Path) -> Settings:
     return read_settings("production", tmp_path)
+
+
+@pytest.fixture
+def mnist(project: Path) -> Pipeline:
+    return load_pipeline(project / "include" / "pipelines" / "mnist.yaml")
 
 
 @pytest.fixture
@@ -124,6 +130,19 @@ def test_resources_of_refit_itself_win(small_churn: Pipeline, cluster: Kubernete
     assert refit_of(fitting(small_churn, **wishes), own).memory == "32Gi"
     refit = refit_of(fitting(small_churn, **wishes, refit={"memory": "7Gi"}), own)
     assert (refit.cpu, refit.memory) == ("8", "7Gi")
+
+
+def test_nodes_are_those_of_the_training_and_of_the_refit_that_fits(mnist: Pipeline, cluster: Kubernetes) -> None:
+    shared = changed(mnist, resources={"train": {"nodes": 3}})
+    nodes = {step: placement_of(shared, cluster, step, "cnn").nodes for step in ("tune", "train", "refit", "evaluate")}
+    assert nodes == {"tune": 1, "train": 3, "refit": 3, "evaluate": 1}
+    assert placement_of(changed(shared, refit="none"), cluster, "refit").nodes == 1, "it only chooses"
+
+
+def test_an_environment_does_not_say_on_how_many_nodes_pipelines_train(cluster: Kubernetes) -> None:
+    resources = {**cluster.resources, "train": Resources(nodes=2)}
+    with pytest.raises(ValidationError, match=r"resources.train.nodes: each pipeline says on how many nodes it trains"):
+        Kubernetes.model_validate({**cluster.model_dump(), "resources": resources})
 
 
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [

@@ -8,7 +8,17 @@ import pytest
 
 from include.operators.pods.sweeping import sweep_ended_pods
 from tests.include.kubernetes.rendering import find
-from tests.include.operators.pods.conftest import IMAGE, Operator, Says, carried_out, context, raised
+from tests.include.operators.pods.conftest import (
+    IMAGE,
+    Describe,
+    JobStep,
+    Operator,
+    Says,
+    carried_out,
+    context,
+    raised,
+    wait_until,
+)
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.fixtures import api_of
 from tests.kubernetes.spec import Image, Namespace, Spec
@@ -20,7 +30,10 @@ Rights = dict[str, tuple[str, ...]]
 def rights() -> Rights:
     """Return by resource the verbs of the role."""
     role = find("base", "Role", "pipelines", "ml-training")
-    assert all({*rule} == {"apiGroups", "resources", "verbs"} and rule["apiGroups"] == [""] for rule in role["rules"])
+    groups = {"jobs": ["batch"]}
+    for rule in role["rules"]:
+        assert {*rule} == {"apiGroups", "resources", "verbs"}
+        assert [rule["apiGroups"]] == [groups.get(resource, [""]) for resource in rule["resources"]]
     return {resource: tuple(rule["verbs"]) for rule in role["rules"] for resource in rule["resources"]}
 
 
@@ -50,16 +63,21 @@ def test_the_role_is_what_tasks_use(
     granted: Cluster,
     evaluated: RunFolder,
     operator: Operator,
+    job_step: JobStep,
     says: Says,
     mode: bool,
     quick_retries: None,
+    cluster_environment: Describe,
 ) -> None:
-    """A step that succeeds, one that fails, one whose pod is found again, and the sweep of failed pods."""
+    """A step that succeeds, one that fails, with one pod and with two, and the sweep of failed pods."""
     done = carried_out(lambda: operator("decide"), context("decide"))
     assert done["outcome"] == "promote"
     says("exit 3")
     if not mode:
         raised(operator("ingest"))
+        cluster_environment(keep_failed_hours=0)
+        raised(job_step("ingest"))
+        wait_until(lambda: not granted.store.find("jobs"))
     with api_of(granted) as client:
         sweep_ended_pods(client, "ml-training", keep_hours=0)
     allowed = {(resource, verb) for resource, verbs in rights().items() for verb in verbs}

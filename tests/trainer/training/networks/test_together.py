@@ -20,12 +20,13 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: make setu
 from tests.trainer.process.test_parent_death import has_ended  # noqa: E402
 from tests.trainer.training.networks.rank_plans import EXACT, failing, is_killed, plan, raises  # noqa: E402
 from tests.trainer.training.networks.test_loop import digits  # noqa: E402
-from trainer.errors import ConfigurationError, DivergedError, ModelTrainingError  # noqa: E402
+from trainer.errors import ConfigurationError, DivergedError, ModelTrainingError, ProcessKilledError  # noqa: E402
 from trainer.inference.network_estimator import NetworkEstimator  # noqa: E402
 from trainer.process.sigterm import ENDED  # noqa: E402
 from trainer.training.networks.handover import Failed, Handover  # noqa: E402
 from trainer.training.networks.loop import EpochEnd, Progress, train  # noqa: E402
-from trainer.training.networks.together import _error_of, processes_for, train_in_processes  # noqa: E402
+from trainer.training.networks.processes import error_of, processes_for  # noqa: E402
+from trainer.training.networks.together import train_in_processes  # noqa: E402
 
 Reports = list[EpochEnd | Progress]
 Result = tuple[Reports, NetworkEstimator]
@@ -46,14 +47,6 @@ def weights_of(estimator: NetworkEstimator) -> list[Any]:
 def same(one: NetworkEstimator, other: NetworkEstimator) -> bool:
     pairs = zip(weights_of(one), weights_of(other), strict=True)
     return all(torch.allclose(weights, others, atol=1e-5) for weights, others in pairs)
-
-
-@pytest.fixture(scope="module")
-def alone() -> Result:
-    """The reports and the result of one process."""
-    reports: Reports = []
-    torch.set_num_threads(1)
-    return reports, train_in_processes(plan(), digits(seed=1), 1, reports.append)
 
 
 def test_two_processes_give_the_losses_and_the_network_of_one(alone: Result, capfd: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +150,15 @@ def test_the_first_error_counts_and_not_those_that_follow_from_it(
     handover.fail(Failed(0, "RuntimeError", "Connection closed by peer", 1, at=20.0))
     handover.fail(Failed(1, "OSError", "the disk is full", 1, at=19.0))
     handover.note_exit_codes(codes)
-    assert str(_error_of(handover, 2)).startswith(message)
+    error = error_of(1, handover, 2)
+    assert str(error).startswith(message)
+    assert error.exit_code == (137 if codes == {1: -9} else 1)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_after_each_restart_ends_the_step_as_memory_that_ran_out(tmp_path: Path) -> None:
+    with pytest.raises(ProcessKilledError, match="training process 1 of 2 was ended by SIGKILL, after 3 restarts"):
+        train_in_processes(failing(tmp_path, is_killed, at=2, each_time=True), None, 2, print)
 
 
 @pytest.mark.slow

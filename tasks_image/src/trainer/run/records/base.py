@@ -15,8 +15,9 @@ class Result(BaseModel):
     finished_at: str = ""
     """ISO 8601, UTC."""
     cores: float | None = None
-    """CPU cores that were kept for the step; None in results of earlier releases."""
+    """CPU cores that were kept for the step, on all its nodes; None in results of earlier releases."""
     gpus: int = 0
+    """GPUs that were kept for the step, on all its nodes."""
     cost_usd: float | None = None
     """What `seconds` of these cores and GPUs cost; None where it is not counted. Earlier tries are not part of it."""
     cost_gpu_usd: float | None = None

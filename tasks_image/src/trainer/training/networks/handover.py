@@ -1,10 +1,12 @@
-"""The files by which a step and the processes that train for it hand over to each other; all are on one machine."""
+"""The files by which a step and the processes of its machine that train for it hand over to each other."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import pickle
+import uuid
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,18 +43,36 @@ class Handover:
 
     folder: Path
 
+    @property
+    def plan(self) -> Path:
+        """The file with the training."""
+        return self.folder / "plan"
+
     def give(self, plan: Plan, aside: Any) -> None:
         """Hand over a training and its validation rows to the processes."""
-        given = plan, aside, log_context.current()
-        with (self.folder / "plan").open("wb") as file:
+        given = plan, aside, log_context.current(), uuid.uuid4()
+        with self.plan.open("wb") as file:
             pickle.dump(given, file, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the training: each time that one is handed over has another."""
+        with self.plan.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def take(self) -> tuple[Plan, Any]:
         """Return the training and its validation rows; log records name the step from here on."""
-        with (self.folder / "plan").open("rb") as file:
-            plan, aside, context = pickle.load(file)  # noqa: S301  (of the step that has started this process)
+        with self.plan.open("rb") as file:
+            plan, aside, context, _ = pickle.load(file)  # noqa: S301  (processes that met have the plan of one step)
         log_context.note(**context)
         return plan, aside
+
+    def note_start(self, start: str) -> None:
+        """Keep the name of a start of all processes, before they are started."""
+        (self.folder / "start").write_text(start, encoding="utf-8")
+
+    def start(self) -> str:
+        """Return the name of this start."""
+        return (self.folder / "start").read_text(encoding="utf-8")
 
     def report(self, report: EpochEnd | Progress) -> None:
         """Append a report to those that the step reads."""
@@ -105,3 +125,13 @@ class Handover:
         except FileNotFoundError:
             return {}
         return {int(rank): code for rank, code in found.items()}
+
+    def note_lost_meeting(self, reason: str) -> None:
+        """Keep why the processes of other nodes are not met."""
+        (self.folder / "lost_meeting").write_text(reason, encoding="utf-8")
+
+    def lost_meeting(self) -> str:
+        """Return why the processes of other nodes are not met; empty if they are."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / "lost_meeting").read_text(encoding="utf-8")
+        return ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from trainer.environment import cores
+from trainer.environment import cores, nodes_variables
+from trainer.errors import ConfigurationError
 from trainer.training.job import Job
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from trainer.pipeline.networks import EpochParams
     from trainer.training.networks.checkpoints import Checkpoints
     from trainer.training.networks.loop import EpochEnd, Progress
+    from trainer.training.networks.meeting import Meeting
     from trainer.training.networks.plan import Plan
 
 
@@ -61,10 +63,22 @@ class NetworkJob(Job):
         """Train, and return the estimator; epochs and progress are logged."""
         import torch
 
-        from trainer.training.networks.together import processes_for, train_in_processes
+        from trainer.training.networks.processes import processes_for
+        from trainer.training.networks.together import train_in_processes
 
         torch.set_num_threads(cores())
-        return train_in_processes(plan, aside, processes_for(self.gpus), self._log)
+        return train_in_processes(plan, aside, processes_for(self.gpus), self._log, self._meeting())
+
+    def _meeting(self) -> Meeting | None:
+        """Return where the nodes of this step meet; None if it has one node only."""
+        from trainer.run import RunFolder
+        from trainer.training.networks.meeting import Meeting
+
+        if (nodes := nodes_variables()).number == 1:
+            return None
+        if not self.state:
+            raise ConfigurationError(f"nodes: {nodes.number} nodes need a run folder to hand over; use one node")
+        return Meeting(RunFolder.open(self.state).at(*self.part), nodes)
 
     def _log(self, report: EpochEnd | Progress) -> None:
         from trainer.training.networks.loop import EpochEnd

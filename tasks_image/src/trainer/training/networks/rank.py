@@ -57,7 +57,7 @@ def _train(handover: Handover) -> None:
         torch.cuda.set_device(started.local_rank)
     torch.set_num_threads(max(1, cores() // started.local_processes))
     plan, aside = handover.take()
-    ranks = join(started, device)
+    ranks = join(started, handover.start(), device)
     signal.signal(signal.SIGTERM, lambda *_: _end_after_step(ranks))
     training = plan(ranks=ranks)
     report = handover.report if ranks.rank == 0 else _nothing

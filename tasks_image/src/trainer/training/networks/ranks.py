@@ -73,10 +73,11 @@ class Ranks:
 ALONE = Ranks()
 
 
-def join(started: Torchrun, device: torch.device) -> Ranks:
+def join(started: Torchrun, start: str, device: torch.device) -> Ranks:
     """Join the others: gradients of GPUs go through NCCL, all else through gloo.
 
-    After a restart torchrun's store still has the addresses of the start before, so each start has keys of its own.
+    After a restart torchrun's store still has the addresses of the start before, so each start has keys of its own, by
+    the name on which the nodes have agreed; a node that takes the place of a lost one has not been started as often.
     The process group is never destroyed: gloo's threads may wait for Python's lock then, while they are waited for.
     """
     import torch
@@ -86,7 +87,7 @@ def join(started: Torchrun, device: torch.device) -> Ranks:
     whole = TCPStore(started.host, started.port, is_master=False, timeout=LONGEST_WAIT)
     torch.distributed.init_process_group(
         backend,
-        store=PrefixStore(f"start-{started.restarts}", whole),
+        store=PrefixStore(f"start-{start}", whole),
         rank=started.rank,
         world_size=started.processes,
         timeout=LONGEST_WAIT,

@@ -1,94 +1,54 @@
-"""A network trained in this process, or in several, one for each GPU."""
+"""A network trained in this process, or in several, one for each GPU, on one node or on several."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer import errors
-from trainer.environment import rank_environment, read_means
-from trainer.errors import FINAL_EXIT_CODES, LESS_MEMORY, ConfigurationError, ModelTrainingError, TrainerError
-from trainer.training.networks.handover import RESTARTS, Handover
-from trainer.training.networks.launcher import SECONDS_TO_END
+from trainer.environment import ONE_NODE
+from trainer.training.networks.handover import Handover
 from trainer.training.networks.loop import EpochEnd, Progress, train
+from trainer.training.networks.processes import error_of, launched, raise_final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import subprocess
+    from collections.abc import Callable
 
-    from trainer.training.networks.handover import Failed
+    from trainer.errors import TrainerError
+    from trainer.training.networks.meeting import Meeting
     from trainer.training.networks.plan import Plan
 
     Report = Callable[[EpochEnd | Progress], None]
 
 SECONDS_BETWEEN_LOOKS = 0.1
-IMPORTED = ("torch._dynamo", "transformers", "peft")
-"""Modules that the processes need if this one has them."""
+SECONDS_FOR_OTHER_NODES = 10.0
+"""Until they have handed over why their processes failed, which they do at about the same time."""
 
 
-def processes_for(gpus: int) -> int:
-    """Return one process for each GPU that the pod has or this run asks for, or one where it is none.
-
-    Raises ConfigurationError if PyTorch sees fewer.
-    """
-    import torch
-
-    asked, visible = max(gpus, read_means().gpus), torch.cuda.device_count()
-    if visible < asked:
-        raise ConfigurationError(
-            f"gpu: {asked} GPUs are asked for, and PyTorch {torch.__version__} sees {visible}; ask for {visible}, or "
-            "use a machine with more and an image whose PyTorch supports CUDA"
-        )
-    return max(1, asked)
-
-
-def train_in_processes(plan: Plan, aside: Any, processes: int, report: Report) -> Any:
+def train_in_processes(plan: Plan, aside: Any, processes: int, report: Report, meeting: Meeting | None = None) -> Any:
     """Train to the end and return the estimator; `report` gets each epoch once, and progress.
 
-    With several processes, each computes its share of every batch. Where one is lost, all start again from the last
-    checkpoint, up to three times. Raises the error that ended them, and ModelTrainingError where one was killed.
+    With several processes, `processes` on each node, each computes its share of every batch. Where one is lost, all
+    start again from the last checkpoint, up to three times. With a meeting, those of other nodes take part.
+
+    Raises the error that ended them: ProcessKilledError if one was killed, ModelTrainingError if nodes do not meet.
     """
-    if processes == 1:
+    if processes == 1 and meeting is None:
         training = plan()
         training.on_progress = report
         return train(training, aside, report)
     with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
         handover = Handover(Path(folder))
         handover.give(plan, aside)
-        with _launched(folder, processes) as launcher:
+        if meeting is not None:
+            meeting.open(handover)
+        with launched(folder, processes, meeting.nodes if meeting else ONE_NODE) as launcher:
             _follow(launcher, handover, report)
         if launcher.returncode != 0:
-            raise _error_of(handover, processes)
+            raise _error_of(launcher.returncode, handover, processes, meeting)
         return handover.estimator()
-
-
-@contextlib.contextmanager
-def _launched(folder: str, processes: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the processes, and end all of them where the block ends early.
-
-    They are a process group of their own: SIGTERM reaches them through the launcher, which outlives them.
-    """
-    needed = [name for name in IMPORTED if name in sys.modules]
-    command = [sys.executable, "-m", "trainer.training.networks.launcher", folder, str(processes), str(os.getpid())]
-    launcher = subprocess.Popen(  # noqa: S603  (our own command)
-        [*command, *needed], env=rank_environment(), stdin=subprocess.DEVNULL, process_group=0
-    )
-    try:
-        yield launcher
-    finally:
-        if launcher.poll() is None:
-            launcher.terminate()
-            try:
-                launcher.wait(2 * SECONDS_TO_END)
-            except subprocess.TimeoutExpired:
-                launcher.kill()  # its processes end with it
-                launcher.wait()
 
 
 def _follow(launcher: subprocess.Popen[bytes], handover: Handover, report: Report) -> None:
@@ -103,27 +63,14 @@ def _follow(launcher: subprocess.Popen[bytes], handover: Handover, report: Repor
                     continue  # from before a restart
                 epochs = one.epoch
             report(one)
-        for failed in handover.failed():
-            if failed.exit_code in FINAL_EXIT_CODES:
-                raise _as_error(failed)
+        raise_final(handover)
         time.sleep(SECONDS_BETWEEN_LOOKS if running else 0)
 
 
-def _error_of(handover: Handover, processes: int) -> TrainerError:
-    """Return the error that ended the processes at last: others fail because they wait for the first one."""
-    killed = {rank: -code for rank, code in handover.exit_codes().items() if code < 0}
-    for rank, number in killed.items():
-        return ModelTrainingError(
-            f"training process {rank} of {processes} was ended by {signal.Signals(number).name}, after "
-            f"{RESTARTS} restarts from the last checkpoint; if memory ran out, {LESS_MEMORY}"
-        )
-    for failed in handover.failed():
-        return _as_error(failed)
-    return ModelTrainingError(f"the {processes} training processes ended without an error; the log has more")
-
-
-def _as_error(failed: Failed) -> TrainerError:
-    kind = getattr(errors, failed.error, None)
-    if isinstance(kind, type) and issubclass(kind, TrainerError):
-        return kind(failed.message)
-    return ModelTrainingError(f"training process {failed.rank}: {failed.error}: {failed.message}")
+def _error_of(exit_code: int, handover: Handover, processes: int, meeting: Meeting | None) -> TrainerError:
+    if meeting is None:
+        return error_of(exit_code, handover, processes)
+    until = time.monotonic() + SECONDS_FOR_OTHER_NODES
+    while not any(others := meeting.failed()) and time.monotonic() < until:
+        time.sleep(meeting.seconds_between_looks)
+    return error_of(exit_code, handover, processes * meeting.nodes.number, others)
