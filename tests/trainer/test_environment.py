@@ -211,6 +211,8 @@ def test_a_pod_of_a_job_knows_its_place_or_what_is_missing(monkeypatch: pytest.M
     monkeypatch.setenv("TRAINER_JOB", "job-a")
     found = nodes_variables()
     assert found == Nodes(3, 2, "job-a-0.job-a:29400", "job-a")
+    assert found.store == ("job-a-0.job-a", 29400)
+    assert Nodes(3, 0, "job-a-0.job-a:29400", "job-a").store == ("localhost", 29400)
     assert "GLOO_SOCKET_IFNAME" not in rank_environment(found), "other machines are not at the loopback"
 
 

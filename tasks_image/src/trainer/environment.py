@@ -181,6 +181,12 @@ class Nodes:
     job: str = ""
     """The name of the Job, which each try of the step has anew."""
 
+    @property
+    def store(self) -> tuple[str, int]:
+        """Host and port of torchrun's store as this pod reaches it: on the first pod, which needs no name for that."""
+        host, _, port = self.meeting.rpartition(":")
+        return (host if self.index else "localhost"), int(port)
+
 
 ONE_NODE = Nodes()
 

@@ -70,6 +70,10 @@ class Handover:
         """Keep the name of a start of all processes, before they are started."""
         (self.folder / "start").write_text(start, encoding="utf-8")
 
+    def has_met(self) -> bool:
+        """Return True if the processes have been started, for which all nodes have met."""
+        return (self.folder / "start").exists()
+
     def start(self) -> str:
         """Return the name of this start."""
         return (self.folder / "start").read_text(encoding="utf-8")

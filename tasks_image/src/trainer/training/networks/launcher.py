@@ -65,13 +65,14 @@ def _configuration(handover: Handover, processes: int) -> Any:
     from trainer.training.networks import rendezvous
 
     nodes = nodes_variables()
+    host, port = nodes.store
     return LaunchConfig(
         min_nodes=nodes.number,
         max_nodes=nodes.number,
         nproc_per_node=processes,
         run_id=handover.digest(),
         rdzv_backend=rendezvous.register(nodes, handover.note_start),
-        rdzv_endpoint=nodes.meeting,
+        rdzv_endpoint=f"{host}:{port}",
         rdzv_configs={"is_host": nodes.index == 0, "join_timeout": SECONDS_TO_MEET, **KEEP_ALIVE},
         local_addr="localhost" if nodes.number == 1 else socket.gethostname(),
         start_method="forkserver",

@@ -18,6 +18,8 @@ from trainer.training.networks.meeting import Situation
 from trainer.training.networks.processes import error_of, launched, processes_for, raise_final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trainer.training.networks.meeting import Meeting
 
 logger = logging.getLogger(__name__)
@@ -34,13 +36,11 @@ def take_part(meeting: Meeting) -> None:
     Raises the error that ended its processes, and ModelTrainingError if the step gives no training for two hours.
     """
     step = _Step(meeting)
-    joined, waits_since = "", time.monotonic()
+    joined = ""
     while not (situation := step.situation()).ended:
-        if situation.plan not in {"", joined}:
+        if situation.plan not in {"", joined} and _join(step, situation.plan):
             joined = situation.plan
-            _join(step, joined)
-            waits_since = time.monotonic()
-        elif time.monotonic() - waits_since > SECONDS_WITHOUT_THE_STEP:
+        elif time.monotonic() - step.met_at > SECONDS_WITHOUT_THE_STEP:
             raise ModelTrainingError(
                 f"the step on the first of {meeting.nodes.number} nodes has neither given a training nor ended for "
                 f"{SECONDS_WITHOUT_THE_STEP / 60:g} minutes; see the log of its pod"
@@ -53,6 +53,8 @@ class _Step:
 
     def __init__(self, meeting: Meeting) -> None:
         self.meeting = meeting
+        self.met_at = time.monotonic()
+        """The end of the last training that the nodes met for, or the beginning."""
         self._last, self._seen_at = Situation(), time.monotonic()
 
     def situation(self) -> Situation:
@@ -66,26 +68,38 @@ class _Step:
             logger.warning("the step cannot be seen just now: %s", explained)
         return self._last
 
+    @contextlib.contextmanager
+    def noting_meeting(self, handover: Handover) -> Iterator[None]:
+        """Note at the end of the block if the nodes have met in it."""
+        try:
+            yield
+        finally:
+            if handover.has_met():
+                self.met_at = time.monotonic()
 
-def _join(step: _Step, plan: str) -> None:
-    """Train to the end of this training, or until the step is lost and begins anew."""
+
+def _join(step: _Step, plan: str) -> bool:
+    """Train to the end of this training, or until the step is lost and begins anew; False if it was not met."""
     meeting = step.meeting
     with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
         handover = Handover(Path(folder))
         if not meeting.fetch(plan, handover):
-            return
+            return False
         processes = processes_for(0)
         logger.info("node %d of %d trains with %d processes", meeting.nodes.index, meeting.nodes.number, processes)
-        with launched(folder, processes, meeting.nodes) as launcher:
+        with step.noting_meeting(handover), launched(folder, processes, meeting.nodes) as launcher:
             while launcher.poll() is None:
                 raise_final(handover)
-                if step.situation().plan != plan:
-                    logger.warning("the step has begun anew; this node joins it again")
-                    return
+                if (now := step.situation()).plan != plan:
+                    if not now.ended:
+                        logger.warning("the step has begun anew; this node joins it again")
+                    return False
                 with contextlib.suppress(TimeoutExpired):
                     launcher.wait(meeting.seconds_between_looks)
         if launcher.returncode == MEETING_LOST:
-            logger.warning("the other nodes are lost (%s); this node waits for the step", handover.lost_meeting())
-        elif launcher.returncode:
+            logger.warning("the other nodes are not met (%s); this node tries again", handover.lost_meeting())
+            return False
+        if launcher.returncode:
             meeting.report_failed(handover)
             raise error_of(launcher.returncode, handover, processes)
+        return True

@@ -78,8 +78,7 @@ class NumberedNodes(RendezvousHandler):  # type: ignore[misc]  # torch has no ty
         """Return the address of the store on the first node, which lives as long as the step."""
         if self._nodes.number == 1:
             return found.bootstrap_store_info
-        host, _, port = self._nodes.meeting.rpartition(":")
-        return RendezvousStoreInfo(host, int(port))
+        return RendezvousStoreInfo(*self._nodes.store)
 
     def get_backend(self) -> str:
         """Return the name of this rendezvous."""
