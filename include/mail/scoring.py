@@ -34,7 +34,7 @@ def scoring_mail(pipeline: str, run: RunFolder, reason: str) -> Mail:
     return Mail(
         tone="bad",
         pipeline=pipeline,
-        headline=f"Scoring failed in {steps}: nothing of this run is visible" if steps else "Scoring failed",
+        headline=f"Scoring failed in {steps}: the output is as it was before" if steps else "Scoring failed",
         reasons=[f"{failure.step}: {failure.error}: {failure.message}" for failure in failures] or [reason],
         next_step=NEXT.get(code, AGAIN),
         facts=facts,
