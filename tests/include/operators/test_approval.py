@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 from botocore.exceptions import EndpointConnectionError
 
 from include.flows.questions import question_link
@@ -34,7 +35,7 @@ def test_an_answer_is_tried_again_while_an_object_store_is_away(task: ApproveSta
 
 @pytest.mark.parametrize(
     ("error", "raised"),
-    [(ValueError("a bug"), ValueError), (ConfigurationError("wrong"), approval.AirflowFailException)],
+    [(ValueError("a bug"), ValueError), (ConfigurationError("wrong"), AirflowFailException)],
 )
 def test_an_error_that_no_retry_changes_is_raised_at_once(
     task: ApproveStartOperator, error: Exception, raised: type[Exception]
