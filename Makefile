@@ -167,8 +167,8 @@ clean:  ## remove what the above made
 	@echo "Installing PyTorch and transformers into .venv …"
 	@links="$${PIP_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)}"; \
 	  torch="$$(grep '^torch==' tasks_image/requirements-gpu.in)"; \
-	  language="$$(grep -E '^(huggingface-hub|peft|safetensors|tokenizers|transformers)==' tasks_image/requirements-language.txt)"; \
 	  sed -nE 's/^([a-z0-9.-]+==[^ ;]+).*/\1/p' tasks_image/requirements-language.txt > .venv/versions.txt; \
+	  language="$$(grep -E '^(huggingface-hub|peft|safetensors|tokenizers|transformers)==' .venv/versions.txt)"; \
 	  install="$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c .venv/versions.txt"; \
 	  if [ -n "$$links" ]; then UV_FIND_LINKS="$$links" $$install "$$torch" $$language; \
 	  else $$install --torch-backend cpu "$$torch" $$language; fi

@@ -62,7 +62,7 @@ def _first_line(entry: Entry) -> str:
         return f"{at}  release    runs may promote again; production is version {entry.version}"
     moved = f"{at}  {entry.kind:<9}  {_named(entry.before)} → {_named(entry.version)}"
     if not entry.completed:
-        return f"{moved}  (begun and cut off: the alias did not move)"
+        return f"{moved}  (cut off before the alias moved, or moved back by hand)"
     return f"{moved}  (until {entry.until})" if entry.until else f"{moved}  (is production)"
 
 

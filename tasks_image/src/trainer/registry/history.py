@@ -60,7 +60,7 @@ class Entry:
     at: str
     """ISO 8601, UTC; empty if it is not known."""
     completed: bool
-    """False for a move that was begun, and cut off before the alias moved."""
+    """False for a move that was cut off before the alias moved, or that somebody took back in MLflow itself."""
     until: str = ""
     """When the version ceased to be production, `unknown` if that is not recorded; empty if it is, or never was."""
     promoted_as: str = ""
