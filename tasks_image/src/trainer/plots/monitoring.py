@@ -15,9 +15,9 @@ MOST_LOOKS = 26
 
 
 class DatedLook(NamedTuple):
-    """A look at a version and when it was."""
+    """A look at a version, and its month, day and time (UTC)."""
 
-    day: str
+    time: str
     look: VersionLook
 
 
@@ -33,19 +33,19 @@ def performance_drawing(looks: Sequence[DatedLook]) -> Drawing | None:
     metric = judged.metric if judged else "auc_roc"
     made, panel = figure(f"{metric} of version {shown[-1].look.version}, look after look", width=1.6 * WIDTH)
     said = list[str]()
-    for place, (day, look) in enumerate(shown):
+    for place, (time, look) in enumerate(shown):
         if look.performance and look.performance.metric == metric:
             now = look.performance.metrics[metric]
             panel.plot([place, place], [now.lower, now.upper], color=FIRST)
             panel.plot([place], [now.value], "o", color=FIRST, label=None if said else "on labelled rows")
-            said.append(f"{day} {now.value:.3f} ({now.lower:.3f} to {now.upper:.3f})")
+            said.append(f"{time} {now.value:.3f} ({now.lower:.3f} to {now.upper:.3f})")
         if look.estimate and metric == "auc_roc":
             panel.plot([place + 0.12], [look.estimate.auc_roc.value], "s", color=SECOND, markerfacecolor="none")
     if judged:
         before = judged.reference[metric]
         panel.axhspan(before.lower, before.upper, color=SOFT, alpha=0.15, lw=0)
         panel.axhline(before.value, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
-    panel.set_xticks(range(len(shown)), [day for day, _ in shown], rotation=35, ha="right")
+    panel.set_xticks(range(len(shown)), [time for time, _ in shown], rotation=35, ha="right")
     panel.set(ylabel=metric, xlim=(-0.5, len(shown) - 0.5))
     panel.grid(visible=True, axis="y")
     title = "Points: on labelled rows, with interval; squares: estimated; band: at the promotion"
@@ -58,16 +58,16 @@ def drift_drawing(looks: Sequence[DatedLook], limit: float) -> Drawing | None:
 
     :param limit: the share from which on rows have drifted
     """
-    shown = [(day, look.drift_share) for day, look in looks if look.drift_share is not None][-MOST_LOOKS:]
+    shown = [(time, look.drift_share) for time, look in looks if look.drift_share is not None][-MOST_LOOKS:]
     if not shown:
         return None
     title = f"{shown[-1][1]:.0%} of the inputs have drifted in the newest look"
     made, panel = figure(title, width=1.6 * WIDTH)
     panel.bar(range(len(shown)), [share for _, share in shown], color=FIRST, width=0.6)
     panel.axhline(limit, color=SECOND, linewidth=1, linestyle=(0, (4, 3)))
-    panel.set_xticks(range(len(shown)), [day for day, _ in shown], rotation=35, ha="right")
+    panel.set_xticks(range(len(shown)), [time for time, _ in shown], rotation=35, ha="right")
     panel.set(ylabel="share of inputs that drifted", ylim=(0, 1), xlim=(-0.5, len(shown) - 0.5))
     alt = f"Share of inputs that drifted by look, limit {limit:.0%}: " + ", ".join(
-        f"{day} {share:.0%}" for day, share in shown
+        f"{time} {share:.0%}" for time, share in shown
     )
     return Drawing("drift_by_look", title, alt, made)

@@ -47,7 +47,7 @@ def write_monitoring_page(
 
 
 def _history(runs: Sequence[RunFolder], now: StartMonitoringResult, result: MonitorResult) -> list[DatedLook]:
-    """Return the looks at the version that scored last, oldest first, with their days."""
+    """Return the looks at the version that scored last, oldest first, with their times."""
     from trainer.plots.monitoring import DatedLook
 
     newest, found = result.newest, []
@@ -55,10 +55,14 @@ def _history(runs: Sequence[RunFolder], now: StartMonitoringResult, result: Moni
         start = run.at("start_monitoring").result_or_none(StartMonitoringResult)
         before = run.at("monitor").result_or_none(MonitorResult)
         if start is not None and before is not None:
-            found += [(start.started_at[:10], look) for look in before.looks]
-    found.append((now.started_at[:10], newest))
+            found += [(_moment(start), look) for look in before.looks]
+    found.append((_moment(now), newest))
     same = [(day, look) for day, look in found if (look.model, look.version) == (newest.model, newest.version)]
     return [DatedLook(day, look) for day, look in same]
+
+
+def _moment(start: StartMonitoringResult) -> str:
+    return start.started_at[5:16].replace("T", " ")
 
 
 def _pictures(run: RunFolder, pipeline: Pipeline, history: list[DatedLook]) -> Iterator[Plot]:
