@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ from bench.report import as_table, missed_goals, write_results
 from trainer.errors import ConfigurationError, TrainerError
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from bench.catalogue import Bench
     from bench.figure import Figure
 
@@ -51,11 +54,37 @@ def measure(chosen: list[Bench]) -> tuple[list[Figure], list[str]]:
     for bench in chosen:
         names = ", ".join(bench.names)
         print(f"measuring {names} …", file=sys.stderr, flush=True)
-        try:
-            figures += bench.measure()
-        except TrainerError as error:
-            failures.append(f"not measured: {names}: {error}")
+        found = _in_a_process_of_its_own(bench)
+        if isinstance(found, str):
+            failures.append(f"not measured: {names}: {found}")
+        else:
+            figures += found
     return figures, failures
+
+
+def _in_a_process_of_its_own(bench: Bench) -> list[Figure] | str:
+    """Return a bench's figures, or why there are none: what one holds or changes must not count for the next."""
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_measure_and_send, args=(bench, sending))
+    process.start()
+    sending.close()
+    try:
+        return receiving.recv()  # type: ignore[no-any-return]
+    except EOFError:
+        process.join()
+        return f"its process ended with exit code {process.exitcode}; what it wrote is above"
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _measure_and_send(bench: Bench, sending: Connection) -> None:
+    try:
+        found: list[Figure] | str = bench.measure()
+    except TrainerError as error:
+        found = str(error)
+    sending.send(found)
 
 
 def prepare_process() -> None:

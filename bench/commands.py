@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import TrainerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PROJECT = Path(__file__).resolve().parent.parent
 LONGEST_SECONDS = 1800
@@ -40,14 +40,18 @@ def fresh_home(root: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def timed(command: list[str], home: Path) -> float:
-    """Wall seconds of a command that has to succeed; raises TrainerError with the end of its output."""
+def timed(command: list[str], home: Path, variables: Mapping[str, str] | None = None) -> float:
+    """Wall seconds of a command that has to succeed; raises TrainerError with the end of its output.
+
+    :param variables: of the environment, beside those of the home
+    """
     log = home / "output.log"
     with log.open("wb") as output:
         began = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment(home), stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
+            command, cwd=PROJECT, env={**environment(home), **(variables or {})}, stdout=output,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
         exit_code = _wait(process)
         seconds = time.perf_counter() - began
     if exit_code != 0:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import json
+import subprocess
 import sys
 import time
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from bench import peak_memory
 from bench.commands import environment
 from bench.figure import Figure
 from trainer.errors import TrainerError
@@ -143,19 +145,19 @@ def _step(home: Path, name: str, step: str) -> Spent:
 
 
 def trainer_step(home: Path, name: str, step: str, *options: str) -> Spent:
-    """Run a step of the run `name` as a process; its peak memory is what the kernel says when it has ended."""
+    """Run a step of the run `name` as a process: its time, and the most memory that it held by itself."""
     command = [sys.executable, "-m", "trainer", "step", step, "--run", str(home / "runs" / "scale" / name), *options]
-    log = home / f"{name}-{step}.log"
+    log, record = home / f"{name}-{step}.log", home / f"{name}-{step}.json"
     with log.open("wb") as output:
         began = time.perf_counter()
-        actions = [(os.POSIX_SPAWN_DUP2, output.fileno(), 1), (os.POSIX_SPAWN_DUP2, output.fileno(), 2)]
-        process = os.posix_spawn(sys.executable, command, environment(home), file_actions=actions)
-        _, status, usage = os.wait4(process, 0)
+        measured = [sys.executable, "-S", peak_memory.__file__, str(record), *command]
+        subprocess.run(measured, env=environment(home), stdout=output, stderr=output, check=False)
         seconds = time.perf_counter() - began
-    if status:
+    ended = json.loads(record.read_text(encoding="utf-8"))
+    if ended["exit_code"]:
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
-        raise TrainerError(f"{' '.join(command)} ended with exit code {os.waitstatus_to_exitcode(status)}:\n{end}")
-    return Spent(step, seconds, usage.ru_maxrss * 1024)
+        raise TrainerError(f"{' '.join(command)} ended with exit code {ended['exit_code']}:\n{end}")
+    return Spent(step, seconds, int(ended["peak_bytes"]))
 
 
 def _register(home: Path) -> None:

@@ -72,7 +72,7 @@ def scoring(few: int = FEW_ROWS, many: int = MANY_ROWS) -> list[Figure]:
 
 
 def _run(home: Path, file: Path, rows: int) -> dict[str, Spent]:
-    """What each step takes that scores so many rows."""
+    """Return the time and memory of each step that scores so many rows."""
     write_rows(home / "new.parquet", rows, seed=2)
     given = {SCORING[0].name: ["--pipeline", str(file)]}
     name = f"scoring-{rows}"

@@ -73,7 +73,9 @@ def _waiting(run_id: str, waiting: dict[str, str] | None) -> str:
     if waiting is None:
         return ""
     link, since = escape(waiting["link"]), escape(waiting["asked_at"])
-    question = f'<a href="{link}" target="_blank" rel="noopener">{escape(waiting["question"])}</a> (asked {since})'
+    asked = escape(waiting["question"])
+    question = f'<a href="{link}" target="_blank" rel="noopener">{asked}</a>' if link else asked
+    question += f" (asked {since})"
     if waiting["run_id"] == run_id:
         return f"<p>It waits for an answer: {question}</p>"
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
     from fastapi import FastAPI, Response
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "/training-runs"
 DECISION = "decision"
 WAITING_FILE = "waiting.json"
 """Beside a pipeline's run folders: the run of it that waits for a person's answer."""
+PIPELINE_FILE = "pipeline.yaml"
+"""The step `start` writes it."""
+WAITING_FIELDS = ("run_id", "step", "question", "link", "asked_at")
+ASKING_STEPS = ("approve", "approve_start")
 FILES = {
     "report.html": "report.html",
     "validation.html": "validate/validation.html",
@@ -98,11 +105,34 @@ def read_file(dag_id: str, run_id: str, name: str) -> bytes | None:
 
 
 def waiting_run(dag_id: str, run_id: str) -> dict[str, str] | None:
-    """Return the run of the same pipeline that waits for an answer and has not come to its end, or None."""
+    """Return the run of the same pipeline that waits for an answer, or None.
+
+    A run that was killed, marked failed or deleted while it waited leaves its record; once the next run has begun, it
+    shows nothing of it. A record that cannot be read is logged, and counts as none.
+    """
     address = run_address(dag_id, run_id)
     found = None if address is None else _content(_opened(f"{address.rpartition('/')[0]}/{WAITING_FILE}"))
-    waiting: dict[str, str] | None = None if found is None else json.loads(found)
-    return None if waiting is None or run_has(dag_id, waiting["run_id"], "summary.json") else waiting
+    waiting = None if found is None else _waiting_record(found)
+    if waiting is None or _has_ended(dag_id, waiting):
+        return None
+    has_begun = read_file(dag_id, run_id, PIPELINE_FILE) is not None
+    return None if has_begun and waiting["run_id"] != run_id else waiting
+
+
+def _waiting_record(content: bytes) -> dict[str, str] | None:
+    try:
+        record = json.loads(content)
+        waiting = {name: record[name] for name in WAITING_FIELDS}
+    except (ValueError, TypeError, KeyError) as error:
+        logger.warning("%s cannot be read; remove it: %s: %s", WAITING_FILE, type(error).__name__, error)
+        return None
+    is_sound = all(isinstance(value, str) for value in waiting.values()) and waiting["step"] in ASKING_STEPS
+    return waiting if is_sound else None
+
+
+def _has_ended(dag_id: str, waiting: dict[str, str]) -> bool:
+    ends = ("summary.json", *(f"{waiting['step']}/{name}" for name in ("result.json", "failure.json")))
+    return any(read_file(dag_id, waiting["run_id"], name) is not None for name in ends)
 
 
 def _base_path() -> str:

@@ -41,7 +41,7 @@ class PipelineFile:
     text: str
     pipeline: Pipeline | None
     error: Exception | None
-    """What is wrong with the file; None if it has a pipeline."""
+    """The mistake in the file; None if it has a pipeline."""
 
 
 def read_pipelines() -> list[PipelineFile]:
@@ -160,7 +160,7 @@ def broken_dag(dag_id: str, message: str) -> DAG:
 
 
 def operator_of(pipeline: Pipeline, settings: Settings) -> Callable[..., StepOperator]:
-    """What makes a task of a step, in the environment's runtime."""
+    """Return the function that makes the task of a step in the environment's runtime."""
     if settings.runtime == "local":
         return LocalStepOperator
     from include.operators.pods.job_operator import JobStepOperator  # the provider takes a second to import

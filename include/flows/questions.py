@@ -68,9 +68,21 @@ def start_question(pipeline: Pipeline, parameters: dict[str, Any], run_id: str) 
     return Question(pipeline.name, run_id, f"{pipeline.name}: start this run?", _bullets(facts), facts, deadline)
 
 
+def question_link(dag_id: str, run_id: str, task_id: str) -> str:
+    """Return the address of the page that asks; empty if Airflow's server has no `api.base_url`.
+
+    The provider's own link fails without that address, and ignores its path.
+    """
+    base = _base_url()
+    return base and f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}/tasks/{task_id}/required_actions?map_index=-1"
+
+
+def _base_url() -> str:
+    return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+
+
 def _links(pipeline: Pipeline, folder: RunFolder, run_id: str) -> Iterator[tuple[str, str]]:
-    base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
-    if base:
+    if base := _base_url():
         yield "Report", f"{base}/training-runs/{pipeline.name}_training/{quote(run_id, safe='')}/decision"
     start, mlflow = folder.at("start").result(StartResult), load_settings().mlflow.address
     if mlflow:

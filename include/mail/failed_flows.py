@@ -38,7 +38,7 @@ def scoring_mail(pipeline: str, run: RunFolder, reason: str) -> Mail:
     """Return the mail; a store that is away must not keep it back."""
     failures, facts = list(_failures(run, SCORING)), list(_facts(run))
     steps = " and ".join(failure.step for failure in failures)
-    headline = f"Scoring failed in {steps}: nothing of this run is visible" if steps else "Scoring failed"
+    headline = f"Scoring failed in {steps}: the output is as it was before" if steps else "Scoring failed"
     return _mail(headline, failures, NEXT, pipeline=pipeline, run=run, reason=reason, facts=facts)
 
 

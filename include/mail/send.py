@@ -111,8 +111,8 @@ def on_question(question: Question, link: str) -> str:
     subject = f"{QUESTION}: {question.subject}"
     content = Mail(
         tone="neutral", pipeline=question.pipeline, headline=question.subject.partition(": ")[2], reasons=[],
-        next_step=f"Open the page below and answer. {question.deadline}", facts=question.facts, gates=[], candidates=[],
-        links=[("Answer here", link)],
+        next_step=f"{_where(link)} and answer. {question.deadline}", facts=question.facts, gates=[], candidates=[],
+        links=_answer_here(link),
     )  # fmt: skip
     try:
         alerts = load_settings().alerts
@@ -133,12 +133,20 @@ def on_queued(pipeline: str, run_id: str, minutes: float, ahead: WaitingRun) -> 
     ]
     content = Mail(
         tone="neutral", pipeline=pipeline, headline=headline, reasons=[reason],
-        next_step=f"Open the page below and answer; {run_id} starts once {ahead.run_id} has ended.", facts=facts,
-        gates=[], candidates=[], links=[("Answer here", ahead.link)],
+        next_step=f"{_where(ahead.link)} and answer; {run_id} starts once {ahead.run_id} has ended.", facts=facts,
+        gates=[], candidates=[], links=_answer_here(ahead.link),
     )  # fmt: skip
     alerts = load_settings().alerts
     message = _message(alerts, f"{QUEUED}: {pipeline}: {headline}", content)
     return _sent(alerts, message, f"{pipeline}-{run_key(run_id)}-queued")
+
+
+def _where(link: str) -> str:
+    return "Open the page below" if link else "Open Airflow's page Required Actions"
+
+
+def _answer_here(link: str) -> list[tuple[str, str]]:
+    return [("Answer here", link)] if link else []
 
 
 def _summary(folder: RunFolder, run_id: str) -> Summary:

@@ -11,7 +11,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from include.flows.questions import promotion_question, start_question
+from include.flows.questions import promotion_question, question_link, start_question
 from include.mail import send
 from include.operators.base import open_run
 from include.operators.step_servers import is_one_process
@@ -19,6 +19,7 @@ from trainer.decision import Answer, DecisionResult, approve_run, unasked_answer
 from trainer.errors import TrainerError
 from trainer.run.execute import execute
 from trainer.run.flow import APPROVE, APPROVE_START
+from trainer.run.outages import outage_explained
 from trainer.run.records import ApprovalResult, Failure
 from trainer.run.waiting import begin_waiting, end_waiting
 
@@ -79,7 +80,7 @@ class AskOperator(HITLOperator):
         """
         self._keep(folder.begin)
         self.subject, self.body = question.subject, question.body
-        link = self.generate_link_to_ui_from_context(context=context)
+        link = question_link(self.dag_id, question.run_id, self.task_id)
         self._keep(lambda: begin_waiting(folder, question.run_id, question.subject, link))
         send.on_question(question, link)
         super().execute(context)
@@ -97,7 +98,7 @@ class AskOperator(HITLOperator):
         """Return what `step()` returns, tried again while the run folder is away."""
         try:
             for attempt in Retrying(
-                retry=retry_if_exception(_may_pass),
+                retry=retry_if_exception(partial(_may_pass, store=self.run)),
                 stop=stop_after_delay(SECONDS_TO_KEEP_AN_ANSWER),
                 wait=wait_exponential(max=60),
                 reraise=True,
@@ -193,6 +194,10 @@ def _answer_of(event: dict[str, Any], outcomes: dict[str, Any], otherwise: Any) 
     return Answer(outcome, "person", by=str(name), words=words, at=at.isoformat() if at else "")
 
 
-def _may_pass(error: BaseException) -> bool:
-    """True if a failure is one of the world, which another try may not meet."""
-    return error.retry_can_help if isinstance(error, TrainerError) else isinstance(error, OSError)
+def _may_pass(error: BaseException, store: str) -> bool:
+    """Return True if a failure is one of the world, which another try may not meet.
+
+    :param store: address of the run folder; an object store's client raises errors that are not OSErrors
+    """
+    explained = outage_explained(error, store) if isinstance(error, Exception) else error
+    return explained.retry_can_help if isinstance(explained, TrainerError) else isinstance(explained, OSError)

@@ -14,7 +14,7 @@ from include.environment.settings import load_settings
 from plugins.training_pages import DECISION, FILES, PREFIX, page_address, run_has
 from tests.plugins.conftest import DAG, RUN
 from trainer.run import RunFolder, run_key
-from trainer.run.waiting import begin_waiting
+from trainer.run.waiting import WAITING_FILE, begin_waiting, pipeline_folder
 
 HOME = f"{PREFIX}/{DAG}/{quote(RUN, safe='')}"
 VIEWER = "viewer"
@@ -120,8 +120,23 @@ def test_the_tab_of_a_queued_run_names_the_run_that_waits_for_an_answer(
     assert "churn: promote &lt;it&gt;?" in page
     own = server.get(f"{PREFIX}/{DAG}/scheduled__1/{DECISION}", headers=login(VIEWER)).text
     assert "It waits for an answer: <a href=" in own
-    asks.at("").write_text("summary.json", "{}")
+    run.write_text("pipeline.yaml", "")  # this run has begun, so the earlier one was marked failed or deleted
     assert "waits" not in server.get(f"{HOME}/{DECISION}", headers=login(VIEWER)).text
+    (Path(run.root) / "pipeline.yaml").unlink()
+    assert "waits" in server.get(f"{HOME}/{DECISION}", headers=login(VIEWER)).text
+    asks.write_text("result.json", "{}")
+    assert "waits" not in server.get(f"{HOME}/{DECISION}", headers=login(VIEWER)).text
+
+
+@pytest.mark.parametrize("content", ["{bad", "[1]", "{}", '{"run_id": "a", "step": "../.."}'])
+def test_a_broken_record_of_a_waiting_run_breaks_no_page(
+    content: str, server: Any, login: Login, run: RunFolder
+) -> None:
+    pipeline_folder(run).write_text(WAITING_FILE, content)
+    answer = server.get(f"{HOME}/{DECISION}", headers=login(VIEWER))
+    assert answer.status_code == 404
+    assert "No decision yet" in answer.text
+    assert "waits" not in answer.text
 
 
 def test_the_decision_is_shown_with_what_else_there_is(server: Any, login: Login, run: RunFolder) -> None:

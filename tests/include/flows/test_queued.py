@@ -76,3 +76,8 @@ def test_only_pipelines_that_ask_a_person_watch_their_queue(
 ) -> None:
     alert = queued_alert(changed(churn, approval=approval))
     assert (alert and alert.interval) == (minutes and timedelta(minutes=minutes))
+
+
+def test_a_run_in_one_process_has_no_deadline(churn: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["airflow", "dags", "test", "churn_training"])
+    assert queued_alert(changed(churn, approval="always")) is None

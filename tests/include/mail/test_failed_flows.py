@@ -14,7 +14,7 @@ from trainer.run import RunFolder, monitoring_key, scoring_key
 from trainer.run.records import Failure
 
 
-def test_the_mail_says_which_step_failed_and_that_nothing_is_visible(home: Path, airflow_home: Path) -> None:
+def test_the_mail_says_which_step_failed_and_what_to_do(home: Path, airflow_home: Path) -> None:
     run = RunFolder.open(f"{home}/.runs/churn/{scoring_key('manual__1')}")
     failure = Failure(step="check_rows", error="DataValidationError", message="3 rows have no id", exit_code=3)
     run.at("check_rows").fail(failure)
@@ -25,7 +25,7 @@ def test_the_mail_says_which_step_failed_and_that_nothing_is_visible(home: Path,
     assert message["Subject"] == "Scoring Pipeline - Failure: churn"
     plain = message.get_body(("plain",))
     text = " ".join(str(plain and plain.get_content()).split())
-    assert "churn: Scoring failed in check_rows: nothing of this run is visible" in text
+    assert "churn: Scoring failed in check_rows: the output is as it was before" in text
     assert "check_rows: DataValidationError: 3 rows have no id" in text
     assert "clear the task `read_rows` or start a new run" in text
 

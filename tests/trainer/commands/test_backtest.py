@@ -121,7 +121,8 @@ def test_a_fit_that_was_cut_off_is_done_again(folder: Path, capsys: pytest.Captu
         ),
         ((), {"source": {"KIND": "csv", "uri": "{}/trend.csv", "types": {"seen": "string"}}}, "it is String"),
         (("--windows", "1"), {}, "at least 2 are needed"),
-        (("--margin", "0"), {}, "--margin 0: the margin must be above 0, in rmse"),
+        (("--margin", "0"), {}, "--margin 0: the margin must be above 0 and finite, in rmse"),
+        (("--margin", "inf"), {}, "--margin inf: the margin must be above 0 and finite, in rmse"),
         (("--algorithm", "rigde"), {}, "no algorithm 'rigde'; did you mean 'ridge'"),
     ],
 )
@@ -134,7 +135,8 @@ def test_what_cannot_be_replayed_is_refused(
     assert message in capsys.readouterr().out
 
 
-def test_a_share_is_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("share", ["1.5", "half"])
+def test_a_share_is_one(share: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        backtest(folder, "--first-share", "1.5")
-    assert "1.5 is not a share between 0 and 1" in capsys.readouterr().err
+        backtest(folder, "--first-share", share)
+    assert f"{share} is not a share between 0 and 1" in capsys.readouterr().err

@@ -89,8 +89,21 @@ def test_the_journals_of_removed_runs_go_too(store: Path, in_use: MlflowClient, 
 
 def test_what_is_new_or_recent_is_kept(store: Path, in_use: MlflowClient, capsys: Any) -> None:
     assert main(["prune", "--store", str(store), "--yes", "--keep-last", "3"]) == 0
-    assert main(["prune", "--store", str(store), "--yes", "--keep-last", "0", "--keep-days", "100000"]) == 0
+    assert main(["prune", "--store", str(store), "--yes", "--keep-last", "0", "--keep-days", "inf"]) == 0
     assert len(left(store)) == 4
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--keep-last", "-1", "-1 is not a number of run folders, 0 or more"),
+        ("--keep-days", "soon", "soon is not a number of days, 0 or more"),
+    ],
+)
+def test_a_wrong_number_is_refused(flag: str, value: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["prune", flag, value])
+    assert said in capsys.readouterr().err
 
 
 def test_a_version_without_a_record_stops_everything(

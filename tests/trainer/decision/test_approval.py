@@ -182,6 +182,9 @@ def test_a_decision_to_keep_needs_no_answer(run: RunFolder) -> None:
     [
         ("sometimes", "approval.when"),
         ({"when": "always", "timeout_hours": 0}, "approval.timeout_hours"),
+        ({"when": "always", "timeout_hours": 1e300}, "approval.timeout_hours"),
+        ({"when": "always", "queued_minutes": 0}, "approval.queued_minutes"),
+        ({"when": "always", "queued_minutes": 1e300}, "approval.queued_minutes"),
         ({"when": "always", "on_timeout": "promote"}, "approval.on_timeout"),
         ({"when": "always", "assignees": [""]}, "approval.assignees"),
     ],

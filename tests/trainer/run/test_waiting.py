@@ -8,7 +8,7 @@ import pytest
 
 from trainer.run import RunFolder
 from trainer.run.folder import FAILURE_FILE, RESULT_FILE
-from trainer.run.waiting import begin_waiting, end_waiting, waiting_run
+from trainer.run.waiting import WAITING_FILE, begin_waiting, end_waiting, pipeline_folder, waiting_run
 
 LINK = "https://airflow.example.com/dags/churn_training/runs/first/tasks/approve/required_actions"
 
@@ -49,3 +49,12 @@ def test_a_record_that_is_removed_twice_is_gone(asks: RunFolder, behind: RunFold
 
 def test_runs_of_another_pipeline_are_not_behind_it(asks: RunFolder, tmp_path: Path) -> None:
     assert waiting_run(RunFolder.open(str(tmp_path / "runs/bikes/second-3c4d"))) is None
+
+
+@pytest.mark.parametrize("text", ["{bad", "[1]", "{}"])
+def test_a_record_that_cannot_be_read_is_logged_and_counts_as_none(
+    asks: RunFolder, behind: RunFolder, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline_folder(asks).write_text(WAITING_FILE, text)
+    assert waiting_run(behind) is None
+    assert "waiting.json cannot be read; remove it" in caplog.text

@@ -15,7 +15,7 @@ from trainer.errors import ConfigurationError, ModelRefusedError
 from trainer.pipeline import pipeline_of
 from trainer.reports.run_report import render_run_report
 from trainer.run import RunFolder
-from trainer.run.records import DriftResult, ExplainResult, Failure, ReportResult, StartResult
+from trainer.run.records import ApprovalResult, DriftResult, ExplainResult, Failure, ReportResult, StartResult
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = "<script>alert(1)</script>"
@@ -116,8 +116,11 @@ def test_a_run_that_hardly_began_is_shown(tmp_path: Path) -> None:
         assert f"the step {step} has left no result." in text
 
 
-def test_whatever_comes_from_data_is_escaped(trained: Any) -> None:
+def test_whatever_comes_from_data_or_a_person_is_escaped_and_shown(trained: Any) -> None:
     folder = trained.folder
+    for step, done in (("approve_start", "begin"), ("approve", "promote")):
+        answer = ApprovalResult(outcome=done, source="person", by="ada", reason=f"ada {done}s: {EVIL}")
+        folder.at(step).finish(answer)
     trained.edit("ingest", source=EVIL)
     column = {"column": EVIL, "kind": "numeric", "statistics": {"ks": 0.3}, "thresholds": {"ks": 0.1}, "drifted": True}
     drift = {"status": "drifted", "reference_version": EVIL, "columns": [column]}
@@ -126,6 +129,8 @@ def test_whatever_comes_from_data_is_escaped(trained: Any) -> None:
     page = render_run_report(folder)
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 5
+    escaped = EVIL.replace("<", "&lt;").replace(">", "&gt;")
+    assert f"Approval ada begins: {escaped}; ada promotes: {escaped}" in sentence(page)
 
 
 def test_the_command_writes_the_page_again(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -101,8 +103,8 @@ def _rules(pipeline: TabularPipeline, margin: float | None) -> dict[Any, Against
     margin = own.margin if margin is None else margin
     if margin is None:
         return {"better": better, "always": better}
-    if not margin > 0:
-        raise ConfigurationError(f"--margin {margin:g}: the margin must be above 0, in {own.metric}")
+    if not 0 < margin < math.inf:
+        raise ConfigurationError(f"--margin {margin:g}: the margin must be above 0 and finite, in {own.metric}")
     not_worse = AgainstProduction.model_validate({**shared, "rule": "not_worse", "margin": margin})
     return {"better": better, "not_worse": not_worse, "always": better}
 
@@ -127,7 +129,7 @@ def _read(pipeline: TabularPipeline, time: str) -> Data:
 
 
 def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share between 0 and 1")
-    return value
+    with contextlib.suppress(ValueError):
+        if 0 < (value := float(text)) < 1:
+            return value
+    raise argparse.ArgumentTypeError(f"{text} is not a share between 0 and 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,9 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument("--store", default=".runs", metavar="URI", help="the artifact store (default: .runs)")
     command.add_argument("--keep-days", type=_not_negative, default=30, metavar="N", help="keep younger ones (30)")
-    command.add_argument("--keep-last", type=int, default=5, metavar="N", help="keep the newest of each pipeline (5)")
+    command.add_argument(
+        "--keep-last", type=_count, default=5, metavar="N", help="keep the newest of each pipeline (5)"
+    )
     command.add_argument(
         "--foreign", action="append", default=[], metavar="MODEL",
         help="a registered model that no run folder of a pipeline belongs to; repeatable",
@@ -92,7 +95,14 @@ def _conclude(doomed: list[StoredRun], *, removed: bool) -> None:
 
 
 def _not_negative(text: str) -> float:
-    value = float(text)
-    if not value >= 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number of days")
-    return value
+    with contextlib.suppress(ValueError):
+        if (value := float(text)) >= 0:
+            return value
+    raise argparse.ArgumentTypeError(f"{text} is not a number of days, 0 or more")
+
+
+def _count(text: str) -> int:
+    with contextlib.suppress(ValueError):
+        if (value := int(text)) >= 0:
+            return value
+    raise argparse.ArgumentTypeError(f"{text} is not a number of run folders, 0 or more")

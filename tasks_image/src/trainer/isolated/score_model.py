@@ -98,8 +98,10 @@ def _answer_in_batches(
     schema = model.metadata.get_input_schema()
     size = request["batch_size"]
     with pq.ParquetFile(request["rows"]) as table, contextlib.ExitStack() as opened:
-        taken = [name for name in table.schema_arrow.names if schema is None or name in schema.input_names()]
-        frames = (_as_signed(batch.to_pandas(), schema) for batch in table.iter_batches(batch_size=size, columns=taken))
+        present = {*table.schema_arrow.names}
+        taken = [name for name in (schema.input_names() if schema else ()) if name in present]  # in the model's order
+        batches = table.iter_batches(batch_size=size, columns=taken)
+        frames = (_as_signed(batch.select(taken).to_pandas(split_blocks=True), schema) for batch in batches)
         writer = None
         for frame in _read_ahead(frames):
             answers = model.predict(frame)
@@ -173,7 +175,8 @@ def _as_signed(rows: Any, schema: Any) -> Any:
     types = {column.name: column.type.to_pandas() for column in schema.inputs}
     numbers = {name: kind for name, kind in types.items() if getattr(kind, "kind", "O") in "if"}
     others = {name: kind for name, kind in numbers.items() if rows[name].dtype != kind}  # a copy takes time
-    return rows[list(types)].astype(others)
+    taken = rows if [*rows.columns] == [*types] else rows[[*types]]
+    return taken.astype(others) if others else taken
 
 
 def _try(model: Any, folder: Path, rows: Any, batch_rows: int) -> dict[str, Any]:

@@ -154,6 +154,8 @@ def _facts(summary: Summary, pipeline: Pipeline | None, evaluation: EvaluateResu
         if summary.rule:
             facts["Rule"] = summary.rule
         facts["Test rows"] = count_text(evaluation.test_rows)
+    if summary.approvals:
+        facts["Approval"] = "; ".join(answer.reason for answer in summary.approvals)
     if summary.note:
         facts["Note"] = summary.note
     if summary.memory:

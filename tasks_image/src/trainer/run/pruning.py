@@ -27,6 +27,7 @@ MARKER = "being-removed"
 UNFINISHED_DAYS = 7
 """For so long a run that has not come to its report may still be running, or be taken up again."""
 BYTES_PER_MB = 1_000_000
+SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _too_new(run: StoredRun, place: int, rules: Rules) -> str:
     if run.changed_at is None:
         return "the store does not say how old it is"
     age = rules.now - run.changed_at
-    if age < timedelta(days=rules.keep_days):
+    if age.total_seconds() < rules.keep_days * SECONDS_PER_DAY:  # a timedelta ends at 999,999,999 days
         return f"younger than {rules.keep_days:g} days"
     if not run.finished and age < timedelta(days=UNFINISHED_DAYS):
         return f"unfinished, and younger than {UNFINISHED_DAYS} days"

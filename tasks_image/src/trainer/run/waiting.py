@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
 from trainer.run.folder import FAILURE_FILE, RESULT_FILE, RunFolder
+
+logger = logging.getLogger(__name__)
 
 WAITING_FILE = "waiting.json"
 """In the pipeline's folder of the store, beside its run folders: one run of a pipeline is active at a time."""
@@ -26,7 +29,7 @@ class WaitingRun(BaseModel):
     """The step that has asked."""
     question: str
     link: str
-    """Address of Airflow's page with the question."""
+    """Address of Airflow's page with the question; empty if Airflow does not know its own address."""
     asked_at: str
     """ISO 8601, UTC."""
 
@@ -50,12 +53,16 @@ def end_waiting(folder: RunFolder) -> None:
 def waiting_run(folder: RunFolder) -> WaitingRun | None:
     """Return the run of a pipeline that waits for an answer; `folder` is that of any of the pipeline's runs.
 
-    A run that was killed while it waited leaves its record; whoever needs certainty asks Airflow for its state.
+    A run that was killed while it waited leaves its record; whoever needs certainty asks Airflow for its state. A
+    record that cannot be read is logged, and counts as none.
     """
     own = pipeline_folder(folder)
     try:
         waiting = WaitingRun.model_validate_json(own.read_text(WAITING_FILE))
     except FileNotFoundError:
+        return None
+    except ValueError as error:  # not UTF-8, not JSON, or without a field
+        logger.warning("%s cannot be read; remove it: %s", own.uri_of(WAITING_FILE), error)
         return None
     asked = RunFolder(f"{own.uri}/{waiting.key}", own.filesystem, f"{own.root}/{waiting.key}").at(waiting.step)
     ended = any(own.filesystem.exists(asked.path(name)) for name in (RESULT_FILE, FAILURE_FILE))
