@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run score ui setup-deep data env up down logs seed stack-check cluster-up cluster-down dashboards test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
+.PHONY: help run score monitor ui setup-deep data env up down logs seed stack-check cluster-up cluster-down dashboards test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -56,6 +56,9 @@ run: .airflow/ready  ## run a pipeline and print its summary: PIPELINE=churn PAR
 
 score: .airflow/ready  ## score the rows of a pipeline's `scoring` with its production version: PIPELINE=churn
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.run_once "$$PIPELINE" --flow scoring
+
+monitor: .airflow/ready  ## look at a pipeline's scored rows and their labels: PIPELINE=churn
+	@source .airflow/env && exec $(BIN)/python -m include.laptop.run_once "$$PIPELINE" --flow monitoring
 
 ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all) UI_PORT=8080 MLFLOW_PORT=5000
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.ui --port "$$UI_PORT" --mlflow-port "$$MLFLOW_PORT" --unpause "$$UNPAUSE"

@@ -31,9 +31,9 @@ QUICK: dict[str, Any] = {
 
 
 def churn_document(**sections: Any) -> dict[str, Any]:
-    """The YAML document of the churn pipeline, without its scoring, with other sections."""
+    """The YAML document of the churn pipeline, without its scoring and monitoring, with other sections."""
     document: dict[str, Any] = yaml.safe_load(CHURN.read_text(encoding="utf-8"))
-    del document["scoring"]
+    del document["scoring"], document["monitoring"]
     return {**document, **sections}
 
 

@@ -49,7 +49,8 @@ def _places(pipeline: Pipeline) -> dict[str, object]:
     """Return the sections of the YAML that name a place outside, by their address in it."""
     scoring = pipeline.scoring
     own = {} if scoring is None else {"scoring.source": scoring.source, "scoring.output": scoring.output}
-    return {"source": pipeline.source, **own}
+    labels = None if pipeline.monitoring is None else pipeline.monitoring.labels
+    return {"source": pipeline.source, **own, **({} if labels is None else {"monitoring.labels": labels})}
 
 
 def login_of(connection: str | None) -> dict[str, str]:

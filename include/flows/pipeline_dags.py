@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from include.environment.connections import connection_of
 from include.environment.settings import load_settings, pipelines_folder
 from include.flows.run_form import gpus_or
 from include.flows.task_docs import TASK_DOCS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from include.environment.settings import Settings
     from include.operators.base import StepOperator
+    from trainer.run.flow import Step
 
 START_DATE = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -181,3 +183,9 @@ def step_task(
     """Return the task of a step, called like it unless `task_id` is given."""
     task_id = kwargs.pop("task_id", name)
     return operator(task_id=task_id, step=name, run=run, algorithm=algorithm, doc_md=TASK_DOCS[name], **kwargs)
+
+
+def given_to(step: Step, pipeline: Pipeline, text: str) -> dict[str, Any]:
+    """Return what the task of a step is given: the first one the pipeline, and some the login of a place outside."""
+    login: dict[str, Any] = {"connection": connection_of(pipeline, step.name)} if step.uses else {}
+    return login | ({"pipeline": text} if step.begins else {})

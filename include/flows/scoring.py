@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import chain
 
-from include.environment.connections import connection_of
 from include.environment.settings import load_settings
-from include.flows.pipeline_dags import dag_or_broken, new_dag, operator_of, read_pipelines, step_task
+from include.flows.pipeline_dags import dag_or_broken, given_to, new_dag, operator_of, read_pipelines, step_task
 from include.flows.task_docs import scoring_docs
 from include.mail import send
 from trainer.errors import ConfigurationError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
     from trainer.pipeline import Pipeline
-    from trainer.run.flow import Step
 
 
 def scoring_dags() -> Iterator[DAG]:
@@ -41,11 +39,5 @@ def scoring_dag(pipeline: Pipeline, text: str) -> DAG:
     ) as dag:
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
         operator = operator_of(pipeline, settings)
-        chain(*(step_task(operator, step.name, run, **_given(step, pipeline, text)) for step in SCORING))
+        chain(*(step_task(operator, step.name, run, **given_to(step, pipeline, text)) for step in SCORING))
     return dag
-
-
-def _given(step: Step, pipeline: Pipeline, text: str) -> dict[str, Any]:
-    """Return what the task of a step is given: the first one the pipeline, and some the login of a place outside."""
-    login: dict[str, Any] = {"connection": connection_of(pipeline, step.name)} if step.uses else {}
-    return login | ({"pipeline": text} if step.begins else {})

@@ -52,6 +52,13 @@ TASK_DOCS = {
     "snapshot that the version was trained on. See `validation.json` and `drift.json` in the run folder.",
     "score": "Scores the rows with the version, batch by batch, in a process of its own without login or network.",
     "publish_scores": "Publishes the scored rows all at once, in place of those of an earlier try of this run.",
+    "start_monitoring": "Freezes the pipeline as this look uses it, and notes the looks before it.",
+    "read_scores": "Reads the scored rows of the last `monitoring.days` days. New ones are those of scoring runs "
+    "that no earlier look has taken.",
+    "read_labels": "Reads the labels: identical ones of an id count once, contradicting ones are set aside, and labels "
+    "of ids that were never scored are counted. Fails if none belongs to a scored row.",
+    "monitor": "Compares new rows and answers with the version's training rows, estimates its performance, and judges "
+    "it by the labels that have arrived, beside its figures at the promotion. See `monitoring.html` in the run folder.",
     "notify": "Sends the mail. A dead mail server does not fail the run.",
 }
 
@@ -99,6 +106,28 @@ once, at the start of a run. Rows that have drifted from those that it was train
 
 Each scored row has `id`, `prediction`, `probability` columns of classifiers, `model_version`, `run` and `scored_at`.
 Nothing half-written is ever visible, and a run that is repeated replaces only its own rows.
+"""
+
+
+def monitoring_docs(pipeline: Pipeline) -> str:
+    """Return the page of a pipeline's monitoring: the rows that it looks at, and the labels."""
+    monitoring = pipeline.monitoring
+    if monitoring is None:
+        return ""
+    judged = (
+        "judges versions by the labels that have arrived since the look before, beside their figures at the promotion"
+        if monitoring.labels is not None
+        else "judges nothing by labels, because the pipeline names none"
+    )
+    return f"""\
+### {pipeline.description}: monitoring
+
+Looks at the rows that `{pipeline.registry.model}` has scored in the last {monitoring.days} days: no two looks have the
+same rows. Compares new rows with the rows that the version was trained on, and {judged}.
+An estimate of ROC-AUC before labels arrive is blind to concept drift, and never decides anything.
+
+The page is `monitoring.html` in the run folder, and an artifact of the look's run in the MLflow experiment
+`{pipeline.registry.experiment}`.
 """
 
 

@@ -1,4 +1,4 @@
-"""`make run` and `make score`: one run of a pipeline's DAG in this terminal, and its summary."""
+"""`make run`, `make score` and `make monitor`: one run of a pipeline's DAG in this terminal, and its summary."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from trainer.errors import ConfigurationError
 from trainer.process.colour import painted
 from trainer.process.servers import launch_step_server
 from trainer.run import RunFolder
-from trainer.run.flow import SCORING, TRAINING
+from trainer.run.flow import MONITORING, SCORING, TRAINING
 from trainer.run.folder import PIPELINE_FILE
+from trainer.summary.monitoring import monitoring_lines
 from trainer.summary.scoring import scoring_lines
 from trainer.summary.summary import build_summary, write_summary
 from trainer.summary.terminal import render
@@ -37,8 +38,10 @@ SECONDS_TO_END = 60
 SECONDS_FOR_SERVER = 10
 """The import that it is at comes to its end first."""
 INTERRUPTED = 130
-FIRST_STEPS = {"training": TRAINING[0].name, "scoring": SCORING[0].name}
+FIRST_STEPS = {"training": TRAINING[0].name, "scoring": SCORING[0].name, "monitoring": MONITORING[0].name}
 """Of each flow."""
+LINES = {"scoring": scoring_lines, "monitoring": monitoring_lines}
+"""What is printed at the end, of flows that do not train."""
 
 
 def main() -> int:
@@ -69,8 +72,8 @@ def main() -> int:
         _say(f"The run did not get through its first step (exit code {exit_code}){_why(folder, arguments.flow)}.")
         return exit_code or 1
     opened = _opened(folder)
-    if arguments.flow == "scoring":
-        _say("\n" + "\n".join(scoring_lines(opened)))
+    if (lines := LINES.get(arguments.flow)) is not None:
+        _say("\n" + "\n".join(lines(opened)))
         return exit_code
     summary = build_summary(opened, time.monotonic() - began)
     write_summary(opened, summary)

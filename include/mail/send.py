@@ -18,18 +18,20 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.environment.settings import connections_of_the_database, load_settings
 from include.mail.content import Mail, mail_of, start_of, subject_of
+from include.mail.failed_flows import monitoring_mail, scoring_mail
 from include.mail.html_body import as_html
-from include.mail.scoring import scoring_mail
 from include.mail.text_body import as_text
 from include.operators.base import open_run
 from include.operators.step_servers import is_one_process
 from trainer.errors import ConfigurationError
-from trainer.run import run_key, scoring_key
+from trainer.run import monitoring_key, run_key, scoring_key
 from trainer.run.folder import make_private
 from trainer.run.ownership import refuse_other_run
 from trainer.summary.summary import build_summary, unreadable_summary, write_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Context
 
     from include.environment.settings import Alerts
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 SUCCESS = "Training Pipeline - Success"
 FAILURE = "Training Pipeline - Failure"
 SCORING_FAILURE = "Scoring Pipeline - Failure"
+MONITORING_FAILURE = "Monitoring Pipeline - Failure"
 QUESTION = "Training Pipeline - Approval"
 QUEUED = "Training Pipeline - Queued"
 POLICY = email.policy.default.clone(max_line_length=200)
@@ -77,12 +80,27 @@ def on_run_failure(context: Context) -> None:
 
 def on_scoring_failure(context: Context) -> None:
     """Tell that a scoring run failed, once per run; the failure callback of its DAG."""
-    settings, run_id = load_settings(), str(context["run_id"])
-    pipeline = str(context["dag"].dag_id).removesuffix("_scoring")
-    key = scoring_key(run_id)
+    _on_flow_failure(context, "_scoring", scoring_key, scoring_mail, SCORING_FAILURE)
+
+
+def on_monitoring_failure(context: Context) -> None:
+    """Tell that a monitoring run failed, once per run; the failure callback of its DAG."""
+    _on_flow_failure(context, "_monitoring", monitoring_key, monitoring_mail, MONITORING_FAILURE)
+
+
+def _on_flow_failure(
+    context: Context,
+    suffix: str,
+    key_of: Callable[[str], str],
+    mail: Callable[[str, RunFolder, str], Mail],
+    subject: str,
+) -> None:
+    settings = load_settings()
+    pipeline = str(context["dag"].dag_id).removesuffix(suffix)
+    key = key_of(str(context["run_id"]))
     folder = open_run(f"{settings.artifact_store}/{pipeline}/{key}")
-    content = scoring_mail(pipeline, folder, str(context.get("reason") or ""))
-    message = _message(settings.alerts, f"{SCORING_FAILURE}: {pipeline}", content)
+    content = mail(pipeline, folder, str(context.get("reason") or ""))
+    message = _message(settings.alerts, f"{subject}: {pipeline}", content)
     # `airflow dags test` calls this outside of any task, where Airflow looks for connections in the environment alone.
     with connections_of_the_database() if is_one_process() else nullcontext():
         _sent(settings.alerts, message, f"{pipeline}-{key}-failed")

@@ -41,6 +41,7 @@ NAMES = (
     "checkout",
     "train",
     "score",
+    "monitor",
     "run",
     "init",
     "check",

@@ -76,8 +76,12 @@ def placement_of(pipeline: Pipeline, cluster: Kubernetes, step: str, algorithm: 
 
 def _reads_repository(pipeline: Pipeline, uses: Place) -> bool:
     """Return True if a step that uses a place reads it from a Git repository."""
-    scored = pipeline.scoring.source if pipeline.scoring is not None and uses == "scoring.source" else None
-    source = pipeline.source if uses == "source" else scored
+    read = {
+        "source": pipeline.source,
+        "scoring.source": pipeline.scoring.source if pipeline.scoring else None,
+        "monitoring.labels": pipeline.monitoring.labels if pipeline.monitoring else None,
+    }
+    source = read.get(uses)
     return source is not None and source.KIND == "dvc"
 
 

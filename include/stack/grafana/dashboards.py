@@ -175,6 +175,25 @@ ORDER BY started
 """, "currencyUSD").span(HALF).height(HIGH)
         )
         .with_panel(
+            lines("Performance of scored rows", "On labelled rows, at the promotion, and estimated before labels come. "
+                  "The estimate is blind to concept drift.", "mlflow", """
+SELECT started AS time, metric, value
+FROM looks
+WHERE pipeline = ${pipeline:sqlstring} AND $__timeFilter(started)
+  AND metric ~ '^(labelled|promoted|estimated)_' AND right(metric, 6) NOT IN ('_lower', '_upper')
+ORDER BY started
+""").span(HALF).height(HIGH)
+        )
+        .with_panel(
+            limit_at(lines("Drift of scored rows", "Relative to its limit: above 1 it has drifted.", "mlflow", """
+SELECT started AS time, substr(metric, length('drift_') + 1) AS metric, value
+FROM looks
+WHERE pipeline = ${pipeline:sqlstring} AND $__timeFilter(started)
+  AND (metric LIKE 'drift/%' OR metric = 'drift_answers')
+ORDER BY started
+"""), 1).span(HALF).height(HIGH)
+        )
+        .with_panel(
             rows("Training history", "Every metric of the pipeline's experiment, newest first.", "mlflow", """
 SELECT timestamp, metric_name AS metric, metric_value AS value, run_id AS run
 FROM mlflow_metrics

@@ -110,6 +110,32 @@ FROM reporting.pipeline_runs
 JOIN public.latest_metrics AS newest ON newest.run_uuid = pipeline_runs.run_id
 WHERE newest.key LIKE 'drift/%';
 
+-- One row per metric of a look at scored rows, of the version that scored last. Drift is as in the view `drift`.
+CREATE VIEW reporting.looks AS
+SELECT
+  found.pipeline,
+  runs.run_uuid AS run_id,
+  reporting.instant(runs.start_time) AS started,
+  found.version,
+  newest.key AS metric,
+  CASE
+    WHEN newest.key LIKE 'drift/%' AND NOT newest.is_nan THEN least(newest.value, 100)
+    ELSE reporting.finite(newest.value, newest.is_nan)
+  END AS value
+FROM public.tags AS task
+JOIN public.runs ON runs.run_uuid = task.run_uuid
+JOIN public.experiments ON experiments.experiment_id = runs.experiment_id
+CROSS JOIN LATERAL (
+  SELECT
+    max(value) FILTER (WHERE key = 'trainer.pipeline') AS pipeline,
+    max(value) FILTER (WHERE key = 'monitored_version') AS version
+  FROM public.tags
+  WHERE tags.run_uuid = runs.run_uuid
+) AS found
+JOIN public.latest_metrics AS newest ON newest.run_uuid = runs.run_uuid
+WHERE task.key = 'trainer.task' AND task.value = 'monitoring' AND newest.key NOT LIKE 'version\_%/%'
+  AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active';
+
 -- One row per run whose cost was counted, in US dollars.
 CREATE VIEW reporting.costs AS
 SELECT

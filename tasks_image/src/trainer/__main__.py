@@ -18,6 +18,7 @@ from trainer.commands import (
     init,
     job,
     load_table,
+    monitor,
     prune,
     report,
     resolve,
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trainer")
 
 COMMANDS = (
-    step, checkout, train, score, job, init, check, schema, data, load_table, summary, report, validate_model, resolve,
-    rollback, history, backtest, prune, describe,
+    step, checkout, train, score, monitor, job, init, check, schema, data, load_table, summary, report, validate_model,
+    resolve, rollback, history, backtest, prune, describe,
 )  # fmt: skip
 
 FEW_COLLECTIONS = (50_000, 20, 20)

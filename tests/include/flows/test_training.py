@@ -81,6 +81,7 @@ def test_the_shipped_pipelines_give_exactly_these_dags(dags: dict[str, Any]) -> 
     assert set(dags) == {
         "bikes_training",
         "california_housing_training",
+        "churn_monitoring",
         "churn_scoring",
         "churn_training",
         "mnist_training",

@@ -53,13 +53,18 @@ def log(server: Postgres) -> Iterator[Log]:
         cursor.execute("INSERT INTO experiments VALUES (7, %s, 's3://x', 'active', 0, 0, 'default')", (PIPELINE,))
 
         def create(
-            run: str, metrics: dict[str, float], stage: str = "active", start: int = START, at: int = START
+            run: str,
+            metrics: dict[str, float],
+            stage: str = "active",
+            start: int = START,
+            at: int = START,
+            **tags: str,
         ) -> None:
             cursor.execute(
                 "INSERT INTO runs (run_uuid, experiment_id, status, start_time, lifecycle_stage)"
                 " VALUES (%s, 7, 'FINISHED', %s, %s)", (run, start, stage),
             )  # fmt: skip
-            for key, text in {"trainer.task": "parent", "trainer.pipeline": PIPELINE}.items():
+            for key, text in {"trainer.task": "parent", "trainer.pipeline": PIPELINE, **tags}.items():
                 cursor.execute("INSERT INTO tags (key, value, run_uuid) VALUES (%s, %s, %s)", (key, text, run))
             for name, value in metrics.items():
                 stored = min(max(0 if math.isnan(value) else value, -LARGEST), LARGEST)
@@ -120,6 +125,15 @@ def test_an_instant_that_no_calendar_has_hides_nothing_else(server: Postgres, lo
     assert rows(server, "SELECT run_id FROM gates WHERE started > '2020-01-01'") == [("a",)]
 
 
+def test_a_look_has_its_own_metrics_and_is_no_run_of_the_training(server: Postgres, log: Log) -> None:
+    tags = {"trainer.task": "monitoring", "monitored_version": "3"}
+    log("a", {"labelled_auc_roc": 0.8, "drift/x": math.inf, "version_2/labelled_auc_roc": 0.7}, **tags)
+    log("b", {"labelled_auc_roc": 0.9})
+    found = rows(server, "SELECT pipeline, run_id, version, metric, value FROM looks ORDER BY metric")
+    assert found == [(PIPELINE, "a", "3", "drift/x", 100.0), (PIPELINE, "a", "3", "labelled_auc_roc", 0.8)]
+    assert rows(server, "SELECT run_id FROM pipeline_runs") == [("b",)]
+
+
 def test_what_was_deleted_is_not_shown(server: Postgres, log: Log) -> None:
     log("a", {"gate/x/value": 1}, stage="deleted")
     for view in ("pipeline_runs", "gates", "mlflow_metrics"):
@@ -137,6 +151,7 @@ def test_every_panel_takes_odd_names_and_huge_values(server: Postgres, log: Log)
     for run in "abc":
         log(run, metrics)
     log("d", metrics, start=NANOSECONDS, at=NANOSECONDS)
+    log("look", {"labelled_auc_roc": 1e308, "drift/x": 1e308}, **{"trainer.task": "monitoring"})
     for name in DASHBOARDS:
         for asked in queries(name):
             if asked.database == "mlflow" and asked.title != "Models in use":

@@ -12,7 +12,7 @@ from sklearn import metrics
 from tests.trainer.problems.made_up import EVERY, make
 from trainer.errors import ConfigurationError, DataValidationError, ModelRefusedError
 from trainer.evaluation import bootstrap
-from trainer.evaluation.bootstrap import Comparison, paired_bootstrap
+from trainer.evaluation.bootstrap import Comparison, loss_of, paired_bootstrap, resampled
 from trainer.pipeline import METRICS
 from trainer.problems import problem_of
 from trainer.problems.predictions import Predictions
@@ -171,3 +171,22 @@ def test_speed(rows: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert paired_bootstrap(problem_of("binary_classification"), "auc_roc", *sides).resamples == 2000
     with capsys.disabled():
         print(f"\n{rows} rows x 2000 resamples of auc_roc: {time.perf_counter() - began:.2f} s")  # noqa: T201
+
+
+@pytest.mark.parametrize(("problem", "metric"), [("binary_classification", "auc_roc"), ("regression", "rmse")])
+def test_a_loss_has_the_error_of_both_sides(problem: str, metric: str) -> None:
+    before, now = (
+        resampled(problem_of(problem), metric, make(problem, model=model), resamples=200, seed=model)
+        for model in (1, 2)
+    )
+    assert before.interval(0.95)[0] < before.value < before.interval(0.95)[1]
+    value, values = loss_of(before, now)
+    assert value == pytest.approx((before.value - now.value) * (1 if metric == "auc_roc" else -1))
+    assert np.std(values) > max(np.std(before.values), np.std(now.values))
+
+
+def test_a_metric_that_resamples_leave_undefined_has_no_interval() -> None:
+    truth = np.array(["Yes", *["No"] * 30])
+    rare = Predictions(truth, truth, np.linspace(0, 1, 31), positive="Yes")
+    with pytest.raises(DataValidationError, match=r"auc_roc is undefined in \d+ of 200 resamples"):
+        resampled(problem_of("binary_classification"), "auc_roc", rare, resamples=200, seed=1)

@@ -153,6 +153,10 @@ def _check_parts(pipeline: Pipeline) -> list[str]:
     if pipeline.scoring is not None:
         _check_schedule("scoring.schedule", pipeline.scoring.schedule)
         check_condition(pipeline.scoring.source.where)
+    if pipeline.monitoring is not None:
+        _check_schedule("monitoring.schedule", pipeline.monitoring.schedule)
+        if pipeline.monitoring.labels is not None:
+            check_condition(pipeline.monitoring.labels.where)
     check_checks(pipeline.validation)
     later = [name for name, algorithm in pipeline.algorithms.items() if pipeline.code and _is_elsewhere(algorithm)]
     modality_of(pipeline).check(pipeline, [name for name in pipeline.algorithms if name not in later])

@@ -94,6 +94,58 @@ def paired_bootstrap(  # noqa: PLR0913
     return Comparison(metric, ours, theirs, gain, float(lower), float(upper), challenger.truth.size, defined.size)
 
 
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A metric of one model, and its values in resamples of the rows."""
+
+    metric: str
+    value: float
+    values: Array
+    """(resamples,): those in which the metric is defined."""
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Return the two-sided percentile interval (Efron and Tibshirani 1993, chapter 13)."""
+        return percentiles(self.values, confidence)
+
+
+def resampled(problem: Problem, metric: str, predictions: Predictions, *, resamples: int, seed: int) -> Resampled:
+    """Return a metric and its bootstrap distribution, each resample drawing n of the n rows with replacement.
+
+    Raises DataValidationError if the metric is undefined on the rows, or in more than 1 % of the resamples;
+    ConfigurationError if it does not fit the problem.
+    """
+    import numpy as np
+
+    value = problem.score(predictions, [metric])[metric]
+    weighted = problem.figure(metric).weighted(predictions)
+    values = np.concatenate([
+        weighted(weights) for weights in resampled_weights(predictions.truth.size, resamples, seed)
+    ])
+    defined = values[np.isfinite(values)]
+    if values.size - defined.size > MAX_UNDEFINED * values.size:
+        raise DataValidationError(_too_few(metric, predictions, values.size - defined.size, values.size))
+    return Resampled(metric, value, defined)
+
+
+def loss_of(reference: Resampled, now: Resampled) -> tuple[float, Array]:
+    """Return how much worse a metric is on other rows than on the reference's, and that in resamples of both.
+
+    Above 0 it is worse. The two are of different rows, so their resamples are independent; give them different seeds.
+    """
+    size = min(reference.values.size, now.values.size)
+    value = gain_of(reference.metric, reference.value, now.value)
+    return value, gain_of(reference.metric, reference.values[:size], now.values[:size])
+
+
+def percentiles(values: Array, confidence: float) -> tuple[float, float]:
+    """Return the two-sided percentile interval of values (resamples,)."""
+    import numpy as np
+
+    tail = (1 - confidence) / 2
+    lower, upper = np.quantile(values, [tail, 1 - tail])
+    return float(lower), float(upper)
+
+
 def gain_of(metric: str, challenger: Value, production: Value) -> Value:
     """Return a challenger's gain, above 0 if it is better, whichever the metric's direction."""
     return challenger - production if METRICS[metric].greater_is_better else production - challenger

@@ -31,6 +31,7 @@ from trainer.pipeline.modeling import (
     Tuning,
     XGBoost,
 )
+from trainer.pipeline.monitoring import Monitoring
 from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import PromoteTo, RunParameters
 from trainer.pipeline.pipeline import Pipeline
@@ -96,6 +97,7 @@ __all__ = [
     "Limit",
     "Memory",
     "MetricInfo",
+    "Monitoring",
     "ParquetOutput",
     "ParquetSource",
     "Pipeline",

@@ -14,6 +14,7 @@ from trainer.pipeline.document import did_you_mean, dump_yaml, validate
 from trainer.pipeline.judging import Acceptance, Behaviour, CutOff, Gates, Registry
 from trainer.pipeline.metrics import METRICS, ProblemName, metrics_for
 from trainer.pipeline.modeling import Algorithm, AlgorithmName, Refit, Tuning
+from trainer.pipeline.monitoring import Monitoring, with_inherited_reading
 from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import CLEARABLE, RunParameters
 from trainer.pipeline.problem_rules import PROBLEM_RULES
@@ -80,6 +81,8 @@ class Pipeline(Spec):
     registry: Registry
     scoring: Scoring | None = None
     """Rows that are scored in batches by the DAG `<name>_scoring`; null: there is no such DAG."""
+    monitoring: Monitoring | None = None
+    """How scored rows are watched by the DAG `<name>_monitoring`, which needs `scoring`; null: there is no such DAG."""
     resources: StepResources = {}
     """What each step needs of a cluster; a local run takes what the machine has."""
     run: RunParameters = RunParameters()
@@ -88,7 +91,7 @@ class Pipeline(Spec):
     @model_validator(mode="before")
     @classmethod
     def _scoring_reads_alike(cls, document: Any) -> Any:
-        return with_inherited(document) if isinstance(document, dict) else document
+        return with_inherited_reading(with_inherited(document)) if isinstance(document, dict) else document
 
     @field_validator("approval", mode="before")
     @classmethod
@@ -106,6 +109,7 @@ class Pipeline(Spec):
             *self._problem_mistakes(),
             *self._run_mistakes(),
             *self._scoring_mistakes(),
+            *self._monitoring_mistakes(),
             *self._node_mistakes(),
             *self.modality_mistakes(),
         ]
@@ -225,6 +229,13 @@ class Pipeline(Spec):
             return [f"scoring: rows of {self.modality} are not scored in batches, only those of tables; remove it"]
         if self.columns.id is None:
             return ["scoring: needs `columns.id`, by which each answer is known; name the column"]
+        return []
+
+    def _monitoring_mistakes(self) -> list[str]:
+        if self.monitoring is None:
+            return []
+        if self.scoring is None:
+            return ["monitoring: needs `scoring`, whose rows it looks at; add that section, or remove this one"]
         return []
 
     def _node_mistakes(self) -> list[str]:

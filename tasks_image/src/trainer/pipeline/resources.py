@@ -184,6 +184,10 @@ ResourceStep = Literal[
     "check_rows",
     "score",
     "publish_scores",
+    "start_monitoring",
+    "read_scores",
+    "read_labels",
+    "monitor",
 ]
 StepResources = dict[ResourceStep, Resources]
 """By step; `default` stands for every step."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Login = Literal["repository", "studies", "features"]
 """A login that only some steps need: to a Git repository, the studies' database, the feature store."""
 Condition = Literal["always", "promoted", "may_promote", "to_production"]
-Place = Literal["", "source", "scoring.source", "scoring.output"]
+Place = Literal["", "source", "scoring.source", "scoring.output", "monitoring.labels"]
 """The section of a pipeline's YAML that names a place outside, which a step reads or writes."""
 REFIT: Final = "refit"
 """The step whose model is judged."""
@@ -80,10 +80,19 @@ SCORING = (
     Step("publish_scores", uses="scoring.output"),
 )
 """The flow that scores rows in batches."""
+READ_LABELS: Final = "read_labels"
+"""A step of pipelines that say where labels come from."""
+MONITORING = (
+    Step("start_monitoring", begins=True, uses="monitoring.labels", logins=frozenset({"repository"})),
+    Step("read_scores", uses="scoring.output"),
+    Step(READ_LABELS, uses="monitoring.labels", logins=frozenset({"repository"})),
+    Step("monitor"),
+)
+"""The flow that looks at scored rows and their labels."""
 STEPS = tuple(step.name for step in TRAINING)
-ALL_STEPS = (*STEPS, *(step.name for step in SCORING))
+ALL_STEPS = (*STEPS, *(step.name for step in (*SCORING, *MONITORING)))
 """The names of the steps of all flows; no two are alike."""
-_BY_NAME = {step.name: step for step in (*TRAINING, *SCORING)}
+_BY_NAME = {step.name: step for step in (*TRAINING, *SCORING, *MONITORING)}
 PER_WORKER = frozenset(step.name for step in TRAINING if step.once_per == "worker")
 PER_ALGORITHM = frozenset(step.name for step in TRAINING if step.once_per != "run")
 """Steps that run once for each algorithm, or for each worker of its study."""
@@ -112,12 +121,20 @@ def is_training(step: str) -> bool:
 
 def all_steps_of(pipeline: Pipeline) -> list[Step]:
     """Return the steps of all flows that a pipeline has."""
-    return [*steps_of(pipeline), *(SCORING if pipeline.scoring else ())]
+    return [*steps_of(pipeline), *(SCORING if pipeline.scoring else ()), *monitoring_steps_of(pipeline)]
 
 
 def steps_of(pipeline: Pipeline) -> list[Step]:
     """The steps that the training runs of a pipeline have."""
     return [step for step in TRAINING if step.name not in _absent(pipeline)]
+
+
+def monitoring_steps_of(pipeline: Pipeline) -> list[Step]:
+    """Return the steps of a pipeline's monitoring; empty if it has none."""
+    monitoring = pipeline.monitoring
+    if monitoring is None:
+        return []
+    return [step for step in MONITORING if step.name != READ_LABELS or monitoring.labels is not None]
 
 
 def _absent(pipeline: Pipeline) -> set[str]:

@@ -8,6 +8,8 @@ import re
 LONGEST_READABLE_PART = 80
 SCORING = "scoring-"
 """How the folder names of scoring runs begin."""
+MONITORING = "monitoring-"
+"""How the folder names of monitoring runs begin."""
 DIGEST_DIGITS = 32
 """128 bits: another run id with the same digest cannot be found."""
 
@@ -31,6 +33,19 @@ def scoring_key(run_id: str) -> str:
     return run_key(f"{SCORING}{run_id}")
 
 
-def is_scoring(key: str) -> bool:
-    """Return True for the key of a scoring run."""
-    return key.startswith(SCORING)
+def monitoring_key(run_id: str) -> str:
+    """Return the folder name of a monitoring run.
+
+    >>> monitoring_key("manual__2026-01-04T02:00:00+00:00")[:35]
+    'monitoring-manual__2026-01-04T02-00'
+    """
+    return run_key(f"{MONITORING}{run_id}")
+
+
+def flow_of(key: str) -> str:
+    """Return the flow of a run by its key: `training`, `scoring` or `monitoring`.
+
+    >>> flow_of("scoring-manual__1"), flow_of("manual__1")
+    ('scoring', 'training')
+    """
+    return next((prefix.rstrip("-") for prefix in (SCORING, MONITORING) if key.startswith(prefix)), "training")

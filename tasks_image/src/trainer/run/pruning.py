@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
-from trainer.run.flow import APPROVE, SCORING, TRAINING
+from trainer.run.flow import APPROVE, MONITORING, SCORING, TRAINING
 from trainer.run.folder import FAILURE_FILE, PIPELINE_FILE, RESULT_FILE, RunFolder
-from trainer.run.key import is_scoring
+from trainer.run.key import flow_of
 from trainer.run.latest import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DECIDE = "decide"
-BEGIN, END = (TRAINING[0].name, SCORING[0].name), (TRAINING[-1].name, SCORING[-1].name)
+FLOWS = (TRAINING, SCORING, MONITORING)
+BEGIN, END = tuple(flow[0].name for flow in FLOWS), tuple(flow[-1].name for flow in FLOWS)
 """The first and the last step of each flow."""
 MARKER = "being-removed"
 """Written first and removed last: without `pipeline.yaml` beside it, what is left of a folder has to go too."""
@@ -56,7 +57,7 @@ class Rules:
     now: datetime
     keep_days: float
     keep_last: int
-    """Of each pipeline, of its training runs and of its scoring runs."""
+    """Of each pipeline, of its training runs, its scoring runs and its monitoring runs."""
     in_use: Mapping[str, str]
     """Addresses of which some registered version needs the run folder, and which version that is."""
 
@@ -77,10 +78,10 @@ def stored_runs(store: str) -> list[StoredRun]:
 
 def why_kept(runs: list[StoredRun], rules: Rules) -> list[tuple[StoredRun, str]]:
     """Each run, and why it is kept; empty for one that may go. `runs` are sorted, newest first."""
-    seen: dict[tuple[str, bool], int] = {}
+    seen: dict[tuple[str, str], int] = {}
     decided = []
     for run in runs:
-        kind = run.pipeline, is_scoring(run.folder.key)
+        kind = run.pipeline, flow_of(run.folder.key)
         place = seen[kind] = seen.get(kind, 0) + 1
         decided.append((run, _reason(run, place, rules)))
     return decided

@@ -1,4 +1,4 @@
-"""The mail about a scoring run that failed."""
+"""The mail about a scoring run, or a monitoring run, that failed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from include.mail.scoring import scoring_mail
-from include.mail.send import on_scoring_failure
-from trainer.run import RunFolder, scoring_key
+from include.mail.failed_flows import scoring_mail
+from include.mail.send import on_monitoring_failure, on_scoring_failure
+from trainer.run import RunFolder, monitoring_key, scoring_key
 from trainer.run.records import Failure
 
 
@@ -33,3 +33,19 @@ def test_the_mail_says_which_step_failed_and_what_to_do(home: Path, airflow_home
 def test_a_run_that_left_no_record_has_airflows_reason(tmp_path: Path) -> None:
     mail = scoring_mail("churn", RunFolder.open(str(tmp_path / "none")), "timed_out")
     assert (mail.headline, mail.reasons, mail.facts) == ("Scoring failed", ["timed_out"], [])
+
+
+def test_a_look_that_failed_has_taken_no_rows(home: Path, airflow_home: Path) -> None:
+    run = RunFolder.open(f"{home}/.runs/churn/{monitoring_key('manual__1')}")
+    failure = Failure(step="read_labels", error="DataValidationError", message="none of 5 ids", exit_code=3)
+    run.at("read_labels").fail(failure)
+    dag = SimpleNamespace(dag_id="churn_monitoring")
+    on_monitoring_failure(cast("Any", {"dag": dag, "run_id": "manual__1", "reason": "task_failure"}))
+    [file] = (home / ".outbox").iterdir()
+    message = message_from_bytes(file.read_bytes(), policy=default)
+    assert message["Subject"] == "Monitoring Pipeline - Failure: churn"
+    plain = message.get_body(("plain",))
+    text = " ".join(str(plain and plain.get_content()).split())
+    assert "churn: Monitoring failed in read_labels: scored rows are not watched" in text
+    assert "read_labels: DataValidationError: none of 5 ids" in text
+    assert "No look has taken these rows yet" in text

@@ -1,0 +1,1 @@
+"""Monitoring: scored rows of a look, their labels, and performance, estimated and measured."""
