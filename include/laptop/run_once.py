@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.environment.settings import load_settings, run_environment, step_environment
+from include.laptop.ui_lock import refuse_beside_scheduler
 from trainer.errors import ConfigurationError
 from trainer.process.colour import painted
 from trainer.process.servers import launch_step_server
@@ -53,6 +54,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = load_settings()
+        refuse_beside_scheduler(f"{arguments.pipeline}_{arguments.flow}")
     except ConfigurationError as error:
         _say(str(error))
         return error.exit_code

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import socket
 import sys
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -15,13 +13,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from include.environment.settings import LOOPBACK, home, load_settings, pipelines_folder, ui_environment
 from include.laptop.servers import ServerDiedError, Servers
+from include.laptop.ui_lock import only_one_here
 from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean, load_pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from include.environment.settings import Settings
 
 ALL = "all"
@@ -44,7 +40,7 @@ def main() -> int:
     try:
         settings = load_settings()
         dag_ids = _dag_ids(arguments.unpause)
-        with _only_one_here(home() / ".airflow" / "ui.lock"):
+        with only_one_here(_address(arguments.port)):
             _refuse_taken(arguments.port, "UI_PORT")
             if not settings.mlflow.is_server:
                 _refuse_taken(arguments.mlflow_port, "MLFLOW_PORT")
@@ -74,7 +70,7 @@ class _Ui:
 
     def __init__(self, settings: Settings, port: int, mlflow_port: int) -> None:
         self.settings = settings
-        self.airflow = f"http://{LOOPBACK}:{port}"
+        self.airflow = _address(port)
         self.mlflow = settings.mlflow.address or f"http://{LOOPBACK}:{mlflow_port}"
         self.logs = {"airflow": home() / ".airflow" / "ui.log", "mlflow": home() / ".mlflow" / "ui.log"}
         self._environment = ui_environment(port, self.mlflow)
@@ -163,16 +159,8 @@ def _dag_ids(unpause: str) -> list[str]:
     return [f"{name}_training" for name in (known if ALL in wanted else wanted)]
 
 
-@contextmanager
-def _only_one_here(file: Path) -> Iterator[None]:
-    """Hold a lock while the block lasts. Raises ConfigurationError where another process holds it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigurationError(f"`make ui` runs already on this checkout's database ({file} is locked)") from None
-        yield
+def _address(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
 
 
 def _refuse_taken(port: int, variable: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from include.environment.settings import load_settings, ui_environment
 from include.laptop import ui
 from include.laptop.servers import Servers
+from include.laptop.ui_lock import only_one_here
 from tests.server import free_port
 from trainer.errors import ConfigurationError
 
@@ -45,7 +46,7 @@ def test_a_second_one_on_the_same_database_is_refused(
     home: Path, typed: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed("--port", free_port(), "--mlflow-port", free_port())
-    with ui._only_one_here(home / ".airflow" / "ui.lock"):
+    with only_one_here("http://127.0.0.1:8080"):
         assert ui.main() == 2
     assert "`make ui` runs already on this checkout's database" in capsys.readouterr().out
 
