@@ -43,6 +43,7 @@ def test_a_column_that_is_missing() -> None:
 
 def test_labels_of_another_type_or_class() -> None:
     refuse_other_types(pl.Series([1], dtype=pl.Int16), "Float64", "price", "labels.csv", "m version 1")
+    refuse_other_types(pl.Series(["a"]), "Enum(categories=['a'])", "churn", "labels.csv", "m version 1")
     with pytest.raises(
         DataValidationError, match=r"expected labels of the type String, as .*, found Int64, such as 1;"
     ):

@@ -23,6 +23,7 @@ from trainer.run.records import (
     MonitorResult,
     ReadLabelsResult,
     ReadScoresResult,
+    ScoreResult,
     StartMonitoringResult,
     StartScoringResult,
     VersionLook,
@@ -235,6 +236,28 @@ def test_a_version_that_was_pruned_is_named_and_its_rows_are_not_taken(watched: 
         watched.look("monitoring-1")
     change_record(start, training_run=there)
     assert watched.look("monitoring-2").taken == ["scoring-1"]
+
+
+def test_each_version_is_looked_at_apart(watched: Watched) -> None:
+    later = watched.run.at("score").result(ScoreResult).finished_at
+    watched.score_again("scoring-2", later, watched.inputs())
+    start = watched.at("scoring-2").at("start_scoring")
+    change_record(start, version="2")
+    found = watched.look("monitoring-1")
+    assert [(look.version, look.runs, look.labelled) for look in found.looks] == [
+        ("1", ["scoring-1"], 200), ("2", ["scoring-2"], 200),
+    ]  # fmt: skip
+    [run] = watched.mlflow_runs("tags.`trainer.task` = 'monitoring'")
+    assert (run.data.tags["monitored_version"], run.data.metrics["version_1/rows"]) == ("2", 200.0)
+    shutil.rmtree(watched.at("monitoring-1").root)
+    change_record(start, training_run=f"{watched.home}/gone")
+    found = watched.look("monitoring-2")
+    assert found.taken == ["scoring-1"]
+    assert f"the run folder {watched.home}/gone, from which churn-predictor-sample version 2 came, is gone" in (
+        found.newest.not_looked_at
+    )
+    page = watched.at("monitoring-2").at("").read_text("monitoring.html")
+    assert "Version 2 could not be looked at" in page
 
 
 def test_rows_that_another_look_has_taken_meanwhile_are_refused(watched: Watched) -> None:

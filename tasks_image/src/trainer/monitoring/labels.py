@@ -104,5 +104,8 @@ def refuse_unknown_classes(labels: pl.Series, classes: Sequence[object], target:
 
 
 def _family(dtype: str) -> str:
-    """Return numbers, of whatever width, as one family."""
-    return "number" if dtype.startswith(("Int", "UInt", "Float", "Decimal")) else dtype.partition("(")[0]
+    """Return numbers, of whatever width, as one family, and strings and categories as another."""
+    name = dtype.partition("(")[0]
+    if name.startswith(("Int", "UInt", "Float", "Decimal")):
+        return "number"
+    return "string" if name in ("String", "Categorical", "Enum") else name
