@@ -85,13 +85,12 @@ def paired_bootstrap(  # noqa: PLR0913
     defined = gains[np.isfinite(gains)]
     if gains.size - defined.size > MAX_UNDEFINED * gains.size:
         raise DataValidationError(_too_few(metric, challenger, gains.size - defined.size, gains.size))
-    tail = (1 - confidence) / 2
-    lower, upper = np.quantile(defined, [tail, 1 - tail])
+    lower, upper = percentiles(defined, confidence)
     gain = gain_of(metric, ours, theirs)
     if lower > 0 or upper < 0:
         chance = _chance(figure, challenger, production, resamples // SHARE_OF_SWAPS, confidence, seed)
         lower, upper = min(lower, gain - chance), max(upper, gain + chance)
-    return Comparison(metric, ours, theirs, gain, float(lower), float(upper), challenger.truth.size, defined.size)
+    return Comparison(metric, ours, theirs, gain, lower, upper, challenger.truth.size, defined.size)
 
 
 @dataclass(frozen=True, eq=False)
