@@ -313,10 +313,22 @@ def test_a_scheduled_run_of_drifted_data_fails_and_says_so(stack: Stack, schedul
     assert stack.mlflow.get_model_version_by_alias(MODEL, "production").version == "2"
 
 
+@pytest.fixture(scope="module")
+def look(stack: Stack, promoted: str) -> str:
+    """A run of MLflow with the tags and metrics of a look at scored rows; its id."""
+    tags = {"trainer.task": "monitoring", "trainer.pipeline": "churn", "monitored_version": "1"}
+    run = stack.mlflow.create_run(stack.mlflow.create_experiment("looks"), tags=tags)
+    for name, value in {"labelled_auc_roc": 0.8, "drift/tenure": 0.5}.items():
+        stack.mlflow.log_metric(run.info.run_id, name, value)
+    stack.mlflow.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
+
+
 @pytest.mark.parametrize(
     "query", [*queries("pipelines"), *queries("pipeline")], ids=lambda query: f"{query.dashboard}: {query.title}"
 )
-def test_a_panel_shows_rows(stack: Stack, scheduled: dict[str, dict[str, Any]], query: Asked) -> None:
+@pytest.mark.usefixtures("scheduled", "look")
+def test_a_panel_shows_rows(stack: Stack, query: Asked) -> None:
     values = {"pipeline": "churn", "gate": "auc_roc"}
     assert stack.query(query.database, query.statement(values))
 

@@ -78,6 +78,11 @@ def test_no_thread_runs_in_a_server_that_a_fork_would_lose(warm: Warm) -> None:
     assert [name for name in names if name not in OF_LIBRARIES] == [warm.process.name()]
 
 
+def test_pytorch_is_left_to_those_steps_that_need_it(warm: Warm) -> None:
+    """It takes seconds and memory, and remembers the folder for temporary files, which each step has of its own."""
+    assert "torch" not in warm.imported
+
+
 def test_no_secret_is_in_a_servers_environment(warm: Warm) -> None:
     own = warm.process.environ()
     assert own["PATH"] == os.environ["PATH"]

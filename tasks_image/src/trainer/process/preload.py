@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_RUN_BY_OTHERS = {"__main__", "entry_point", "score_model", "fork_server"}
-"""Scripts, and the file that MLflow runs to load a model."""
+_RUN_BY_OTHERS = {"__main__", "entry_point", "score_model", "fork_server", "rendezvous"}
+"""Scripts, the file that MLflow runs to load a model, and what torchrun calls, which imports PyTorch."""
 _OWN = [
     ".".join(["trainer", *file.relative_to(_PACKAGE).with_suffix("").parts])
     for file in sorted(_PACKAGE.rglob("*.py"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import tempfile
@@ -50,24 +51,28 @@ def second(meeting: Meeting) -> Meeting:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a node as a process with a folder of its own for temporary files."""
+def start() -> Iterator[Start]:
+    """Starts a node as a process with a folder of its own for temporary files.
+
+    The folder has a short path, for sockets are created in it, and the path of a socket has at most 107 bytes.
+    """
     started: list[Any] = []
 
-    def begin(scratch: Path, does: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        scratch.mkdir()
-        tempfile.tempdir = os.environ["TMPDIR"] = str(scratch)
+    def begin(scratch: str, does: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        tempfile.tempdir = os.environ["TMPDIR"] = scratch
         does(*arguments)
 
     def start(does: Callable[..., Any], *arguments: Any) -> Any:
-        started.append(FORK.Process(target=begin, args=(tmp_path / f"node-{len(started)}", does, arguments)))
+        scratch = folders.enter_context(tempfile.TemporaryDirectory(prefix="node-", ignore_cleanup_errors=True))
+        started.append(FORK.Process(target=begin, args=(scratch, does, arguments)))
         started[-1].start()
         return started[-1]
 
-    yield start
-    for one in started:
-        one.kill()
-        one.join()
+    with contextlib.ExitStack() as folders:
+        yield start
+        for one in started:
+            one.kill()
+            one.join()
 
 
 def kills_node() -> None:
