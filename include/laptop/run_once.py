@@ -42,7 +42,7 @@ INTERRUPTED = 130
 FIRST_STEPS = {"training": TRAINING[0].name, "scoring": SCORING[0].name, "monitoring": MONITORING[0].name}
 """Of each flow."""
 LINES = {"scoring": scoring_lines, "monitoring": monitoring_lines}
-"""What is printed at the end, of flows that do not train."""
+"""The lines at the end of a run, by flow; training has a summary of its own."""
 
 
 def main() -> int:

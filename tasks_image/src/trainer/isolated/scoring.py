@@ -65,7 +65,7 @@ class Reasons:
     """The inputs that count most for the answer to each row."""
 
     most: int
-    """How many each row gets."""
+    """The number for each row."""
     explainer: str
     """The text of the module that explains trees."""
 
@@ -205,7 +205,7 @@ def _confinement() -> Confinement:
 
 
 def _output(model_uri: str, scratch: Path, height: int) -> pl.DataFrame:
-    """What the model answered, in memory; raises as `_answers` does."""
+    """Return the answers of the model, in memory; raises as `_answers` does."""
     import polars as pl
 
     try:

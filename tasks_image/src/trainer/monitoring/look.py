@@ -36,7 +36,7 @@ REFERENCE_SEED, SEED = 41, 42
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a look at a version rests on."""
+    """The rows and records that a look at a version uses."""
 
     run: RunFolder
     pipeline: Pipeline

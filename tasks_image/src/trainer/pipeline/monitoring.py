@@ -11,7 +11,7 @@ from trainer.pipeline.sources import AnySource
 from trainer.pipeline.spec import Spec
 
 READING = ("rename", "types", "dates")
-"""What `monitoring.labels` takes from `source`, for the id and the target only, if it does not say it itself."""
+"""The keys that `monitoring.labels` takes from `source`, for the id and the target, if it has none of its own."""
 
 
 class Monitoring(Spec):
