@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run score monitor ui setup-deep data env up down logs seed stack-check cluster-up cluster-down dashboards test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
+.PHONY: help run score monitor serve deploy ui setup-deep data env up down logs seed stack-check cluster-up cluster-down dashboards test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -14,6 +14,7 @@ UNPAUSE ?=
 SERVICE ?=
 UI_PORT ?= 8080
 MLFLOW_PORT ?= 5000
+SERVE_PORT ?= 8090
 S3_PORT ?= 8333
 MUTANTS ?=
 SECTIONS ?=
@@ -29,15 +30,15 @@ BIN := $(ROOT)/.venv/bin
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 # To collect the others would take longer than to run these.
 ALONE = $(shell grep -rl --include='*.py' 'pytest\.mark\.alone' tests)
-STATE := .airflow .data .mlflow .outbox .runs .studies
+STATE := .airflow .data .mlflow .outbox .runs .serving .studies
 # What Airflow says of its own bookkeeping; a step's log stays as it is.
 QUIET := airflow.api_fastapi=WARNING airflow.dag_processing=WARNING airflow.models=WARNING airflow.serialization=WARNING task=WARNING
 # What a person types reaches programs as it was typed: make would carry out its `$(shell …)` and eat its `$5`.
-TYPED := PIPELINE PARAMS DATA_MIRROR UNPAUSE SERVICE UI_PORT MLFLOW_PORT S3_PORT MUTANTS SECTIONS RUNS SEED
+TYPED := PIPELINE PARAMS DATA_MIRROR UNPAUSE SERVICE UI_PORT MLFLOW_PORT S3_PORT SERVE_PORT MUTANTS SECTIONS RUNS SEED
 $(foreach name,$(TYPED),$(eval override $(name) := $$(value $(name))))
 export PIPELINES_ENVIRONMENT $(filter-out %_PORT,$(TYPED))
 # Not for all: docker compose would take such a variable rather than the port in .env.
-$(foreach name,$(filter %_PORT,$(TYPED)),$(eval ui screenshots cluster-up: export override $(name) := $$($(name))))
+$(foreach name,$(filter %_PORT,$(TYPED)),$(eval ui serve screenshots cluster-up: export override $(name) := $$($(name))))
 # Bytecode is compiled at install and halves every start.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
@@ -59,6 +60,12 @@ score: .airflow/ready  ## score the rows of a pipeline's `scoring` with its prod
 
 monitor: .airflow/ready  ## look at a pipeline's scored rows and their labels: PIPELINE=churn
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.run_once "$$PIPELINE" --flow monitoring
+
+serve: .airflow/ready  ## answer requests with a pipeline's production version until Ctrl-C: PIPELINE=churn SERVE_PORT=8090
+	@source .airflow/env && exec $(BIN)/python -m include.laptop.serve "$$PIPELINE" --port "$$SERVE_PORT"
+
+deploy: .airflow/ready  ## let a pipeline's production version answer requests, a part of the traffic first: PIPELINE=churn
+	@source .airflow/env && exec $(BIN)/python -m include.laptop.run_once "$$PIPELINE" --flow deployment
 
 ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all) UI_PORT=8080 MLFLOW_PORT=5000
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.ui --port "$$UI_PORT" --mlflow-port "$$MLFLOW_PORT" --unpause "$$UNPAUSE"

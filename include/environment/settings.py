@@ -104,6 +104,8 @@ class Settings(Spec):
     """The Airflow connection of a database that keeps the studies instead."""
     mlflow: Mlflow
     feature_store: FeatureStore
+    serving: str
+    """Where versions answer requests: `local:///folder` for a router on this machine; empty: nowhere."""
     samples: bool
     image: str
     log_format: Literal["text", "json"]
@@ -116,7 +118,7 @@ class Settings(Spec):
     kubernetes: Kubernetes
     """Read by the runtime `kubernetes` alone."""
 
-    @field_validator("artifact_store", "data_store", "study_storage", "mlflow", "feature_store")
+    @field_validator("artifact_store", "data_store", "study_storage", "mlflow", "feature_store", "serving")
     @classmethod
     def _without_secrets(cls, value: Any) -> Any:
         for address in _addresses(value):
@@ -198,6 +200,7 @@ def step_environment(settings: Settings) -> dict[str, str]:
         "TRAINER_DATA_STORE": settings.data_store,
         "TRAINER_FEATURE_STORE": settings.feature_store.address,
         "TRAINER_FEATURE_STORE_HOURS": str(settings.feature_store.hours),
+        "TRAINER_SERVING": settings.serving,
         "TRAINER_SAMPLES": "true" if settings.samples else "",
         "TRAINER_IMAGE": settings.image,
         "TRAINER_LOG_FORMAT": settings.log_format,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from airflow.sdk import Asset
+
     from include.environment.settings import Settings
     from include.operators.base import StepOperator
     from trainer.run.flow import Step
@@ -90,7 +92,7 @@ def new_dag(
     pipeline: Pipeline,
     flow: str,
     docs: str,
-    schedule: str | None,
+    schedule: str | list[Asset] | None,
     key: Callable[[str], str],
     on_failure: Callable[..., None],
     **own: Any,
@@ -129,7 +131,7 @@ def refuse_unloadable(dag: DAG, file: str) -> None:
 
     dag.validate()  # type: ignore[no-untyped-call]
     scheduled = DagSerialization.from_dict(DagSerialization.to_dict(dag))
-    if dag.schedule is not None and scheduled.next_dagrun_info(last_automated_run_info=None) is None:
+    if isinstance(dag.schedule, str) and scheduled.next_dagrun_info(last_automated_run_info=None) is None:
         raise ConfigurationError(f"{file}: schedule: {dag.schedule!r} names a day that never comes")
 
 

@@ -59,6 +59,15 @@ TASK_DOCS = {
     "of ids that were never scored are counted. Fails if none belongs to a scored row.",
     "monitor": "Compares new rows and answers with the version's training rows, estimates its performance, and judges "
     "it by the labels that have arrived, beside its figures at the promotion. See `monitoring.html` in the run folder.",
+    "start_deployment": "Freezes the pipeline as this deployment uses it, looks up the version once, and asks the target "
+    "what it serves.",
+    "stage": "Lets the version run without traffic, and compares its answers to real rows with those of the registered "
+    "model. A difference, or an answer that takes too long, ends the deployment.",
+    "canary": "Gives the version `deployment.canary_percent` of the traffic. Where no version is in service, it gets all.",
+    "watch": "Looks every few seconds at failed requests, times and answers, beside those of the version in service. A "
+    "limit that is passed beyond doubt ends it at once; else it lasts `deployment.canary_minutes`.",
+    "release": "Gives the version all traffic, or takes it back: after a watch that found something, and after a step "
+    "that failed. Then the run fails, and the mail says why.",
     "notify": "Sends the mail. A dead mail server does not fail the run.",
 }
 
@@ -128,6 +137,30 @@ An estimate of ROC-AUC before labels arrive is blind to concept drift, and never
 
 The page is `monitoring.html` in the run folder, and an artifact of the look's run in the MLflow experiment
 `{pipeline.registry.experiment}`.
+"""
+
+
+def deployment_docs(pipeline: Pipeline) -> str:
+    """Return the page of a pipeline's deployment: the part of the traffic, how long, and the limits."""
+    rules = pipeline.deployment
+    if rules is None:
+        return ""
+    limits = rules.limits
+    return f"""\
+### {pipeline.description}: deployment
+
+Lets a promoted version of `{pipeline.registry.model}` answer requests: after each promotion to production, and by hand.
+It is tried with {rules.smoke_rows} real rows, gets {rules.canary_percent:g} % of the traffic for
+{rules.canary_minutes:g} minutes, and then all of it, if it keeps to these limits; else it is taken back.
+
+| beside the version in service | limit |
+|---|---|
+| requests that it fails to answer | ≤ {limits.error_rate:.2%} |
+| 95th percentile of the time to answer | ≤ {limits.latency_ratio:g} times, or {limits.latency_slack_ms:g} ms more |
+| distance of its answers | ≤ {limits.answers:g} |
+| requests in that time | ≥ {rules.min_requests} |
+
+A request that it fails to answer is answered by the version in service.
 """
 
 

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.environment.connections import connection_of
 from include.environment.settings import load_settings
+from include.flows.deployment import promoted
 from include.flows.pipeline_dags import dag_or_broken, new_dag, operator_of, read_pipelines, step_task
 from include.flows.queued import queued_alert
 from include.flows.run_form import MOST_GPUS, PARAMETERS, chooses, run_form
@@ -98,6 +99,8 @@ def _task(step: Step, make: Callable[..., StepOperator], pipeline: Pipeline, tex
         given["when"] = PASSED % (APPROVE if pipeline.approval.when != "never" else "decide")
     elif step.only_if == "may_promote":
         given["when"] = MAY_PROMOTE
+        if pipeline.deployment is not None:
+            given["outlets"] = [promoted(pipeline)]
     return make(step.name, **given)
 
 

@@ -1,4 +1,4 @@
-"""`make run`, `make score` and `make monitor`: one run of a pipeline's DAG in this terminal, and its summary."""
+"""`make run`, `make score`, `make monitor` and `make deploy`: one run of a pipeline's DAG in this terminal, and its summary."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from trainer.errors import ConfigurationError
 from trainer.process.colour import painted
 from trainer.process.servers import launch_step_server
 from trainer.run import RunFolder
-from trainer.run.flow import MONITORING, SCORING, TRAINING
+from trainer.run.flow import DEPLOYMENT, MONITORING, SCORING, TRAINING
 from trainer.run.folder import PIPELINE_FILE
+from trainer.summary.deployment import deployment_lines
 from trainer.summary.monitoring import monitoring_lines
 from trainer.summary.scoring import scoring_lines
 from trainer.summary.summary import build_summary, write_summary
@@ -39,9 +40,12 @@ SECONDS_TO_END = 60
 SECONDS_FOR_SERVER = 10
 """The import that it is at comes to its end first."""
 INTERRUPTED = 130
-FIRST_STEPS = {"training": TRAINING[0].name, "scoring": SCORING[0].name, "monitoring": MONITORING[0].name}
+FIRST_STEPS = {
+    "training": TRAINING[0].name, "scoring": SCORING[0].name, "monitoring": MONITORING[0].name,
+    "deployment": DEPLOYMENT[0].name,
+}  # fmt: skip
 """Of each flow."""
-LINES = {"scoring": scoring_lines, "monitoring": monitoring_lines}
+LINES = {"scoring": scoring_lines, "monitoring": monitoring_lines, "deployment": deployment_lines}
 """The lines at the end of a run, by flow; training has a summary of its own."""
 
 

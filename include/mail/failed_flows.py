@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from include.mail.content import Mail
-from trainer.run.flow import MONITORING, SCORING
-from trainer.run.records import StartMonitoringResult, StartScoringResult
+from trainer.run.flow import DEPLOYMENT, MONITORING, SCORING
+from trainer.run.records import StartDeploymentResult, StartMonitoringResult, StartScoringResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +31,12 @@ NEXT_OF_MONITORING = {
     "has taken these rows yet.",
     4: "See why the answers are refused; production may have to be rolled back (`trainer rollback`).",
 }
+NEXT_OF_DEPLOYMENT = {
+    2: "Correct what the reason names, and start a new run.",
+    3: "Bring back what the reason names, and start a new run.",
+    4: "The version before answers all requests. The alias `production` still names the new version: batch scoring uses it. "
+    "If it should not, roll it back as the reason says; then look at the records of `watch` or `stage` in the run folder.",
+}
 AGAIN = "See the log of the task; clear it to try again from there: what was done before it is kept."
 
 
@@ -48,6 +54,16 @@ def monitoring_mail(pipeline: str, run: RunFolder, reason: str) -> Mail:
     steps = " and ".join(failure.step for failure in failures)
     headline = f"Monitoring failed in {steps}: scored rows are not watched" if steps else "Monitoring failed"
     return _mail(headline, failures, NEXT_OF_MONITORING, pipeline=pipeline, run=run, reason=reason, facts=facts)
+
+
+def deployment_mail(pipeline: str, run: RunFolder, reason: str) -> Mail:
+    """Return the mail; a store that is away must not keep it back."""
+    failures, facts = list(_failures(run, DEPLOYMENT)), list(_facts_of_deployment(run))
+    failed = next((failure.step for failure in failures), "")
+    headline = f"Deployment failed in {failed}" if failed not in ("", "release") else "Deployment failed"
+    if failed == "release":
+        headline = "Deployment: the version was taken back"
+    return _mail(headline, failures, NEXT_OF_DEPLOYMENT, pipeline=pipeline, run=run, reason=reason, facts=facts)
 
 
 def _mail(  # noqa: PLR0913
@@ -102,3 +118,15 @@ def _facts_of_look(run: RunFolder) -> Iterator[tuple[str, str]]:
     if start is not None:
         yield "Scored rows", start.output
         yield "Labels", start.labels or "none"
+
+
+def _facts_of_deployment(run: RunFolder) -> Iterator[tuple[str, str]]:
+    try:
+        start = run.at("start_deployment").result_or_none(StartDeploymentResult)
+    except Exception:
+        logger.exception("the run folder %s cannot be read", run.uri)
+        return
+    if start is not None:
+        yield "Model", f"{start.model} version {start.version}"
+        yield "In service before", f"version {start.before}" if start.before else "no version"
+        yield "Target", start.target

@@ -52,6 +52,7 @@ class StepOperator(BaseOperator):
     :param parameters: run parameters as JSON (templated; only a first step takes them)
     :param pipeline: the pipeline's YAML (only a first step takes it)
     :param needs_start: skip where the step `start` did not get to its end
+    :param cleans_up: run after an interruption from the keyboard as well
     :param connection: the Airflow connection of the place that the step reads or writes, if it needs one
     :param code_path: the folder inside the pipeline's repository that goes onto Python's path; None: it has none
     """
@@ -75,6 +76,7 @@ class StepOperator(BaseOperator):
         parameters: str = "",
         pipeline: str = "",
         needs_start: bool = False,
+        cleans_up: bool = False,
         connection: str | None = None,
         code_path: str | None = None,
         **kwargs: Any,
@@ -89,6 +91,7 @@ class StepOperator(BaseOperator):
         self.parameters = parameters
         self.pipeline = pipeline
         self.needs_start = needs_start
+        self.cleans_up = cleans_up
         self.connection = connection
         self.code_path = code_path
 
@@ -123,7 +126,7 @@ class StepOperator(BaseOperator):
             announce_run_folder(self.run)
         if self.needs_start and folder.at("start").result_or_none(StartResult) is None:
             self._skip("the step `start` did not get to its end: there is nothing to do here")
-        if StepOperator.interrupted and not self.needs_start:
+        if StepOperator.interrupted and not (self.needs_start or self.cleans_up):
             raise AirflowFailException("the run was interrupted: this step is not begun")
         return folder
 

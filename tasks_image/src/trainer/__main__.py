@@ -13,6 +13,8 @@ from trainer.commands import (
     check,
     checkout,
     data,
+    deploy,
+    deployment,
     describe,
     history,
     init,
@@ -25,6 +27,7 @@ from trainer.commands import (
     rollback,
     schema,
     score,
+    serve,
     step,
     summary,
     train,
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trainer")
 
 COMMANDS = (
-    step, checkout, train, score, monitor, job, init, check, schema, data, load_table, summary, report, validate_model,
+    step, checkout, train, score, monitor, serve, deploy, deployment, job, init, check, schema, data, load_table, summary, report, validate_model,
     resolve, rollback, history, backtest, prune, describe,
 )  # fmt: skip
 

@@ -86,6 +86,8 @@ class Environment(Means):
     """The Redis that gets the features of what is promoted to production; empty: there is none."""
     feature_store_hours: Annotated[float, Field(gt=0)] = 2160
     """How long features stay there when nothing new is promoted."""
+    serving: Address = ""
+    """Where versions answer requests: `local:///folder` for a router on this machine; empty: nowhere."""
     samples: bool = False
     """Whether a built-in sample may stand in for data that is not there."""
     pipeline: str = ""

@@ -184,14 +184,14 @@ def _ask_about(model_uri: str, rows: Path, folder: Path, request: Mapping[str, o
             "were judged or registered, so it is not loaded; register it anew by a run"
         )
     whole = {
-        **request, "model": model, "rows": str(rows), "scratch": str(scratch), "confinement": _confinement()
+        **request, "model": model, "rows": str(rows), "scratch": str(scratch), "confinement": confinement()
     }  # fmt: skip
     (folder / "request.json").write_text(json.dumps(whole), encoding="utf-8")
     _run(model_uri, folder / "request.json", scratch)
     return _stats(model_uri, scratch, Path(model), found)
 
 
-def _confinement() -> Confinement:
+def confinement() -> Confinement:
     """What the isolated process is confined by; this process keeps its own secrets out of its sight."""
     hide_from_proc()
     offered = available()
@@ -282,7 +282,7 @@ def _run_to_end(command: list[str], scratch: Path) -> tuple[int, str]:
     """Run the script, end whatever it leaves behind, and give its exit code and last lines."""
     last: deque[str] = deque([""], maxlen=1)
     with _start(command, scratch) as process:
-        reading = threading.Thread(target=_keep_end, args=(process.stdout, last), daemon=True)
+        reading = threading.Thread(target=keep_end, args=(process.stdout, last), daemon=True)
         reading.start()
         exit_code = process.wait()
         with contextlib.suppress(ProcessLookupError):
@@ -291,7 +291,7 @@ def _run_to_end(command: list[str], scratch: Path) -> tuple[int, str]:
     return exit_code, "\n".join(last[0].strip().splitlines()[-LAST_LINES:])
 
 
-def _keep_end(output: IO[str], last: deque[str]) -> None:
+def keep_end(output: IO[str], last: deque[str]) -> None:
     """Read an output to its end, and keep no more than the last characters."""
     while chunk := output.read(MOST_CHARACTERS):
         last.append((last[0] + chunk)[-MOST_CHARACTERS:])

@@ -12,6 +12,7 @@ from trainer.pipeline.data import (
     RandomSplit,
     TimeSplit,
 )
+from trainer.pipeline.deployment import Deployment
 from trainer.pipeline.document import UNSTORABLE, did_you_mean, parse_yaml, read_text, validate
 from trainer.pipeline.images import ImagePipeline
 from trainer.pipeline.judging import Acceptance, AgainstProduction, Behaviour, CutOff, Gates, Limit, Registry, SliceGate
@@ -78,6 +79,7 @@ __all__ = [
     "Columns",
     "CsvSource",
     "CutOff",
+    "Deployment",
     "Drift",
     "DvcSource",
     "EarlyStopping",

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from trainer.pipeline.approval import Approval
 from trainer.pipeline.data import AnySplit, Check, Columns, Drift, GroupSplit, HashSplit
+from trainer.pipeline.deployment import Deployment
 from trainer.pipeline.document import did_you_mean, dump_yaml, validate
 from trainer.pipeline.judging import Acceptance, Behaviour, CutOff, Gates, Registry
 from trainer.pipeline.metrics import METRICS, ProblemName, metrics_for
@@ -83,6 +84,8 @@ class Pipeline(Spec):
     """Rows that are scored in batches by the DAG `<name>_scoring`; null: there is no such DAG."""
     monitoring: Monitoring | None = None
     """How scored rows are watched by the DAG `<name>_monitoring`, which needs `scoring`; null: there is no such DAG."""
+    deployment: Deployment | None = None
+    """How a promoted version gets to answer requests, by the DAG `<name>_deployment`; null: there is no such DAG."""
     resources: StepResources = {}
     """What each step needs of a cluster; a local run takes what the machine has."""
     run: RunParameters = RunParameters()

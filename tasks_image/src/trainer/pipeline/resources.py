@@ -188,6 +188,11 @@ ResourceStep = Literal[
     "read_scores",
     "read_labels",
     "monitor",
+    "start_deployment",
+    "stage",
+    "canary",
+    "watch",
+    "release",
 ]
 StepResources = dict[ResourceStep, Resources]
 """By step; `default` stands for every step."""

@@ -89,10 +89,18 @@ MONITORING = (
     Step("monitor"),
 )
 """The flow that looks at scored rows and their labels."""
+DEPLOYMENT = (
+    Step("start_deployment", begins=True),
+    Step("stage"),
+    Step("canary"),
+    Step("watch"),
+    Step("release", after_failure=True),
+)
+"""The flow that lets a promoted version answer requests."""
 STEPS = tuple(step.name for step in TRAINING)
-ALL_STEPS = (*STEPS, *(step.name for step in (*SCORING, *MONITORING)))
+ALL_STEPS = (*STEPS, *(step.name for step in (*SCORING, *MONITORING, *DEPLOYMENT)))
 """The names of the steps of all flows; no two are alike."""
-_BY_NAME = {step.name: step for step in (*TRAINING, *SCORING, *MONITORING)}
+_BY_NAME = {step.name: step for step in (*TRAINING, *SCORING, *MONITORING, *DEPLOYMENT)}
 PER_WORKER = frozenset(step.name for step in TRAINING if step.once_per == "worker")
 PER_ALGORITHM = frozenset(step.name for step in TRAINING if step.once_per != "run")
 """Steps that run once for each algorithm, or for each worker of its study."""
@@ -121,7 +129,8 @@ def is_training(step: str) -> bool:
 
 def all_steps_of(pipeline: Pipeline) -> list[Step]:
     """Return the steps of all flows that a pipeline has."""
-    return [*steps_of(pipeline), *(SCORING if pipeline.scoring else ()), *monitoring_steps_of(pipeline)]
+    scoring, deployment = SCORING if pipeline.scoring else (), DEPLOYMENT if pipeline.deployment else ()
+    return [*steps_of(pipeline), *scoring, *monitoring_steps_of(pipeline), *deployment]
 
 
 def steps_of(pipeline: Pipeline) -> list[Step]:

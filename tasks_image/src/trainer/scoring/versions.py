@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from trainer.errors import ConfigurationError, DataValidationError, StepNotDoneError
+from trainer.registry.versions import PRODUCTION
 from trainer.run import RunFolder
 from trainer.run.records import FeaturesResult, IngestResult, Result
 from trainer.sources.settle import SAMPLE_SUFFIX
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from trainer.registry.versions import Reference
 
 R = TypeVar("R", bound=Result)
+
+NOTHING = {"scoring": "nothing to score with", "deployment": "nothing to deploy"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,12 @@ class ScoringVersion:
 
 
 def scoring_version(pipeline: Pipeline) -> ScoringVersion:
-    """Look up, once, the version that `scoring.version` asks for.
+    """Look up, once, the version that `scoring.version` asks for; raises as `version_in_use` does."""
+    return version_in_use(pipeline, str(getattr(pipeline.scoring, "version", "")) or PRODUCTION, "scoring")
+
+
+def version_in_use(pipeline: Pipeline, asked: str, role: str) -> ScoringVersion:
+    """Look up the version of a number, or of the alias `production`, for `scoring` or `deployment`.
 
     Raises ConfigurationError if there is none, ModelRefusedError if no run of this pipeline has registered it,
     DataValidationError if the run folder that it came from is gone.
@@ -52,7 +60,7 @@ def scoring_version(pipeline: Pipeline) -> ScoringVersion:
     from trainer.registry.versions import RUN_FOLDER_TAG, reference_of
 
     client, model = connect(), pipeline.registry.model
-    version, alias = _asked_for(client, pipeline)
+    version, alias = _asked_for(client, model, asked, role)
     number = str(version.version)
     experiment = client.get_experiment_by_name(pipeline.registry.experiment)
     if experiment is None:
@@ -67,7 +75,7 @@ def scoring_version(pipeline: Pipeline) -> ScoringVersion:
         number=number,
         alias=alias,
         digest=digest,
-        reference=replace(reference_of(version), role="scoring"),
+        reference=replace(reference_of(version), role=role),
         run=run,
         pipeline=trained,
         columns=_record(run, "ingest", IngestResult, model, number).columns,
@@ -87,27 +95,26 @@ def refuse_if_deleted(model: str, number: str) -> None:
         )
 
 
-def _asked_for(client: MlflowClient, pipeline: Pipeline) -> tuple[ModelVersion, str]:
+def _asked_for(client: MlflowClient, model: str, asked: str, role: str) -> tuple[ModelVersion, str]:
     """Return the version and the alias that names it, or an empty string."""
-    from trainer.registry.versions import PRODUCTION, find_version, version_of
+    from trainer.registry.versions import find_version, version_of
 
-    model, asked = pipeline.registry.model, getattr(pipeline.scoring, "version", PRODUCTION)
     if asked != PRODUCTION:
-        return find_version(client, model, version=str(asked)), ""
+        return find_version(client, model, version=asked), ""
     found = version_of(client, model, PRODUCTION)
     if found is not None:
         return found, PRODUCTION
     sample = model if model.endswith(SAMPLE_SUFFIX) else f"{model}{SAMPLE_SUFFIX}"
     other = "" if sample == model else _of_sample(client, sample)
     raise ConfigurationError(
-        f"{model} has no production version yet, so there is nothing to score with; run the pipeline's training until "
-        f"a version is promoted, or name a version under `scoring.version`{other}"
+        f"{model} has no production version yet, so there is {NOTHING[role]}; run the pipeline's training until a version "
+        f"is promoted, or name a version{other}"
     )
 
 
 def _of_sample(client: MlflowClient, sample: str) -> str:
     """Return a hint if the only production is that of a built-in sample."""
-    from trainer.registry.versions import PRODUCTION, version_of
+    from trainer.registry.versions import version_of
 
     if version_of(client, sample, PRODUCTION) is None:
         return ""

@@ -2,6 +2,14 @@
 
 from trainer.run.records.base import AnyResult, Failure, Result, StartResult
 from trainer.run.records.data import CheckResult, ColumnDrift, DriftResult, FeaturesResult, IngestResult, ValidateResult
+from trainer.run.records.deployment import (
+    CanaryResult,
+    ReleaseResult,
+    StageResult,
+    StartDeploymentResult,
+    WatchedFigure,
+    WatchResult,
+)
 from trainer.run.records.evaluation import (
     Behaved,
     Candidate,
@@ -48,6 +56,7 @@ __all__ = [
     "AnyResult",
     "ApprovalResult",
     "Behaved",
+    "CanaryResult",
     "Candidate",
     "CheckResult",
     "CheckRowsResult",
@@ -75,12 +84,15 @@ __all__ = [
     "ReadScoresResult",
     "RefitResult",
     "RegisterResult",
+    "ReleaseResult",
     "ReliabilityBin",
     "ReportResult",
     "Result",
     "ScoreResult",
     "ScoredRun",
     "Segment",
+    "StageResult",
+    "StartDeploymentResult",
     "StartMonitoringResult",
     "StartResult",
     "StartScoringResult",
@@ -89,4 +101,6 @@ __all__ = [
     "TuneWorkerResult",
     "ValidateResult",
     "VersionLook",
+    "WatchResult",
+    "WatchedFigure",
 ]

@@ -1,0 +1,98 @@
+"""Run a model's router until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from trainer.errors import ConfigurationError
+from trainer.isolated.sandbox import hide_from_proc
+from trainer.run.folder import make_private
+from trainer.serving.metrics import Metrics
+from trainer.serving.router import application
+from trainer.serving.service import Service
+from trainer.serving.state import ADDRESS_FILE, new_address, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+SECONDS_TO_END = 35
+"""Requests that are being answered at the end may take so long."""
+
+
+def run_router(
+    model: str, folder: Path, port: int, on_ready: Callable[[str], None], first: tuple[str, str] | None = None
+) -> None:
+    """Serve a model on a port of loopback until SIGINT or SIGTERM.
+
+    :param folder: holds the state of this model alone
+    :param port: 0: any that is free
+    :param on_ready: called with the address once requests are answered
+    :param first: a version and its digest, which gets all traffic at once
+
+    Raises ConfigurationError if another router serves from the folder, the port is in use, or the state is damaged.
+    """
+    hide_from_proc()  # it holds logins that no model may read
+    with _alone(folder), _listening(port) as listening:
+        url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
+        asyncio.run(_serve(Service(model, folder, first), folder, listening, url, on_ready))
+
+
+async def _serve(
+    service: Service, folder: Path, listening: socket.socket, url: str, on_ready: Callable[[str], None]
+) -> None:
+    address = new_address(url)
+    app = application(service, Metrics(service.state.model), address.token)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, access_log=False, log_level="warning", timeout_graceful_shutdown=SECONDS_TO_END, log_config=None,
+            server_header=False,
+        )  # fmt: skip
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.02)
+    if server.started:
+        write(folder, ADDRESS_FILE, address)
+        on_ready(url)
+    try:
+        await serving
+    finally:
+        (folder / ADDRESS_FILE).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    make_private(folder)
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(f"another router serves from {folder}; end it first (Ctrl-C in its terminal)") from error
+        yield
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    # With TCP named, the loop sends each part of an answer at once; otherwise each answer takes 40 ms longer.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((LOOPBACK, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {port} of {LOOPBACK} is not to be had: {os.strerror(error.errno or 0)}; choose another one, such as --port 0"
+            ) from error
+        listening.listen(1024)
+        yield listening

@@ -1,0 +1,174 @@
+"""The versions of one model that serve: their processes, their shares of the traffic, and how they change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from trainer.errors import ConfigurationError, TrainerError
+from trainer.serving.observed import Observed
+from trainer.serving.state import STATE_FILE, ServedVersion, ServingState, read, write
+from trainer.serving.traffic import WHOLE, Share, Split
+from trainer.serving.version_server import start_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+    from typing import Any
+
+    from trainer.serving.version_server import VersionServer
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two tries to start a process that has ended again and again."""
+BETWEEN_CHECKS = 0.2
+
+
+class OutdatedError(TrainerError):
+    """A change that was asked for is based on a state that is no longer there."""
+
+
+class Service:
+    """The versions of one model that serve. All of its methods run in one event loop."""
+
+    def __init__(
+        self,
+        model: str,
+        folder: Path,
+        first: tuple[str, str] | None = None,
+        start: Callable[[str, str, str], Coroutine[Any, Any, VersionServer]] = start_server,
+    ) -> None:
+        """Take up what a router of this model has served before, or a first version and its digest.
+
+        Raises ConfigurationError if its file is damaged.
+        """
+        found = read(folder, STATE_FILE, ServingState)
+        if found is not None and found.model != model:
+            raise ConfigurationError(f"{folder / STATE_FILE} is of the model {found.model}, not of {model}")
+        self.folder, self.first, self.start = folder, first, start
+        self.state = found or ServingState(model=model)
+        self.servers: dict[str, VersionServer] = {}
+        self.observed: dict[str, Observed] = {one.version: Observed() for one in self.state.versions}
+        self._changing = asyncio.Lock()
+        self._keeping: dict[str, asyncio.Task[None]] = {}
+
+    async def open(self) -> None:
+        """Start the process of each version that served before. Raises TrainerError if the main one cannot start."""
+        for one in self.state.versions:
+            try:
+                self.servers[one.version] = await self.start(self.state.model, one.version, one.digest)
+            except TrainerError:
+                if one.version == self.state.split.main:
+                    raise
+                logger.exception("version %s of %s cannot start again", one.version, self.state.model)
+            self._keep(one)
+        if self.first is not None:
+            version, digest = self.first
+            await self.add(version, digest)
+            await self.divide((Share(version=version, percent=WHOLE),), self.state.revision)
+
+    async def close(self) -> None:
+        """End all processes; what they served is taken up by the next start."""
+        for task in self._keeping.values():
+            task.cancel()
+        await asyncio.gather(*self._keeping.values(), return_exceptions=True)
+        await asyncio.gather(*(server.stop() for server in self.servers.values()))
+        self.servers = {}
+
+    async def add(self, version: str, digest: str) -> None:
+        """Start a version without traffic; one that runs already stays. Raises TrainerError if it does not start."""
+        async with self._changing:
+            known, server = self.state.digest_of(version), self.servers.get(version)
+            if known and known != digest:
+                raise ConfigurationError(
+                    f"{self.state.model} version {version} runs with files of another digest ({known}, asked for: "
+                    f"{digest}); remove it first"
+                )
+            if server is None or not server.is_running:
+                if server is not None:
+                    await server.stop(drain=0)
+                self.servers[version] = await self.start(self.state.model, version, digest)
+            if not known:
+                served = ServedVersion(version=version, digest=digest)
+                self._save(versions=(*self.state.versions, served))
+                self.observed[version] = Observed()
+                self._keep(served)
+
+    async def remove(self, version: str) -> None:
+        """End a version that gets no traffic; one that does not run is removed already."""
+        async with self._changing:
+            if percent := self.state.split.percent_of(version):
+                raise ConfigurationError(
+                    f"{self.state.model} version {version} gets {percent:g} % of the traffic; give that to another first"
+                )
+            self._save(versions=tuple(one for one in self.state.versions if one.version != version))
+            task, server = self._keeping.pop(version, None), self.servers.pop(version, None)
+            self.observed.pop(version, None)
+        if task:
+            task.cancel()
+        if server:
+            await server.stop()
+
+    async def divide(self, shares: tuple[Share, ...], revision: int) -> None:
+        """Divide the traffic otherwise, from the next request on.
+
+        Raises OutdatedError unless the state is still that of a revision; ConfigurationError if a version does not run.
+        """
+        async with self._changing:
+            if self.state.split.shares == shares:
+                return
+            if self.state.revision != revision:
+                raise OutdatedError(
+                    f"{self.state.model}: what is served was changed meanwhile (revision {self.state.revision}, expected "
+                    f"{revision}); nothing was changed: look at it, and ask again"
+                )
+            for share in shares:
+                server = self.servers.get(share.version)
+                if server is None or not server.is_running:
+                    raise ConfigurationError(
+                        f"{self.state.model} version {share.version} does not run, so it can get no traffic; start it first"
+                    )
+            self._divide(shares)
+
+    def _divide(self, shares: tuple[Share, ...]) -> None:
+        before = self.state.split
+        salt = before.salt or secrets.token_hex(8)  # it stays: a canary that grows keeps its units
+        after = Split(shares=shares, salt=salt)
+        previous = before.main if after.main != before.main else self.state.previous
+        self._save(split=after, previous=previous)
+        for version in self.observed:
+            self.observed[version] = Observed()
+        parts = ", ".join(f"version {share.version}: {share.percent:g} %" for share in shares)
+        logger.info("%s: the traffic goes to %s", self.state.model, parts or "no version")
+
+    def _save(self, **changes: object) -> None:
+        state = self.state.model_copy(update={**changes, "revision": self.state.revision + 1})
+        write(self.folder, STATE_FILE, state)
+        self.state = state
+
+    def _keep(self, served: ServedVersion) -> None:
+        self._keeping[served.version] = asyncio.create_task(self._kept_running(served))
+
+    async def _kept_running(self, served: ServedVersion) -> None:
+        """Start a version's process again whenever it has ended, while the version has all the traffic.
+
+        One that has a part of it is on trial, and its end counts against it.
+        """
+        version, pause = served.version, BETWEEN_CHECKS
+        while True:
+            await asyncio.sleep(pause)
+            server = self.servers.get(version)
+            if (server is not None and server.is_running) or version != self.state.split.main:
+                pause = BETWEEN_CHECKS
+                continue
+            if server is not None:
+                logger.error("%s has ended with %s: %s", server.name, server.process.returncode, server.last_words())
+                await server.stop(drain=0)
+            try:
+                self.servers[version] = await self.start(self.state.model, version, served.digest)
+            except TrainerError:
+                logger.exception("version %s of %s cannot start again", version, self.state.model)
+                pause = min(max(pause * 2, 1.0), LONGEST_PAUSE)
