@@ -125,7 +125,7 @@ def surroundings(
 
 @pytest.fixture
 def churn() -> Pipeline:
-    """The churn pipeline as it ships, without its scoring."""
+    """The churn pipeline as it ships, without what follows a promotion."""
     return pipeline_of(churn_document())
 
 

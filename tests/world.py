@@ -31,9 +31,9 @@ QUICK: dict[str, Any] = {
 
 
 def churn_document(**sections: Any) -> dict[str, Any]:
-    """The YAML document of the churn pipeline, without its scoring and monitoring, with other sections."""
+    """The YAML document of the churn pipeline, without what follows a promotion, with other sections."""
     document: dict[str, Any] = yaml.safe_load(CHURN.read_text(encoding="utf-8"))
-    del document["scoring"], document["monitoring"]
+    del document["scoring"], document["monitoring"], document["deployment"]
     return {**document, **sections}
 
 

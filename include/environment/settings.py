@@ -144,6 +144,8 @@ class Settings(Spec):
             address = getattr(self, name)
             if "://" not in address or address.startswith("file:"):
                 yield f"{name}: {address!r} is a local folder, which pods do not share; give an s3:// address"
+        if self.serving.startswith("local:"):
+            yield f"serving: {self.serving!r} is a router on one machine, which pods cannot reach; leave it empty"
         if not self.mlflow.is_server:
             yield f"mlflow.tracking_uri: {self.mlflow.tracking_uri!r} is no server, which pods need: http(s)://…"
         studies = self.study_storage or "postgresql" * ("TRAINER_STUDY_STORAGE" in self.kubernetes.secrets)

@@ -24,10 +24,20 @@ if TYPE_CHECKING:
 
 
 def deployment_dags() -> Iterator[DAG]:
-    """One DAG per pipeline that has `deployment`; a file that is wrong is shown by the DAGs of training."""
-    for found in read_pipelines():
+    """One DAG per pipeline that has `deployment`, where the environment names a target.
+
+    A file that is wrong is shown by the DAGs of training.
+    """
+    for found in read_pipelines() if _has_target() else []:
         if found.pipeline is not None and found.pipeline.deployment is not None:
             yield dag_or_broken(found, deployment_dag, "deployment_broken")
+
+
+def _has_target() -> bool:
+    try:
+        return bool(load_settings().serving)
+    except ConfigurationError:  # every DAG of training says so
+        return False
 
 
 def promoted(pipeline: Pipeline) -> Asset:
@@ -41,7 +51,12 @@ def deployment_dag(pipeline: Pipeline, text: str) -> DAG:
         raise ConfigurationError(f"pipeline {pipeline.name} has no section `deployment`")
     settings = load_settings()
     with new_dag(
-        pipeline, "deployment", deployment_docs(pipeline), [promoted(pipeline)], deployment_key, send.on_deployment_failure
+        pipeline,
+        "deployment",
+        deployment_docs(pipeline),
+        [promoted(pipeline)],
+        deployment_key,
+        send.on_deployment_failure,
     ) as dag:
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
         operator = operator_of(pipeline, settings)

@@ -59,11 +59,11 @@ TASK_DOCS = {
     "of ids that were never scored are counted. Fails if none belongs to a scored row.",
     "monitor": "Compares new rows and answers with the version's training rows, estimates its performance, and judges "
     "it by the labels that have arrived, beside its figures at the promotion. See `monitoring.html` in the run folder.",
-    "start_deployment": "Freezes the pipeline as this deployment uses it, looks up the version once, and asks the target "
-    "what it serves.",
+    "start_deployment": "Freezes the pipeline as this deployment uses it, looks up the version once, and asks the "
+    "target what it serves.",
     "stage": "Lets the version run without traffic, and compares its answers to real rows with those of the registered "
     "model. A difference, or an answer that takes too long, ends the deployment.",
-    "canary": "Gives the version `deployment.canary_percent` of the traffic. Where no version is in service, it gets all.",
+    "canary": "Gives the version `deployment.canary_percent` of the traffic; all, where no version is in service.",
     "watch": "Looks every few seconds at failed requests, times and answers, beside those of the version in service. A "
     "limit that is passed beyond doubt ends it at once; else it lasts `deployment.canary_minutes`.",
     "release": "Gives the version all traffic, or takes it back: after a watch that found something, and after a step "

@@ -1,4 +1,4 @@
-"""`make run`, `make score`, `make monitor` and `make deploy`: one run of a pipeline's DAG in this terminal, and its summary."""
+"""`make run`, `score`, `monitor` and `deploy`: one run of a pipeline's DAG in this terminal, and its summary."""
 
 from __future__ import annotations
 

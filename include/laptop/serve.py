@@ -7,7 +7,13 @@ import os
 import sys
 from pathlib import Path
 
-from include.environment.settings import credentials, inherited_environment, load_settings, pipelines_folder, step_environment
+from include.environment.settings import (
+    credentials,
+    inherited_environment,
+    load_settings,
+    pipelines_folder,
+    step_environment,
+)
 from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean
 
@@ -25,8 +31,8 @@ def main() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    trainer = str(Path(sys.executable).with_name("trainer"))
-    os.execve(trainer, [trainer, "serve", "--config", str(file), "--port", arguments.port], environment)  # noqa: S606
+    command = [str(Path(sys.executable).with_name("trainer")), "serve", "--config", str(file), "--port", arguments.port]
+    return os.execve(command[0], command, environment)  # noqa: S606  (our own command)
 
 
 def _file_of(pipeline: str) -> Path:

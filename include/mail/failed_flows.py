@@ -34,8 +34,9 @@ NEXT_OF_MONITORING = {
 NEXT_OF_DEPLOYMENT = {
     2: "Correct what the reason names, and start a new run.",
     3: "Bring back what the reason names, and start a new run.",
-    4: "The version before answers all requests. The alias `production` still names the new version: batch scoring uses it. "
-    "If it should not, roll it back as the reason says; then look at the records of `watch` or `stage` in the run folder.",
+    4: "The version before answers all requests. The alias `production` still names the new version, and batch scoring "
+    "uses it. If it should not, roll it back as the reason says; then look at the records of `watch` or `stage` in the "
+    "run folder.",
 }
 AGAIN = "See the log of the task; clear it to try again from there: what was done before it is kept."
 

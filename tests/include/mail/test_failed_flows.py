@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from include.mail.failed_flows import scoring_mail
-from include.mail.send import on_monitoring_failure, on_scoring_failure
-from trainer.run import RunFolder, monitoring_key, scoring_key
+from include.mail.send import on_deployment_failure, on_monitoring_failure, on_scoring_failure
+from trainer.run import RunFolder, deployment_key, monitoring_key, scoring_key
 from trainer.run.records import Failure
 
 
@@ -49,3 +49,19 @@ def test_a_look_that_failed_has_taken_no_rows(home: Path, airflow_home: Path) ->
     assert "churn: Monitoring failed in read_labels: scored rows are not watched" in text
     assert "read_labels: DataValidationError: none of 5 ids" in text
     assert "No look has taken these rows yet" in text
+
+
+def test_a_version_that_was_taken_back(home: Path, airflow_home: Path) -> None:
+    run = RunFolder.open(f"{home}/.runs/churn/{deployment_key('manual__1')}")
+    failure = Failure(step="release", error="ModelRefusedError", message="version 3 was taken back: slow", exit_code=4)
+    run.at("release").fail(failure)
+    dag = SimpleNamespace(dag_id="churn_deployment")
+    on_deployment_failure(cast("Any", {"dag": dag, "run_id": "manual__1", "reason": "task_failure"}))
+    [file] = (home / ".outbox").iterdir()
+    message = message_from_bytes(file.read_bytes(), policy=default)
+    assert message["Subject"] == "Deployment Pipeline - Failure: churn"
+    plain = message.get_body(("plain",))
+    text = " ".join(str(plain and plain.get_content()).split())
+    assert "churn: Deployment: the version was taken back" in text
+    assert "release: ModelRefusedError: version 3 was taken back: slow" in text
+    assert "The version before answers all requests" in text

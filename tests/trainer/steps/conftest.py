@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -14,12 +14,17 @@ import pytest
 from tests.conftest import changed
 from tests.records import change_record
 from tests.shared import BuiltOnce
+from tests.trainer.serving.router_world import RouterWorld
 from tests.world import ALGORITHM, LOGISTIC, QUICK, Home
 from tests.world import quick_churn as quick_churn_of
 from trainer.commands.step import run_step
 from trainer.pipeline import Pipeline, SampleSource, pipeline_of
+from trainer.registry.origin import recorded_digest
 from trainer.run import RunFolder
 from trainer.sources.readers import read_source
+
+if TYPE_CHECKING:
+    from tests.trainer.steps.deployments import Deployments
 
 KEY = "run-1"
 TRAINED = (
@@ -214,3 +219,27 @@ def _copied(home: Path, to: Path) -> Path:
     shutil.copytree(home / "studies", to / "studies")
     shutil.copy(home / "mlflow.db", to / "mlflow.db")
     return to
+
+
+@pytest.fixture
+def deployment(
+    scoring_home: Path, tmp_path: Path, standing_in: Any, session_churn: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Deployments]:
+    """A deployment of version 2 that has begun, for this test alone."""
+    from tests.trainer.steps.deployments import Deployments, with_deployment
+
+    with standing_in(_copied(scoring_home, tmp_path)):
+        runs = Runs(tmp_path, session_churn)
+        digest = recorded_digest(runs.client, runs.model, "1")
+        router = RouterWorld(tmp_path / "serving", runs.model, digest)
+        router.open()
+        monkeypatch.setenv("TRAINER_SERVING", f"local://{tmp_path}/serving")
+        deployments = Deployments(tmp_path, with_deployment(session_churn), router)
+        try:
+            router.serves(("1", 100))
+            deployments.second_version()
+            router.behaves("2")
+            deployments.begin()
+            yield deployments
+        finally:
+            router.close()

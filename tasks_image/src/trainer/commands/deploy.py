@@ -30,12 +30,14 @@ def add_to(commands: Any) -> None:
         "deploy",
         help="let a promoted version answer requests, here, without Airflow",
         description="Run all steps of a deployment one after the other in this process: the same code as the DAG runs. "
-        "The version is tried without traffic, gets a part of it, is watched, and gets all or is taken back. With --run, "
-        "a deployment that was killed goes on.",
+        "The version is tried without traffic, gets a part of it, is watched, and gets all or is taken back. With "
+        "--run, a deployment that was killed goes on.",
     )
     command.add_argument("--config", required=True, metavar="FILE", help="the pipeline's YAML")
     command.add_argument("--version", metavar="N", help="this version instead of what deployment.version says")
-    command.add_argument("--run", metavar="URI", help="the run folder (default: .runs/PIPELINE/deployment-by-hand-TIME)")
+    command.add_argument(
+        "--run", metavar="URI", help="the run folder (default: .runs/PIPELINE/deployment-by-hand-TIME)"
+    )
     command.set_defaults(command=run)
 
 
@@ -69,7 +71,9 @@ def _with_version(pipeline: Pipeline, version: str | None) -> Pipeline:
     if version is None:
         return pipeline
     if pipeline.deployment is None:
-        raise ConfigurationError(f"pipeline {pipeline.name} has no section `deployment`: nothing says how it is deployed")
+        raise ConfigurationError(
+            f"pipeline {pipeline.name} has no section `deployment`: nothing says how it is deployed"
+        )
     if not version.isdecimal() or int(version) < 1:
         raise ConfigurationError(f"--version: {version!r} is not the number of a version, such as 3")
     rules = pipeline.deployment.model_copy(update={"version": int(version)})

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 def add_to(commands: Any) -> None:
     """Declare the command."""
-    command = commands.add_parser("deployment", help="what answers requests").add_subparsers(
-        required=True, metavar="COMMAND"
+    whole = commands.add_parser(
+        "deployment",
+        help="what answers requests",
+        description="Ask what answers requests with a pipeline's model.",
     )
+    command = whole.add_subparsers(required=True, metavar="COMMAND")
     status = command.add_parser(
         "status",
         help="the versions that answer, their shares of the traffic and what was seen of them",
@@ -34,7 +37,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is served; returns 0, or raises what the target raises."""
-    from trainer.deployment.target import target_of
+    from trainer.deployment.targets import target_of
     from trainer.deployment.versions import with_model
 
     environment = read_environment()
@@ -62,8 +65,8 @@ def _version(target: Target, version: str, *, is_running: bool) -> dict[str, Any
 def _text(record: dict[str, Any]) -> str:
     lines = [f"{record['model']} on {record['target']}"]
     lines += [
-        f"  version {one['version']}: {one['percent']:g} % of the traffic, {'running' if one['running'] else 'ENDED'}; in "
-        f"{one['seconds']} s answered {one['answered']}, refused {one['refused']}, failed {one['failed']}"
+        f"  version {one['version']}: {one['percent']:g} % of the traffic, {'running' if one['running'] else 'ENDED'}; "
+        f"in {one['seconds']} s answered {one['answered']}, refused {one['refused']}, failed {one['failed']}"
         for one in record["versions"]
     ]
     return "\n".join(lines if record["versions"] else [*lines, "  no version is deployed"])

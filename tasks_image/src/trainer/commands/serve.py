@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; returns 0. Raises ConfigurationError if nothing can be served."""
-    from trainer.deployment.target import LOCAL
+    from trainer.deployment.targets import LOCAL
     from trainer.deployment.versions import deployed_version, rules_of, with_model
     from trainer.serving.run_router import run_router
     from trainer.serving.state import STATE_FILE, ServingState, read
@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     kind, _, place = environment.serving.partition("://")
     if kind != LOCAL or not place:
         raise ConfigurationError(
-            f"serving: {environment.serving!r} is no folder of this machine, so no router runs here; the environment says "
-            "`serving: local:///folder`"
+            f"serving: {environment.serving!r} is no folder of this machine, so no router runs here; the environment "
+            "says `serving: local:///folder`"
         )
     pipeline = with_model(given_pipeline(arguments.config), environment)
     rules_of(pipeline)
@@ -63,16 +63,18 @@ def run(arguments: argparse.Namespace) -> int:
             "%s: version %s is in service; %s is version %s now: `make deploy` lets it answer", model, known.split.main,
             version.alias or "the version to deploy", version.number,
         )  # fmt: skip
-    run_router(model, folder, arguments.port, lambda url: sys.stdout.write(_ready(url, version)), first)
+    run_router(model, folder, arguments.port, lambda url: _tell(url, version), first)
     return 0
 
 
-def _ready(url: str, version: ScoringVersion) -> str:
+def _tell(url: str, version: ScoringVersion) -> None:
+    """Print where requests go, with one that works."""
     from trainer.deployment.request_rows import as_text
     from trainer.deployment.versions import smoke_rows
 
     request = as_text(smoke_rows(version, 1)).replace("'", "'\\''")
-    return (
+    sys.stdout.write(
         f"Requests: {url}/invocations (metrics: {url}/metrics, health: {url}/health). Ctrl-C ends it. For example:\n\n"
         f"curl {url}/invocations -H 'Content-Type: application/json' -d '{request}'\n\n"
     )
+    sys.stdout.flush()

@@ -49,7 +49,9 @@ class LocalTarget:
         began = time.perf_counter()
         found = self._json("POST", f"/versions/{quote(version)}/invocations", as_request(rows))
         milliseconds = (time.perf_counter() - began) * 1000
-        return Asked(answers_in(f"{self.model} version {version}", found["status"], found["body"], rows.height), milliseconds)
+        return Asked(
+            answers_in(f"{self.model} version {version}", found["status"], found["body"], rows.height), milliseconds
+        )
 
     def divide(self, shares: Sequence[Share], revision: int) -> None:
         """Divide the traffic from the next request on."""
@@ -78,8 +80,8 @@ class LocalTarget:
             )
         except requests.RequestException as error:
             raise OutageError(
-                f"{self.model}: its router at {router.url} does not answer ({type(error).__name__}); if it has ended, start "
-                "it again with `make serve`: it goes on with what it served"
+                f"{self.model}: its router at {router.url} does not answer ({type(error).__name__}); if it has ended, "
+                "start it again with `make serve`: it goes on with what it served"
             ) from None
         if response.status_code != OK:
             raise self._error(response)

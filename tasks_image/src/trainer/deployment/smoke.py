@@ -50,7 +50,9 @@ def largest_difference(answers: list[dict[str, Any]], expected: list[dict[str, A
     pairs = list(zip(answers, expected, strict=True))
     wrong = [number for number, (given, wanted) in enumerate(pairs) if not _alike(given, wanted)]
     if wrong:
-        examples = "; ".join(f"row {number}: {pairs[number][0]}, expected {pairs[number][1]}" for number in wrong[:EXAMPLES])
+        examples = "; ".join(
+            f"row {number}: {pairs[number][0]}, expected {pairs[number][1]}" for number in wrong[:EXAMPLES]
+        )
         raise ModelRefusedError(
             f"{len(wrong)} of {len(pairs)} answers differ from those of the registered model: {examples}"
         )

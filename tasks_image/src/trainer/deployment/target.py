@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trainer.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,8 +12,6 @@ if TYPE_CHECKING:
 
     from trainer.serving.observed import Observations
     from trainer.serving.traffic import Share
-
-LOCAL, KSERVE = "local", "kserve"
 
 
 @dataclass(frozen=True)
@@ -75,18 +71,3 @@ class Target(Protocol):
 
     def remove(self, version: str) -> None:
         """End a version without traffic."""
-
-
-def target_of(address: str, model: str) -> Target:
-    """Return the target at an address of the environment: `local:///folder` or `kserve://namespace`.
-
-    Raises ConfigurationError if there is none.
-    """
-    kind, _, place = address.partition("://")
-    if kind == LOCAL and place:
-        from trainer.deployment.local_target import LocalTarget
-
-        return LocalTarget(place, model)
-    raise ConfigurationError(
-        f"serving: {address!r} is not a target to deploy to; the environment says `serving: local:///folder`"
-    )

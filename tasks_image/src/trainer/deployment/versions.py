@@ -40,12 +40,14 @@ def with_model(pipeline: Pipeline, environment: Environment) -> Pipeline:
 def rules_of(pipeline: Pipeline) -> Deployment:
     """Return the section `deployment`. Raises ConfigurationError if there is none."""
     if pipeline.deployment is None:
-        raise ConfigurationError(f"pipeline {pipeline.name} has no section `deployment`: nothing says how it is deployed")
+        raise ConfigurationError(
+            f"pipeline {pipeline.name} has no section `deployment`: nothing says how it is deployed"
+        )
     return pipeline.deployment
 
 
 def deployed_version(pipeline: Pipeline, number: str = "") -> ScoringVersion:
-    """Look up the version of a number, or the one that `deployment.version` asks for; raises as `version_in_use` does."""
+    """Look up the version of a number, or that of `deployment.version`; raises as `version_in_use` does."""
     return version_in_use(pipeline, number or str(rules_of(pipeline).version), "deployment")
 
 
@@ -61,7 +63,8 @@ def refuse_moved(start: StartDeploymentResult) -> None:
     if now != start.version:
         raise PromotionConflictError(
             f"{start.model}: the alias {start.alias} named version {start.version} when this run started, and names "
-            f"{f'version {now}' if now else 'no version'} now; version {start.version} gets no more traffic: start a new run"
+            f"{f'version {now}' if now else 'no version'} now; version {start.version} gets no more traffic: start a "
+            "new run"
         )
 
 
@@ -73,8 +76,8 @@ def smoke_rows(version: ScoringVersion, most: int) -> pl.DataFrame:
         rows, _, _ = rows_of(version.pipeline, version.run, "test")
     except FileNotFoundError as error:
         raise DataValidationError(
-            f"{version.run.uri}: the rows of the run that made version {version.number} are gone ({error}), so there are no "
-            "real rows to try it with; bring the run folder back from a backup, or deploy another version"
+            f"{version.run.uri}: the rows of the run that made version {version.number} are gone ({error}), so there "
+            "are no real rows to try it with; bring the run folder back from a backup, or deploy another version"
         ) from error
     if rows.is_empty():
         raise DataValidationError(f"{version.run.uri}: its test part has no rows to try the version with")

@@ -34,9 +34,7 @@ class Verdict(NamedTuple):
     """True if nothing is waited for any more."""
 
 
-def verdict(
-    rules: Deployment, canary: Observations, main: Observations, *, answers_are_classes: bool
-) -> Verdict:
+def verdict(rules: Deployment, canary: Observations, main: Observations, *, answers_are_classes: bool) -> Verdict:
     """Judge a version by what was seen of it and of the main version meanwhile."""
     figures = [
         _errors(rules, canary), *_latency(rules, canary, main),
@@ -91,7 +89,9 @@ def _answers(
     if not numbers and not (canary.labels and main.labels):
         return []
     distance, chance = (
-        _distance_of_numbers(main.numbers, canary.numbers) if numbers else _distance_of_classes(main.labels, canary.labels)
+        _distance_of_numbers(main.numbers, canary.numbers)
+        if numbers
+        else _distance_of_classes(main.labels, canary.labels)
     )
     limit = rules.limits.answers
     says = (

@@ -107,8 +107,8 @@ def _asked_for(client: MlflowClient, model: str, asked: str, role: str) -> tuple
     sample = model if model.endswith(SAMPLE_SUFFIX) else f"{model}{SAMPLE_SUFFIX}"
     other = "" if sample == model else _of_sample(client, sample)
     raise ConfigurationError(
-        f"{model} has no production version yet, so there is {NOTHING[role]}; run the pipeline's training until a version "
-        f"is promoted, or name a version{other}"
+        f"{model} has no production version yet, so there is {NOTHING[role]}; run the pipeline's training until a "
+        f"version is promoted, or name a version{other}"
     )
 
 

@@ -73,7 +73,9 @@ class Observed:
         """
         if not isinstance(predictions, list):
             return
-        some = predictions if len(predictions) <= MOST_OF_ONE_REQUEST else random.sample(predictions, MOST_OF_ONE_REQUEST)
+        some = (
+            predictions if len(predictions) <= MOST_OF_ONE_REQUEST else random.sample(predictions, MOST_OF_ONE_REQUEST)
+        )
         for row in some:
             if isinstance(row, dict):
                 self._note_answer(row.get("prediction"), row.get("probability"))

@@ -56,12 +56,16 @@ async def _serve(
     app = application(service, Metrics(service.state.model), address.token)
     server = uvicorn.Server(
         uvicorn.Config(
-            app, access_log=False, log_level="warning", timeout_graceful_shutdown=SECONDS_TO_END, log_config=None,
+            app,
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=SECONDS_TO_END,
+            log_config=None,
             server_header=False,
-        )  # fmt: skip
+        )
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started and not serving.done():
+    while not (server.started or serving.done()):  # noqa: ASYNC110  (uvicorn has no event for it)
         await asyncio.sleep(0.02)
     if server.started:
         write(folder, ADDRESS_FILE, address)
@@ -79,7 +83,9 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigurationError(f"another router serves from {folder}; end it first (Ctrl-C in its terminal)") from error
+            raise ConfigurationError(
+                f"another router serves from {folder}; end it first (Ctrl-C in its terminal)"
+            ) from error
         yield
 
 
@@ -92,7 +98,8 @@ def _listening(port: int) -> Iterator[socket.socket]:
             listening.bind((LOOPBACK, port))
         except OSError as error:
             raise ConfigurationError(
-                f"port {port} of {LOOPBACK} is not to be had: {os.strerror(error.errno or 0)}; choose another one, such as --port 0"
+                f"port {port} of {LOOPBACK} is not to be had: {os.strerror(error.errno or 0)}; choose "
+                "another one, such as --port 0"
             ) from error
         listening.listen(1024)
         yield listening

@@ -7,6 +7,8 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from trainer.errors import ConfigurationError, TrainerError
 from trainer.serving.observed import Observed
 from trainer.serving.state import STATE_FILE, ServedVersion, ServingState, read, write
@@ -102,7 +104,8 @@ class Service:
         async with self._changing:
             if percent := self.state.split.percent_of(version):
                 raise ConfigurationError(
-                    f"{self.state.model} version {version} gets {percent:g} % of the traffic; give that to another first"
+                    f"{self.state.model} version {version} gets {percent:g} % of the traffic; give that to "
+                    "another first"
                 )
             self._save(versions=tuple(one for one in self.state.versions if one.version != version))
             task, server = self._keeping.pop(version, None), self.servers.pop(version, None)
@@ -117,19 +120,21 @@ class Service:
 
         Raises OutdatedError unless the state is still that of a revision; ConfigurationError if a version does not run.
         """
+        _refuse_part(shares)
         async with self._changing:
             if self.state.split.shares == shares:
                 return
             if self.state.revision != revision:
                 raise OutdatedError(
-                    f"{self.state.model}: what is served was changed meanwhile (revision {self.state.revision}, expected "
-                    f"{revision}); nothing was changed: look at it, and ask again"
+                    f"{self.state.model}: what is served was changed meanwhile (revision {self.state.revision}, "
+                    f"expected {revision}); nothing was changed: look at it, and ask again"
                 )
             for share in shares:
                 server = self.servers.get(share.version)
                 if server is None or not server.is_running:
                     raise ConfigurationError(
-                        f"{self.state.model} version {share.version} does not run, so it can get no traffic; start it first"
+                        f"{self.state.model} version {share.version} does not run, so it can get no traffic; start it "
+                        "first"
                     )
             self._divide(shares)
 
@@ -172,3 +177,13 @@ class Service:
             except TrainerError:
                 logger.exception("version %s of %s cannot start again", version, self.state.model)
                 pause = min(max(pause * 2, 1.0), LONGEST_PAUSE)
+
+
+def _refuse_part(shares: tuple[Share, ...]) -> None:
+    """Raise ConfigurationError unless shares make up all traffic, or none."""
+    try:
+        Split(shares=shares)
+    except ValidationError as error:
+        raise ConfigurationError(
+            "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+        ) from error

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trainer.errors import ConfigurationError
 from trainer.run.folder import make_private
 from trainer.serving.traffic import Split, Version
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 M = TypeVar("M", bound=BaseModel)
 

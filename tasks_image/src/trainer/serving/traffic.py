@@ -69,4 +69,4 @@ def place_of(unit: str, salt: str) -> float:
     True
     """
     digest = sha256(f"{salt}\0{unit}".encode(errors="surrogatepass")).digest()
-    return int.from_bytes(digest[: BITS // 8], "big") / 2**BITS
+    return int.from_bytes(digest[: BITS // 8], "big") / float(2**BITS)

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,8 @@ SECONDS_TO_LOAD = 300.0
 SECONDS_TO_DRAIN = 30.0
 """Requests that a version is answering when it is stopped may take so long."""
 BETWEEN_LOOKS = 0.05
+SECONDS_FOR_OUTPUT = 5.0
+"""After the end of a process; one that has left its group would keep the output open."""
 LAST_LINES = 15
 BACKLOG = 1024
 
@@ -51,9 +53,10 @@ class VersionServer:
     """Its files: the model, what it may write, its socket."""
     process: subprocess.Popen[str]
     session: aiohttp.ClientSession
+    reading: threading.Thread
     said: deque[str]
+    """The last characters of its output."""
     in_flight: int = 0
-    reading: threading.Thread | None = field(default=None, repr=False)
 
     @property
     def is_running(self) -> bool:
@@ -77,7 +80,7 @@ class VersionServer:
     async def stop(self, drain: float = SECONDS_TO_DRAIN) -> None:
         """Wait for requests that are being answered, end the process and all it has started, and remove its files."""
         ends = time.monotonic() + drain
-        while self.in_flight and self.is_running and time.monotonic() < ends:
+        while self.in_flight and self.is_running and time.monotonic() < ends:  # noqa: ASYNC110  (a process ends too)
             await asyncio.sleep(BETWEEN_LOOKS)
         await self.session.close()
         await asyncio.to_thread(self._end)
@@ -86,8 +89,10 @@ class VersionServer:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        if self.process.stdin:
-            self.process.stdin.close()
+        self.reading.join(SECONDS_FOR_OUTPUT)
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                stream.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -97,14 +102,24 @@ async def start_server(model: str, version: str, digest: str) -> VersionServer:
     Raises ModelRefusedError if its files are others than were registered, or it cannot be loaded; TrainerError if it
     cannot be fetched.
     """
-    name = f"{model} version {version}"
     folder = Path(tempfile.mkdtemp(prefix="serving-", dir=_short_folder()))
     try:
         files = await asyncio.to_thread(_fetch, f"models:/{model}/{version}", digest, folder)
-        server = _launch(name, files, folder)
+        return await start_process(f"{model} version {version}", files, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+async def start_process(name: str, files: str, folder: Path, script: str = str(model_server.__file__)) -> VersionServer:
+    """Start a process that serves what lies in a folder `files`, and wait until it answers.
+
+    :param folder: for its socket and what it may write; it is removed when the process is stopped
+    :param script: what runs in it, told what to do by a file as `model_server.main` says
+
+    Raises ModelRefusedError if it cannot load the model or is not ready in time, TrainerError if it ends otherwise.
+    """
+    server = _launch(name, files, folder, script)
     try:
         await _until_ready(server)
     except BaseException:
@@ -131,19 +146,19 @@ def _fetch(uri: str, digest: str, folder: Path) -> str:
     return path
 
 
-def _launch(name: str, model: str, folder: Path) -> VersionServer:
+def _launch(name: str, files: str, folder: Path, script: str) -> VersionServer:
     scratch, path = folder / "scratch", folder / "socket"
     scratch.mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen(BACKLOG)
         request = {
-            "model": model, "scratch": str(scratch), "socket": listening.fileno(),
+            "model": files, "scratch": str(scratch), "socket": listening.fileno(),
             "confinement": confinement(),
         }  # fmt: skip
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         process = subprocess.Popen(  # noqa: S603  (our own script)
-            [*ISOLATED, str(model_server.__file__), str(folder / "request.json")],
+            [*ISOLATED, script, str(folder / "request.json")],
             cwd=scratch,
             env=isolated_environment(str(scratch)),
             stdin=subprocess.PIPE,  # its end tells the process that this one has ended
@@ -160,7 +175,7 @@ def _launch(name: str, model: str, folder: Path) -> VersionServer:
     session = aiohttp.ClientSession(
         connector=aiohttp.UnixConnector(str(path), limit=0), timeout=aiohttp.ClientTimeout(total=None)
     )
-    return VersionServer(name, folder, process, session, said, reading=reading)
+    return VersionServer(name, folder, process, session, reading, said)
 
 
 async def _until_ready(server: VersionServer) -> None:
@@ -174,8 +189,7 @@ async def _until_ready(server: VersionServer) -> None:
         await asyncio.sleep(BETWEEN_LOOKS)
     if server.is_running:
         raise ModelRefusedError(f"{server.name} does not answer {SECONDS_TO_LOAD:g} s after its start")
-    if server.reading:
-        await asyncio.to_thread(server.reading.join, 5)
+    await asyncio.to_thread(server.reading.join, SECONDS_FOR_OUTPUT)
     code = server.process.returncode
     if code == model_server.CANNOT_LOAD:
         raise ModelRefusedError(f"{server.name} cannot be loaded: {server.last_words()}")

@@ -20,7 +20,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> CanaryResult:
 
     Raises PromotionConflictError if the alias has moved since the run started, and what the target raises.
     """
-    from trainer.deployment.target import target_of
+    from trainer.deployment.targets import target_of
     from trainer.deployment.versions import refuse_moved, rules_of
     from trainer.serving.traffic import WHOLE, Share
 

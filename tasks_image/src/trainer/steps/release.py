@@ -25,19 +25,22 @@ def run(pipeline: Pipeline, run: RunFolder) -> ReleaseResult:  # noqa: ARG001  (
     Raises ModelRefusedError if it was taken back, PromotionConflictError if the alias has moved, and what the target
     raises.
     """
-    from trainer.deployment.target import target_of
+    from trainer.deployment.targets import target_of
     from trainer.deployment.versions import refuse_moved
 
     start = run.at("start_deployment").result_or_none(StartDeploymentResult)
     if start is None:
         failure = run.at("start_deployment").failure()
-        raise ModelRefusedError(f"nothing was deployed: {failure.message if failure else 'the deployment did not begin'}")
+        raise ModelRefusedError(
+            f"nothing was deployed: {failure.message if failure else 'the deployment did not begin'}"
+        )
     target = target_of(read_environment().serving, start.model)
     if reasons := list(_reasons(run)):
         said = _take_back(target, start.version, start.before)
+        why = "; ".join(reasons)
         raise ModelRefusedError(
-            f"{start.model} version {start.version} was taken back: {'; '.join(reasons)}. {said}. The alias is as it was; to "
-            f"let it name the version before too: trainer rollback {start.model} --from {start.version}"
+            f"{start.model} version {start.version} was taken back: {why}. {said}. The alias is as it was; "
+            f"to let it name the version before too: trainer rollback {start.model} --from {start.version}"
         )
     refuse_moved(start)
     _release(target, start.version)

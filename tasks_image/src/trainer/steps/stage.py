@@ -22,7 +22,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> StageResult:
     Raises ModelRefusedError if an answer is another one, or takes too long, and what the target raises.
     """
     from trainer.deployment.smoke import smoke_test
-    from trainer.deployment.target import target_of
+    from trainer.deployment.targets import target_of
     from trainer.deployment.versions import deployed_version, rules_of, smoke_rows
     from trainer.isolated.records import unchanged_records
     from trainer.isolated.scoring import score_in_isolation

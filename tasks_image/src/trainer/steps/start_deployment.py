@@ -24,7 +24,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartDeploymentResult:
     Raises ConfigurationError if there is no `deployment`, no such version or no target, ModelRefusedError if no run of
     this pipeline has registered the version, OutageError if the target is away.
     """
-    from trainer.deployment.target import target_of
+    from trainer.deployment.targets import target_of
     from trainer.deployment.versions import deployed_version, with_model
 
     environment = read_environment()

@@ -29,7 +29,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> WatchResult:
     The target counts time and requests, so that a watch that was killed goes on where it was.
     Raises PromotionConflictError if the traffic was divided otherwise meanwhile.
     """
-    from trainer.deployment.target import target_of
+    from trainer.deployment.targets import target_of
     from trainer.deployment.versions import refuse_moved, rules_of
     from trainer.deployment.watch import verdict
 
@@ -49,7 +49,9 @@ def run(pipeline: Pipeline, run: RunFolder) -> WatchResult:
         if reasons or found.is_over:
             break
         if looks % LOOKS_BETWEEN_LINES == 0:
-            logger.info("%.1f of %g minutes, %d requests: %s", minutes, rules.canary_minutes, seen.counted, _said(found.figures))
+            logger.info(
+                "%.1f of %g minutes, %d requests: %s", minutes, rules.canary_minutes, seen.counted, _said(found.figures)
+            )
         looks += 1
         time.sleep(min(SECONDS_BETWEEN_LOOKS, max(0.1, rules.canary_minutes * SECONDS_PER_MINUTE - seen.seconds)))
     for line in reasons or [_said(found.figures)]:
