@@ -18,6 +18,7 @@ from bench.resampling import bootstrap
 from bench.runs import default_run, run_beside_one_process, step_start
 from bench.scale import ten_million_rows_training, ten_times_the_rows
 from bench.scoring import scoring
+from bench.serving import router_overhead
 from bench.validation import validation
 from trainer.errors import ConfigurationError
 from trainer.pipeline import did_you_mean
@@ -48,6 +49,7 @@ CATALOGUE = [
     Bench(("ten_times_the_rows", "ten_million_rows_memory"), ten_times_the_rows),
     Bench(("ten_million_rows_training",), ten_million_rows_training),
     Bench(("scoring_throughput", "scoring_memory"), scoring),
+    Bench(("router_overhead",), router_overhead),
     Bench(("image_epoch",), image_epoch),
     Bench(("image_checkpoint",), image_checkpoint),
     Bench(("image_answer", "image_throughput"), image_answers),

@@ -75,7 +75,7 @@ def _sides(folder: Path) -> Sides:
     from trainer.pipeline import load_pipeline
 
     pipeline = cast("TabularPipeline", load_pipeline(PROJECT / "include" / "pipelines" / "churn.yaml"))
-    fitted, training = _fitted(pipeline)
+    fitted, training = fitted_churn(pipeline)
     return Sides(loaded(fitted, training, folder), fitted, _rows(pipeline, MANY, seed=7).select(training.columns))
 
 
@@ -83,15 +83,22 @@ def loaded(fitted: FittedPipeline, training: pl.DataFrame, folder: Path) -> Any:
     """A fitted pipeline saved as steps save it, and loaded as MLflow loads it."""
     import mlflow
 
+    return mlflow.pyfunc.load_model(saved(fitted, training, folder))
+
+
+def saved(fitted: FittedPipeline, training: pl.DataFrame, folder: Path) -> str:
+    """The folder of a fitted pipeline saved as steps save it, somewhere below another folder."""
+    import mlflow
+
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     try:
-        return mlflow.pyfunc.load_model(_save(fitted, training, folder))
+        return str(mlflow.artifacts.download_artifacts(_save(fitted, training, folder)))
     finally:
         mlflow.set_tracking_uri(before)
 
 
-def _fitted(pipeline: TabularPipeline) -> tuple[FittedPipeline, pl.DataFrame]:
+def fitted_churn(pipeline: TabularPipeline) -> tuple[FittedPipeline, pl.DataFrame]:
     """The pipeline's model with the parameters of its file, and the inputs that it was fitted on."""
     from trainer.environment import cores
     from trainer.tables.row_keys import row_keys

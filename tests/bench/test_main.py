@@ -21,6 +21,7 @@ NAMES = {
     "image_epoch",
     "image_checkpoint",
     "image_answer",
+    "router_overhead",
     "image_throughput",
     "language_tokens",
     "housing_error",

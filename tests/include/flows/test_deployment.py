@@ -41,7 +41,7 @@ def test_a_promotion_starts_it_and_its_last_step_runs_after_failures(project: Pa
     dag = load(project, "deployment.py")["churn_deployment"]
     promotes = load(project, "training.py")["churn_training"].get_task("promote")
     assert promotes.outlets == [Asset(name="churn_promoted", uri="promotion://churn-predictor/churn")]
-    assert dag.timetable.asset_condition.objects == promotes.outlets
+    assert list(dag.timetable.asset_condition.objects) == promotes.outlets
     assert (dag.max_active_runs, dag.catchup, dag.on_failure_callback) == (1, False, send.on_deployment_failure)
     tasks: list[StepOperator] = [dag.get_task(name) for name in NAMES]
     assert [sorted(task.downstream_task_ids) for task in tasks] == [*([name] for name in NAMES[1:]), []]

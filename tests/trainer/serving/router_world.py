@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import requests
-import uvicorn
 
 from trainer.deployment.local_target import LocalTarget
 from trainer.errors import ModelRefusedError
-from trainer.serving.metrics import Metrics
-from trainer.serving.router import application
+from trainer.serving.run_router import listening_on, serve
 from trainer.serving.service import Service
-from trainer.serving.state import ADDRESS_FILE, new_address, write
 from trainer.serving.traffic import Share
 from trainer.serving.version_server import VersionServer, start_process
 
@@ -50,27 +47,27 @@ class RouterWorld:
         return await start_process(f"{model} version {version}", str(self.home / "models" / version), folder, SCRIPT)
 
     def open(self) -> None:
+        """Start a router, as `trainer serve` does, and wait until it answers."""
+        ready = threading.Event()
+
+        def on_ready(url: str, stop: Callable[[], None]) -> None:
+            self.url, self._stop = url, stop
+            ready.set()
+
+        def run() -> None:
+            with listening_on(0) as listening:
+                asyncio.run(serve(self.service, self.folder, listening, on_ready))
+
         self.service = Service(self.model, self.folder, start=self.start)
-        address = new_address("")
-        app = application(self.service, Metrics(self.model), address.token)
-        self._listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._listening.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None))
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._server.serve(sockets=[self._listening])), daemon=True
-        )
+        self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
-        while not self._server.started:
+        while not ready.wait(0.01):
             assert self._thread.is_alive(), "the router did not start"
-            self._thread.join(0.01)
-        write(self.folder, ADDRESS_FILE, address.model_copy(update={"url": self.url}))
 
     def close(self) -> None:
-        self._server.should_exit = True
+        self._stop()
         self._thread.join(30)
         assert not self._thread.is_alive()
-        self._listening.close()
 
     def serves(self, *parts: tuple[str, float]) -> None:
         """Start versions and give them parts of the traffic."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
@@ -13,8 +12,6 @@ from trainer.serving.management import add_error_handlers, management
 from trainer.serving.passing import UNAVAILABLE, Passing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from trainer.serving.metrics import Metrics
     from trainer.serving.service import Service
 
@@ -28,15 +25,8 @@ OK, TOO_LARGE = 200, 413
 
 
 def application(service: Service, metrics: Metrics, token: str) -> FastAPI:
-    """Return the router's application; it opens the service at its start, and closes it at its end."""
-
-    @contextlib.asynccontextmanager
-    async def opened(_: FastAPI) -> AsyncIterator[None]:
-        await service.open()
-        yield
-        await service.close()
-
-    app = FastAPI(title=service.state.model, lifespan=opened, docs_url=None, redoc_url=None, openapi_url=None)
+    """Return the router's application before a service, which somebody else opens and closes."""
+    app = FastAPI(title=service.state.model, docs_url=None, redoc_url=None, openapi_url=None)
     # A page in a browser may not reach this under another name.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES], www_redirect=False)
     passing = Passing(service, metrics)

@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -44,36 +45,42 @@ def run_router(
     Raises ConfigurationError if another router serves from the folder, the port is in use, or the state is damaged.
     """
     hide_from_proc()  # it holds logins that no model may read
-    with _alone(folder), _listening(port) as listening:
-        url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
-        asyncio.run(_serve(Service(model, folder, first), folder, listening, url, on_ready))
+    interrupted = contextlib.suppress(KeyboardInterrupt)  # uvicorn raises it again once it has ended
+    with _alone(folder), listening_on(port) as listening, interrupted:
+        asyncio.run(serve(Service(model, folder, first), folder, listening, lambda url, _: on_ready(url)))
 
 
-async def _serve(
-    service: Service, folder: Path, listening: socket.socket, url: str, on_ready: Callable[[str], None]
+async def serve(
+    service: Service, folder: Path, listening: socket.socket, on_ready: Callable[[str, Callable[[], None]], None]
 ) -> None:
-    address = new_address(url)
+    """Serve on a socket until a signal, or until the function that `on_ready` is given beside the address is called.
+
+    Raises TrainerError if the version in service cannot start.
+    """
+    address = new_address(f"http://{LOOPBACK}:{listening.getsockname()[1]}")
     app = application(service, Metrics(service.state.model), address.token)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             access_log=False,
+            lifespan="off",
             log_level="warning",
             timeout_graceful_shutdown=SECONDS_TO_END,
             log_config=None,
             server_header=False,
         )
     )
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    while not (server.started or serving.done()):  # noqa: ASYNC110  (uvicorn has no event for it)
-        await asyncio.sleep(0.02)
-    if server.started:
-        write(folder, ADDRESS_FILE, address)
-        on_ready(url)
     try:
+        await service.open()
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        while not (server.started or serving.done()):  # noqa: ASYNC110  (uvicorn has no event for it)
+            await asyncio.sleep(0.02)
+        write(folder, ADDRESS_FILE, address)
+        on_ready(address.url, partial(setattr, server, "should_exit", True))  # noqa: FBT003
         await serving
     finally:
         (folder / ADDRESS_FILE).unlink(missing_ok=True)
+        await service.close()
 
 
 @contextlib.contextmanager
@@ -90,7 +97,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
+def listening_on(port: int) -> Iterator[socket.socket]:
+    """Listen on a port of loopback; 0: any that is free. Raises ConfigurationError if it is not to be had."""
     # With TCP named, the loop sends each part of an answer at once; otherwise each answer takes 40 ms longer.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
