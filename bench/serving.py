@@ -63,10 +63,10 @@ def _route(home: str, model: str, told: Connection) -> None:
     """Serve the model; in a process of its own, since the router and who asks it would share one otherwise."""
     from trainer.serving.run_router import listening_on, serve
     from trainer.serving.service import Service
-    from trainer.serving.version_server import start_process
+    from trainer.serving.version_server import new_folder, start_process
 
     async def start(name: str, _version: str, _digest: str) -> VersionServer:
-        return await start_process(name, model, Path(tempfile.mkdtemp(prefix="serving-")))
+        return await start_process(name, model, new_folder())
 
     folder = Path(home) / "serving"
     service = Service(MODEL, folder, ("1", DIGEST), start)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -89,7 +89,16 @@ def test_a_promoted_version_answers_and_is_deployed_again_and_all_ends_with_the_
     assert main(["serve", "--config", router.config, "--port", "0"]) == 2  # another one would serve the same folder
     servers = psutil.Process(router.process.pid).children(recursive=True)
     assert servers
-    os.kill(router.process.pid, signal.SIGKILL)
+    router.process.kill()
+    router.process.wait()
     gone, alive = psutil.wait_procs(servers, timeout=20)
     assert (len(gone) > 0, alive) == (True, [])
     assert main(["deployment", "status", "--config", router.config]) == 1
+
+    again = Router(Path(router.config), tmp_path / "log")  # it goes on with what it served
+    assert again.ask(router.example).status_code == 200
+    again.process.send_signal(signal.SIGTERM)
+    assert again.process.wait(60) == 0
+    again.process.stdout.close()  # type: ignore[union-attr]
+    owners = {str(router.process.pid), str(again.process.pid)}
+    assert not [path for path in Path(tempfile.gettempdir()).glob("serving-*") if path.name.split("-")[1] in owners]

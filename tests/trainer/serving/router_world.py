@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from trainer.errors import ModelRefusedError
 from trainer.serving.run_router import listening_on, serve
 from trainer.serving.service import Service
 from trainer.serving.traffic import Share
-from trainer.serving.version_server import VersionServer, start_process
+from trainer.serving.version_server import VersionServer, new_folder, start_process
 
 MODEL = "churn"
 DIGEST = "d" * 64
@@ -43,8 +42,8 @@ class RouterWorld:
         self.starts.append(version)
         if digest != self.digest:
             raise ModelRefusedError(f"{model} version {version}: its files are others")
-        folder = Path(tempfile.mkdtemp(prefix="serving-"))
-        return await start_process(f"{model} version {version}", str(self.home / "models" / version), folder, SCRIPT)
+        files = str(self.home / "models" / version)
+        return await start_process(f"{model} version {version}", files, new_folder(), SCRIPT)
 
     def open(self) -> None:
         """Start a router, as `trainer serve` does, and wait until it answers."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from trainer.errors import ModelRefusedError
 from trainer.isolated.sandbox import available
-from trainer.serving.version_server import start_process
+from trainer.serving.version_server import new_folder, start_process
 
 SPY = """
 import os, socket
@@ -38,7 +37,7 @@ mlflow.models.set_model(Spy())
 
 
 async def answered(folder: Path, row: dict[str, Any]) -> Any:
-    server = await start_process("spy version 1", str(folder), Path(tempfile.mkdtemp(prefix="serving-")))
+    server = await start_process("spy version 1", str(folder), new_folder())
     try:
         body = json.dumps({"dataframe_records": [row]}).encode()
         async with server.asked("/invocations", body, {"content-type": "application/json"}) as response:

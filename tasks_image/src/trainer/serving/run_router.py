@@ -7,8 +7,8 @@ import contextlib
 import fcntl
 import logging
 import os
+import signal
 import socket
-from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -45,9 +45,26 @@ def run_router(
     Raises ConfigurationError if another router serves from the folder, the port is in use, or the state is damaged.
     """
     hide_from_proc()  # it holds logins that no model may read
-    interrupted = contextlib.suppress(KeyboardInterrupt)  # uvicorn raises it again once it has ended
-    with _alone(folder), listening_on(port) as listening, interrupted:
-        asyncio.run(serve(Service(model, folder, first), folder, listening, lambda url, _: on_ready(url)))
+
+    def ready(url: str, stop: Callable[[], None]) -> None:
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(sign, stop)
+        on_ready(url)
+
+    with _alone(folder), listening_on(port) as listening:
+        asyncio.run(serve(Service(model, folder, first), folder, listening, ready))
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone: uvicorn would raise them again, and cut off what is left to do."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        """End once the requests that are being answered have ended."""
+        self.should_exit = True
 
 
 async def serve(
@@ -59,7 +76,7 @@ async def serve(
     """
     address = new_address(f"http://{LOOPBACK}:{listening.getsockname()[1]}")
     app = application(service, Metrics(service.state.model), address.token)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             access_log=False,
@@ -76,7 +93,7 @@ async def serve(
         while not (server.started or serving.done()):  # noqa: ASYNC110  (uvicorn has no event for it)
             await asyncio.sleep(0.02)
         write(folder, ADDRESS_FILE, address)
-        on_ready(address.url, partial(setattr, server, "should_exit", True))  # noqa: FBT003
+        on_ready(address.url, server.stop)
         await serving
     finally:
         (folder / ADDRESS_FILE).unlink(missing_ok=True)
@@ -107,7 +124,7 @@ def listening_on(port: int) -> Iterator[socket.socket]:
         except OSError as error:
             raise ConfigurationError(
                 f"port {port} of {LOOPBACK} is not to be had: {os.strerror(error.errno or 0)}; choose "
-                "another one, such as --port 0"
+                "another one (--port, or SERVE_PORT of `make serve`)"
             ) from error
         listening.listen(1024)
         yield listening

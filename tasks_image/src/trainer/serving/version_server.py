@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
+import psutil
 
 from trainer.errors import ModelRefusedError, TrainerError
 from trainer.isolated.scoring import confinement, fetch_model, keep_end
@@ -39,6 +40,8 @@ SECONDS_TO_DRAIN = 30.0
 BETWEEN_LOOKS = 0.05
 SECONDS_FOR_OUTPUT = 5.0
 """After the end of a process; one that has left its group would keep the output open."""
+PREFIX = "serving-"
+LONGEST_HOME = 60
 LAST_LINES = 15
 BACKLOG = 1024
 
@@ -102,7 +105,7 @@ async def start_server(model: str, version: str, digest: str) -> VersionServer:
     Raises ModelRefusedError if its files are others than were registered, or it cannot be loaded; TrainerError if it
     cannot be fetched.
     """
-    folder = Path(tempfile.mkdtemp(prefix="serving-", dir=_short_folder()))
+    folder = new_folder()
     try:
         files = await asyncio.to_thread(_fetch, f"models:/{model}/{version}", digest, folder)
         return await start_process(f"{model} version {version}", files, folder)
@@ -129,10 +132,19 @@ async def start_process(name: str, files: str, folder: Path, script: str = str(m
     return server
 
 
-def _short_folder() -> str | None:
-    """A socket's path may have 107 bytes."""
-    longest = 60
-    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > longest else None  # noqa: S108  (mkdtemp makes it private)
+def new_folder() -> Path:
+    """Return a new folder for a version's process; those of routers that were killed are removed."""
+    for path in _home().glob(f"{PREFIX}*-*"):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(path, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_home()))
+
+
+def _home() -> Path:
+    """Return the folder for temporary files, or /tmp where its path is too long: a socket's may have 107 bytes."""
+    found = tempfile.gettempdir()
+    return Path(found if len(os.fsencode(found)) <= LONGEST_HOME else "/tmp")  # noqa: S108  (mkdtemp makes it private)
 
 
 def _fetch(uri: str, digest: str, folder: Path) -> str:
