@@ -67,7 +67,7 @@ def guarded(function: Callable[..., Answer]) -> Callable[..., Answer]:
             logger.debug("%s failed", function.__name__, exc_info=True)
             raise ToolError(
                 f"{function.__name__}: Airflow or MLflow has answered in a form that is not understood "
-                f"({type(error).__name__}); do AGENTS_AIRFLOW_URL and AGENTS_MLFLOW_URL name an Airflow 3 and an MLflow 3?"
+                f"({type(error).__name__}); are AGENTS_AIRFLOW_URL and AGENTS_MLFLOW_URL their addresses?"
             ) from None
 
     return call

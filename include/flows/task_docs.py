@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 TASK_DOCS = {
     "approve_start": "Asks a person on the page *Required Actions* whether the run may begin. It has cost nothing yet.",
+    "approve_request": "Asks a person on the page *Required Actions* whether production moves; nothing moves before.",
     "start": "Freezes the pipeline as this run uses it (`pipeline.yaml`) and opens the parent run in MLflow.",
     "ingest": "Reads the source once and keeps what was read as the run's snapshot, with digest and schema.",
     "validate": "Runs the pipeline's Great Expectations checks. A failed **critical** check stops the run; a "
@@ -59,6 +60,7 @@ TASK_DOCS = {
     "of ids that were never scored are counted. Fails if none belongs to a scored row.",
     "monitor": "Compares new rows and answers with the version's training rows, estimates its performance, and judges "
     "it by the labels that have arrived, beside its figures at the promotion. See `monitoring.html` in the run folder.",
+    "move_production": "Moves the aliases as the approved request says, with the locks and history of all moves.",
     "notify": "Sends the mail. A dead mail server does not fail the run.",
 }
 
@@ -128,6 +130,17 @@ An estimate of ROC-AUC before labels arrive is blind to concept drift, and never
 
 The page is `monitoring.html` in the run folder, and an artifact of the look's run in the MLflow experiment
 `{pipeline.registry.experiment}`.
+"""
+
+
+def request_docs(pipeline: Pipeline) -> str:
+    """Return the page of the DAG that asks a person to move production."""
+    return f"""\
+### {pipeline.description}: requests to move production
+
+A run asks a person on the page *Required Actions* whether a version of `{pipeline.registry.model}` becomes
+production, or whether production returns to the version before. Nothing moves before the answer. Only a version that
+its run decided to promote, and that was compared with today's production, becomes production.
 """
 
 

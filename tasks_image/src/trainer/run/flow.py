@@ -89,10 +89,14 @@ MONITORING = (
     Step("monitor"),
 )
 """The flow that looks at scored rows and their labels."""
+APPROVE_REQUEST: Final = "approve_request"
+"""The folder of the answer to a request to move production; a task of Airflow's, not a step."""
+REQUESTS = (Step("move_production", begins=True),)
+"""The flow that moves production when a person has approved that."""
 STEPS = tuple(step.name for step in TRAINING)
-ALL_STEPS = (*STEPS, *(step.name for step in (*SCORING, *MONITORING)))
+ALL_STEPS = (*STEPS, *(step.name for step in (*SCORING, *MONITORING, *REQUESTS)))
 """The names of the steps of all flows; no two are alike."""
-_BY_NAME = {step.name: step for step in (*TRAINING, *SCORING, *MONITORING)}
+_BY_NAME = {step.name: step for step in (*TRAINING, *SCORING, *MONITORING, *REQUESTS)}
 PER_WORKER = frozenset(step.name for step in TRAINING if step.once_per == "worker")
 PER_ALGORITHM = frozenset(step.name for step in TRAINING if step.once_per != "run")
 """Steps that run once for each algorithm, or for each worker of its study."""
@@ -121,7 +125,7 @@ def is_training(step: str) -> bool:
 
 def all_steps_of(pipeline: Pipeline) -> list[Step]:
     """Return the steps of all flows that a pipeline has."""
-    return [*steps_of(pipeline), *(SCORING if pipeline.scoring else ()), *monitoring_steps_of(pipeline)]
+    return [*steps_of(pipeline), *(SCORING if pipeline.scoring else ()), *monitoring_steps_of(pipeline), *REQUESTS]
 
 
 def steps_of(pipeline: Pipeline) -> list[Step]:

@@ -10,6 +10,8 @@ SCORING = "scoring-"
 """How the folder names of scoring runs begin."""
 MONITORING = "monitoring-"
 """How the folder names of monitoring runs begin."""
+REQUEST = "request-"
+"""How the folder names of requests to move production begin."""
 DIGEST_DIGITS = 32
 """128 bits: another run id with the same digest cannot be found."""
 
@@ -42,10 +44,19 @@ def monitoring_key(run_id: str) -> str:
     return run_key(f"{MONITORING}{run_id}")
 
 
+def request_key(run_id: str) -> str:
+    """Return the folder name of a request to move production.
+
+    >>> request_key("manual__2026-01-04T02:00:00+00:00")[:32]
+    'request-manual__2026-01-04T02-00'
+    """
+    return run_key(f"{REQUEST}{run_id}")
+
+
 def flow_of(key: str) -> str:
-    """Return the flow of a run by its key: `training`, `scoring` or `monitoring`.
+    """Return the flow of a run by its key: `training`, `scoring`, `monitoring` or `request`.
 
     >>> flow_of("scoring-manual__1"), flow_of("manual__1")
     ('scoring', 'training')
     """
-    return next((prefix.rstrip("-") for prefix in (SCORING, MONITORING) if key.startswith(prefix)), "training")
+    return next((prefix.rstrip("-") for prefix in (SCORING, MONITORING, REQUEST) if key.startswith(prefix)), "training")

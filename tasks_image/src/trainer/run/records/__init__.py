@@ -29,10 +29,12 @@ from trainer.run.records.release import (
     AcceptResult,
     ApprovalResult,
     DecisionResult,
+    MoveProductionResult,
     PromoteResult,
     PublishFeaturesResult,
     RegisterResult,
     ReportResult,
+    RequestResult,
 )
 from trainer.run.records.scoring import (
     CheckRowsResult,
@@ -66,6 +68,7 @@ __all__ = [
     "Interval",
     "LabelledPerformance",
     "MonitorResult",
+    "MoveProductionResult",
     "Plot",
     "PromoteResult",
     "PublishFeaturesResult",
@@ -77,6 +80,7 @@ __all__ = [
     "RegisterResult",
     "ReliabilityBin",
     "ReportResult",
+    "RequestResult",
     "Result",
     "ScoreResult",
     "ScoredRun",
