@@ -20,6 +20,8 @@ LOOKED_AT = 50
 MOST_HISTORIES = 10
 MOST_POINTS = 50
 LONGEST_NAME = 500
+GATE = "gate/"
+"""Metrics of gates, which `get_decision` has with their reasons."""
 PARENT = "mlflow.parentRunId"
 SHOWN_TAGS = ("mlflow.parentRunId", "mlflow.runName", "trainer.", "data.")
 
@@ -146,13 +148,13 @@ def _experiment(api: MlflowApi, found: dict[str, Any]) -> Experiment:
 
 
 def _recent(run: dict[str, Any]) -> RecentRun:
-    info = run["info"]
+    info, metrics = run["info"], _metrics(run["data"].get("metrics", []))
     return RecentRun(
         run_id=str(info["run_id"]),
         name=str(info.get("run_name", "")),
         status=str(info["status"]),
         started_at=timestamp(info.get("start_time")),
-        metrics=_metrics(run["data"].get("metrics", [])),
+        metrics={name: value for name, value in metrics.items() if not name.startswith(GATE)},
     )
 
 

@@ -86,10 +86,14 @@ def private_history(file: Path) -> History:
 def _session() -> PromptSession[str]:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import WordCompleter
+    from prompt_toolkit.shortcuts import CompleteStyle
 
     words = [*(phrase.words for phrase in PHRASES), *HELP, *LEAVE]
     completer = WordCompleter(words, ignore_case=True, sentence=True)
-    return PromptSession(history=private_history(history_file()), completer=completer)
+    return PromptSession(
+        history=private_history(history_file()), completer=completer, complete_style=CompleteStyle.READLINE_LIKE,
+        complete_while_typing=False, reserve_space_for_menu=0,
+    )  # fmt: skip
 
 
 def main() -> int:

@@ -122,12 +122,11 @@ def _logs(api: AirflowApi, job: Job, tasks: list[dict[str, Any]]) -> tuple[dict[
 
 def _lines(content: Any) -> Iterator[str]:
     secrets = read_settings().secrets
-    events = content if isinstance(content, list) else str(content or "").splitlines()
+    events = content if isinstance(content, list) else []
     for event in events:
-        text = str(event.get("event", "")) if isinstance(event, dict) else str(event)
-        if text.startswith("::"):  # Airflow's marks of groups
+        if not event.get("timestamp"):  # Airflow's own lines about the places where it looked for the log
             continue
-        for line in text.splitlines():
+        for line in str(event.get("event", "")).splitlines():
             yield without_secrets(line, secrets)[:LONGEST_LINE]
 
 
