@@ -36,6 +36,7 @@ PROMOTE, KEEP = "Promote", "Keep production"
 START, DECLINE = "Start", "Decline"
 APPROVE_MOVE = "Approve"
 REQUEST_FILE = "request.json"
+"""In the run folder itself: a step that asks again empties its own part."""
 SECONDS_TO_KEEP_AN_ANSWER = 1800
 """Time for a run folder that is away to come back: a task that fails loses the answer and asks again."""
 WORDS = "words"
@@ -205,7 +206,7 @@ class ApproveRequestOperator(AskOperator):
                 "a scheduler nobody can be asked: nothing moves. Start this DAG in Airflow's UI or over REST"
             )
         folder = open_run(self.run).at(APPROVE_REQUEST)
-        self._keep(lambda: folder.write_text(REQUEST_FILE, request.model_dump_json(indent=2) + "\n"))
+        self._keep(lambda: folder.at("").write_text(REQUEST_FILE, request.model_dump_json(indent=2) + "\n"))
         self.ask(context, folder, self._question(request, str(context["run_id"])))
         raise AssertionError("the question has not made the task wait")
 
@@ -213,7 +214,7 @@ class ApproveRequestOperator(AskOperator):
         """Keep the approval; returns it. Raises AirflowFailException if the request is not approved."""
         answer = _answer_of(event, {APPROVE_MOVE: "begin", DECLINE: "decline"}, "decline")
         folder = open_run(self.run).at(APPROVE_REQUEST)
-        request = self._keep(lambda: MoveRequest.model_validate_json(folder.read_text(REQUEST_FILE)))
+        request = self._keep(lambda: MoveRequest.model_validate_json(folder.at("").read_text(REQUEST_FILE)))
         if answer.outcome != "begin" or answer.source != "person":
             reason = f"{answer.by} declined the {request.move}" + (f": {answer.words}" if answer.words else "")
             late = "nobody has answered in time, so nothing moves"
