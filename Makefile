@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run score monitor ui mcp repl setup-deep data env up down logs seed stack-check cluster-up cluster-down dashboards test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
+.PHONY: help run score monitor ui mcp repl setup-deep data env up down logs seed stack-check cluster-up cluster-down dashboards transcript test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -148,6 +148,9 @@ dashboards: .venv/ready-dev  ## write Grafana's dashboards from include/stack/gr
 
 screenshots: .airflow/ready .venv/ready-dev  ## take the README's pictures from a running `make ui` and its newest successful run
 	@source .airflow/env && $(BIN)/python -m docs.screenshots --address "http://127.0.0.1:$$UI_PORT" --pipeline "$$PIPELINE"
+
+transcript: .venv/ready  ## write the transcript in docs/agents.md from a running `make ui` and its newest successful run
+	@exec $(BIN)/python -m docs.agents_transcript --pipeline "$$PIPELINE"
 
 chaos: .airflow/ready .venv/ready-dev  ## kill the steps of whole runs at random instants: RUNS=3 SEED=7
 	@source .airflow/env && $(BIN)/python -m tests.faults.chaos --runs "$$RUNS" $${SEED:+--seed "$$SEED"}
