@@ -1,7 +1,7 @@
 """Write the transcript in docs/agents.md: phrases of the prompt, answered by a running `make ui`.
 
-Called by `make transcript`. The job is the newest run of the pipeline that has succeeded. The tools refuse every training
-and request in it: it starts nothing.
+Called by `make transcript`. The job is the newest run of the pipeline that has succeeded. The tools refuse every
+training and request in it: it starts nothing.
 """
 
 from __future__ import annotations

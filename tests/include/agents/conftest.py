@@ -24,7 +24,7 @@ class Asked:
         parts = urlsplit(handler.path)
         self.path, self.query = parts.path, {name: values[0] for name, values in parse_qs(parts.query).items()}
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        self.content = json.loads(body) if body else None
+        self.content: Any = json.loads(body) if body else None
 
 
 class Server:

@@ -46,7 +46,7 @@ def http(airflow: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
     def answers() -> bool:
         with contextlib.suppress(httpx2.HTTPError):
-            return httpx2.get(address).status_code == 401
+            return bool(httpx2.get(address).status_code == 401)
         return False
 
     wait_for(answers, process, log)
@@ -107,7 +107,7 @@ def test_an_agent_by_http_with_the_token_and_nobody_else(http: str) -> None:
         ({**with_token, "Host": "evil.example"}, 421),
         ({**with_token, "Origin": "https://evil.example"}, 403),
     ):
-        answer = httpx2.post(http, headers=headers, json={})  # type: ignore[arg-type]
+        answer = httpx2.post(http, headers=headers, json={})
         assert answer.status_code == status, (headers, answer.text)
 
 

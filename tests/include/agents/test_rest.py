@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from include.agents.tools import guarded
 from tests.include.agents.conftest import PASSWORD, TOKEN, Asked, Server
 from tests.server import free_port
 
-CALLS = {"Airflow": list_pipelines, "MLflow": list_mlflow_experiments}
+CALLS: dict[str, Callable[[], Any]] = {"Airflow": list_pipelines, "MLflow": list_mlflow_experiments}
 
 
 def dripping(asked: Asked) -> None:

@@ -9,8 +9,9 @@ import pytest
 from tests.records import change_record
 from trainer.commands.step import run_step
 from trainer.errors import ConfigurationError, ModelRefusedError, PromotionConflictError, StepNotDoneError
+from trainer.registry.anchor import REPLACES_TAG
 from trainer.registry.history import history_of
-from trainer.registry.promotion import REPLACES_TAG, rollback_of
+from trainer.registry.promotion import rollback_of
 from trainer.registry.tracking import PIPELINE_TAG
 from trainer.registry.versions import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG, aliases_of
 from trainer.run import RunFolder, request_key
