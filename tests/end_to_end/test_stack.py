@@ -281,7 +281,7 @@ def test_agent_tools_report_the_run(stack: Stack, promoted: str, agent: None) ->
     assert (decision.outcome, decision.model, decision.version) == ("promoted", MODEL, "2")
     assert any("better for the north" in answer for answer in decision.approvals)
     [found] = list_mlflow_experiments("customer-churn-prediction").experiments
-    assert get_experiment_metrics(found.recent_runs[0].run_id).metrics["auc_roc"] > 0.7
+    assert get_experiment_metrics(found.recent_runs[0].run_id).metrics["test_auc_roc"] > 0.7
     versions = list_versions(MODEL)
     assert versions.aliases["production"] == "2"
     assert versions.versions[0].approval == "admin approved the promotion: better for the north"
