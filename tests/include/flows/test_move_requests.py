@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.flows.questions import MoveRequest, request_question
 from include.operators.approval import REQUEST_FILE, ApproveRequestOperator
+from include.operators.pods.operator import PodStepOperator
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder, request_key
 from trainer.run.records import RequestResult
@@ -40,6 +41,12 @@ def test_a_request_is_a_question_and_then_a_step(project: Any, airflow_home: Any
     moves.render_template_fields(context)
     assert moves.run == f"file://{home}/.runs/churn/{request_key('manual__1')}"
     assert {*dag.params} == {"move", "model", "version", "reason", "by_agent"}
+
+
+def test_in_a_cluster_the_move_is_a_pod(project: Any, airflow_home: Any, enter: Any) -> None:
+    enter("trial")
+    dag: Any = DagBag(project / "dags" / "move_requests.py").dags["churn_requests"]
+    assert isinstance(dag.get_task("move_production"), PodStepOperator)
 
 
 def test_the_question_names_who_asks_and_the_move(churn: Pipeline) -> None:
