@@ -46,7 +46,7 @@ def phrases(pipeline: str, job: str, model: str) -> list[str]:
 
 def transcript(lines: list[str]) -> str:
     """Return the phrases with their answers as a block of Markdown."""
-    parts = [f"{PROMPT}{line}\n{answer_to(line)[0]}" for line in lines]
+    parts = [f"{PROMPT}{line}\n{answer_to(line)[0]}".replace(str(PAGE.parents[1]), "…") for line in lines]
     shown = [
         line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for part in parts for line in [*part.splitlines(), ""]
     ]
