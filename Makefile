@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run score monitor serve deploy ui setup-deep data env up down logs seed stack-check cluster-up cluster-down dashboards test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
+.PHONY: help run score monitor serve deploy ui mcp repl setup-deep data env up down logs seed stack-check cluster-up cluster-down dashboards transcript test test-all check format lock schema images images-check bench simulate chaos mutants screenshots clean
 
 UV := 0.13.8
 PYTHON ?= python3
@@ -16,6 +16,8 @@ UI_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 SERVE_PORT ?= 8090
 S3_PORT ?= 8333
+MCP_PORT ?= 8765
+HTTP ?=
 MUTANTS ?=
 SECTIONS ?=
 RUNS ?= 3
@@ -34,11 +36,11 @@ STATE := .airflow .data .mlflow .outbox .runs .serving .studies
 # What Airflow says of its own bookkeeping; a step's log stays as it is.
 QUIET := airflow.api_fastapi=WARNING airflow.dag_processing=WARNING airflow.models=WARNING airflow.serialization=WARNING task=WARNING
 # What a person types reaches programs as it was typed: make would carry out its `$(shell …)` and eat its `$5`.
-TYPED := PIPELINE PARAMS DATA_MIRROR UNPAUSE SERVICE UI_PORT MLFLOW_PORT S3_PORT SERVE_PORT MUTANTS SECTIONS RUNS SEED
+TYPED := PIPELINE PARAMS DATA_MIRROR UNPAUSE SERVICE UI_PORT MLFLOW_PORT S3_PORT SERVE_PORT MCP_PORT HTTP MUTANTS SECTIONS RUNS SEED
 $(foreach name,$(TYPED),$(eval override $(name) := $$(value $(name))))
 export PIPELINES_ENVIRONMENT $(filter-out %_PORT,$(TYPED))
 # Not for all: docker compose would take such a variable rather than the port in .env.
-$(foreach name,$(filter %_PORT,$(TYPED)),$(eval ui serve screenshots cluster-up: export override $(name) := $$($(name))))
+$(foreach name,$(filter %_PORT,$(TYPED)),$(eval ui serve screenshots cluster-up mcp: export override $(name) := $$($(name))))
 # Bytecode is compiled at install and halves every start.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
@@ -69,6 +71,12 @@ deploy: .airflow/ready  ## let a pipeline's production version answer requests, 
 
 ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all) UI_PORT=8080 MLFLOW_PORT=5000
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.ui --port "$$UI_PORT" --mlflow-port "$$MLFLOW_PORT" --unpause "$$UNPAUSE"
+
+mcp: .venv/ready  ## serve the agent tools by MCP on stdio; HTTP=1 by streamable HTTP on loopback: MCP_PORT=8765
+	@exec $(BIN)/python -m include.agents.mcp_server $${HTTP:+--http} --port "$$MCP_PORT"
+
+repl: .venv/ready  ## a prompt over the agent tools: list mlflow experiments, trigger training job mnist with 2 epochs, ...
+	@exec $(BIN)/python -m include.agents.repl
 
 setup-deep: .venv/ready-deep  ## add PyTorch and transformers, for pipelines of images and texts: the build for processors
 
@@ -147,6 +155,9 @@ dashboards: .venv/ready-dev  ## write Grafana's dashboards from include/stack/gr
 
 screenshots: .airflow/ready .venv/ready-dev  ## take the README's pictures from a running `make ui` and its newest successful run
 	@source .airflow/env && $(BIN)/python -m docs.screenshots --address "http://127.0.0.1:$$UI_PORT" --pipeline "$$PIPELINE"
+
+transcript: .venv/ready  ## write the transcript in docs/agents.md from a running `make ui` and its newest successful run
+	@exec $(BIN)/python -m docs.agents_transcript --pipeline "$$PIPELINE"
 
 chaos: .airflow/ready .venv/ready-dev  ## kill the steps of whole runs at random instants: RUNS=3 SEED=7
 	@source .airflow/env && $(BIN)/python -m tests.faults.chaos --runs "$$RUNS" $${SEED:+--seed "$$SEED"}

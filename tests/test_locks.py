@@ -106,5 +106,5 @@ def test_the_dags_parse_with_what_airflows_image_installs(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert (
         done.stdout.splitlines()[-1]
-        == "['bikes_training', 'california_housing_training', 'churn_deployment', 'churn_monitoring', 'churn_scoring', 'churn_training', 'mnist_training', 'wikitext_training'] {} []"
+        == "['bikes_requests', 'bikes_training', 'california_housing_requests', 'california_housing_training', 'churn_deployment', 'churn_monitoring', 'churn_requests', 'churn_scoring', 'churn_training', 'mnist_requests', 'mnist_training', 'wikitext_requests', 'wikitext_training'] {} []"
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from airflow.sdk.configuration import conf
+from pydantic import BaseModel
 
 from include.environment.settings import load_settings
 from trainer.decision import read_decision, rule_text
@@ -68,6 +69,43 @@ def start_question(pipeline: Pipeline, parameters: dict[str, Any], run_id: str) 
     return Question(pipeline.name, run_id, f"{pipeline.name}: start this run?", _bullets(facts), facts, deadline)
 
 
+class MoveRequest(BaseModel, frozen=True):
+    """A request to move production, as the form of its DAG gives it."""
+
+    move: Literal["promotion", "rollback"]
+    model: str
+    version: str
+    """The version that is to become production; of a rollback, the one that production leaves."""
+    reason: str
+    by_agent: bool
+    asked_by: str
+    """The user who started the run; empty if Airflow does not know."""
+
+    @property
+    def sentence(self) -> str:
+        """Return who asks for it, how and why."""
+        through = " through an agent tool" if self.by_agent else ""
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self.asked_by or 'somebody'} asked for this {self.move}{through}{why}"
+
+
+def request_question(pipeline: Pipeline, request: MoveRequest, run_id: str) -> Question:
+    """Return the question whether production moves as a request says."""
+    model, version = request.model, request.version
+    if request.move == "promotion":
+        subject = f"make version {version} of {model} production?"
+        move = (
+            f"version {version} becomes production, if its run decided to promote it, and production is still what "
+            "that run compared it with"
+        )
+    else:
+        subject = f"roll {model} back from version {version}?"
+        move = f"production leaves version {version} for the one before, and no run promotes until that is released"
+    facts = [("Request", request.sentence), ("Move", move)]
+    deadline = _hours(pipeline, "nothing moves", "The request waits until it is answered.")
+    return Question(pipeline.name, run_id, f"{pipeline.name}: {subject}", _bullets(facts), facts, deadline)
+
+
 def question_link(dag_id: str, run_id: str, task_id: str) -> str:
     """Return the address of the page that asks; empty if Airflow's server has no `api.base_url`.
 
@@ -91,10 +129,14 @@ def _links(pipeline: Pipeline, folder: RunFolder, run_id: str) -> Iterator[tuple
 
 
 def _deadline(pipeline: Pipeline, consequence: str) -> str:
+    others = "until then no other run of this pipeline starts."
+    without_limit = f"The run waits until it is answered; {others}"
+    return _hours(pipeline, f"{consequence}; {others.removesuffix('.')}", without_limit)
+
+
+def _hours(pipeline: Pipeline, consequence: str, without_limit: str) -> str:
     hours = pipeline.approval.timeout_hours
-    if hours is None:
-        return "The run waits until it is answered; until then no other run of this pipeline starts."
-    return f"Without an answer within {hours:g} h {consequence}; until then no other run of this pipeline starts."
+    return without_limit if hours is None else f"Without an answer within {hours:g} h {consequence}."
 
 
 def _bullets(facts: list[tuple[str, str]]) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 TASK_DOCS = {
     "approve_start": "Asks a person on the page *Required Actions* whether the run may begin. It has cost nothing yet.",
+    "approve_request": "Asks a person on the page *Required Actions* whether production moves; nothing moves before.",
     "start": "Freezes the pipeline as this run uses it (`pipeline.yaml`) and opens the parent run in MLflow.",
     "ingest": "Reads the source once and keeps what was read as the run's snapshot, with digest and schema.",
     "validate": "Runs the pipeline's Great Expectations checks. A failed **critical** check stops the run; a "
@@ -68,6 +69,7 @@ TASK_DOCS = {
     "limit that is passed beyond doubt ends it at once; else it lasts `deployment.canary_minutes`.",
     "release": "Gives the version all traffic, or takes it back: after a watch that found something, and after a step "
     "that failed. Then the run fails, and the mail says why.",
+    "move_production": "Moves the aliases as the approved request says, with the locks and history of all moves.",
     "notify": "Sends the mail. A dead mail server does not fail the run.",
 }
 
@@ -161,6 +163,17 @@ It is tried with {rules.smoke_rows} real rows, gets {rules.canary_percent:g} % o
 | requests in that time | ≥ {rules.min_requests} |
 
 A request that it fails to answer is answered by the version in service.
+"""
+
+
+def request_docs(pipeline: Pipeline) -> str:
+    """Return the page of the DAG that asks a person to move production."""
+    return f"""\
+### {pipeline.description}: requests to move production
+
+A run asks a person on the page *Required Actions* whether a version of `{pipeline.registry.model}` becomes
+production, or whether production returns to the version before. Nothing moves before the answer. Only a version that
+its run decided to promote, and that was compared with today's production, becomes production.
 """
 
 

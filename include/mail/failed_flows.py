@@ -1,4 +1,4 @@
-"""The mail about a scoring run, or a monitoring run, that failed."""
+"""The mail about a scoring run, a monitoring run, or a request to move production that failed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from include.mail.content import Mail
-from trainer.run.flow import DEPLOYMENT, MONITORING, SCORING
+from trainer.run.flow import APPROVE_REQUEST, DEPLOYMENT, MONITORING, REQUESTS, SCORING, Step
 from trainer.run.records import StartDeploymentResult, StartMonitoringResult, StartScoringResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from trainer.run import RunFolder
-    from trainer.run.flow import Step
     from trainer.run.records import Failure
 
 logger = logging.getLogger(__name__)
@@ -65,6 +64,16 @@ def deployment_mail(pipeline: str, run: RunFolder, reason: str) -> Mail:
     if failed == "release":
         headline = "Deployment: the version was taken back"
     return _mail(headline, failures, NEXT_OF_DEPLOYMENT, pipeline=pipeline, run=run, reason=reason, facts=facts)
+
+
+def request_mail(pipeline: str, run: RunFolder, reason: str) -> Mail:
+    """Return the mail about a request to move production; a store that is away must not keep it back."""
+    asked = Step(APPROVE_REQUEST)
+    failures = list(_failures(run, (asked, *REQUESTS)))
+    return _mail(
+        "A request to move production was not carried out", failures, {}, pipeline=pipeline, run=run, reason=reason,
+        facts=[],
+    )  # fmt: skip
 
 
 def _mail(  # noqa: PLR0913

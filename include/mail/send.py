@@ -18,13 +18,13 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.environment.settings import connections_of_the_database, load_settings
 from include.mail.content import Mail, mail_of, start_of, subject_of
-from include.mail.failed_flows import deployment_mail, monitoring_mail, scoring_mail
+from include.mail.failed_flows import deployment_mail, monitoring_mail, request_mail, scoring_mail
 from include.mail.html_body import as_html
 from include.mail.text_body import as_text
 from include.operators.base import open_run
 from include.operators.step_servers import is_one_process
 from trainer.errors import ConfigurationError
-from trainer.run import deployment_key, monitoring_key, run_key, scoring_key
+from trainer.run import deployment_key, monitoring_key, request_key, run_key, scoring_key
 from trainer.run.folder import make_private
 from trainer.run.ownership import refuse_other_run
 from trainer.summary.summary import build_summary, unreadable_summary, write_summary
@@ -47,6 +47,7 @@ FAILURE = "Training Pipeline - Failure"
 SCORING_FAILURE = "Scoring Pipeline - Failure"
 MONITORING_FAILURE = "Monitoring Pipeline - Failure"
 DEPLOYMENT_FAILURE = "Deployment Pipeline - Failure"
+REQUEST_FAILURE = "Request - Nothing moved"
 QUESTION = "Training Pipeline - Approval"
 QUEUED = "Training Pipeline - Queued"
 POLICY = email.policy.default.clone(max_line_length=200)
@@ -92,6 +93,11 @@ def on_monitoring_failure(context: Context) -> None:
 def on_deployment_failure(context: Context) -> None:
     """Tell that a deployment failed or was taken back, once per run; the failure callback of its DAG."""
     _on_flow_failure(context, "_deployment", deployment_key, deployment_mail, DEPLOYMENT_FAILURE)
+
+
+def on_request_failure(context: Context) -> None:
+    """Mail that a request to move production was declined or failed, once per run; the failure callback of its DAG."""
+    _on_flow_failure(context, "_requests", request_key, request_mail, REQUEST_FAILURE)
 
 
 def _on_flow_failure(

@@ -1,26 +1,26 @@
-"""Tasks that ask a person: before production moves, and before a run begins."""
+"""Tasks that ask a person: before production moves, before a run begins, and whether a request is granted."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from include.flows.questions import promotion_question, question_link, start_question
+from include.flows.questions import MoveRequest, promotion_question, question_link, request_question, start_question
 from include.mail import send
 from include.operators.base import open_run
 from include.operators.step_servers import is_one_process
 from trainer.decision import Answer, DecisionResult, approve_run, unasked_answer
 from trainer.errors import TrainerError
 from trainer.run.execute import execute
-from trainer.run.flow import APPROVE, APPROVE_START
+from trainer.run.flow import APPROVE, APPROVE_REQUEST, APPROVE_START
 from trainer.run.outages import outage_explained
-from trainer.run.records import ApprovalResult, Failure
+from trainer.run.records import ApprovalResult, Failure, RequestResult
 from trainer.run.waiting import begin_waiting, end_waiting
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 PROMOTE, KEEP = "Promote", "Keep production"
 START, DECLINE = "Start", "Decline"
+APPROVE_MOVE = "Approve"
+REQUEST_FILE = "request.json"
+"""In the run folder itself: a step that asks again empties its own part."""
 SECONDS_TO_KEEP_AN_ANSWER = 1800
 """Time for a run folder that is away to come back: a task that fails loses the answer and asks again."""
 WORDS = "words"
@@ -50,6 +53,8 @@ class AskOperator(HITLOperator):
     """
 
     template_fields: Sequence[str] = ("run",)
+    holds_up_runs: ClassVar[bool] = True
+    """True if further runs of the pipeline are queued behind the question."""
 
     def __init__(
         self, *, run: str, pipeline: Pipeline, options: list[str], on_timeout: str | None, **kwargs: Any
@@ -81,13 +86,15 @@ class AskOperator(HITLOperator):
         self._keep(folder.begin)
         self.subject, self.body = question.subject, question.body
         link = question_link(self.dag_id, question.run_id, self.task_id)
-        self._keep(lambda: begin_waiting(folder, question.run_id, question.subject, link))
+        if self.holds_up_runs:
+            self._keep(lambda: begin_waiting(folder, question.run_id, question.subject, link))
         send.on_question(question, link)
         super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  (Airflow's)
         """Keep the answer; returns it. Raises AirflowFailException if the run may not go on."""
-        self._keep(lambda: end_waiting(open_run(self.run)))
+        if self.holds_up_runs:
+            self._keep(lambda: end_waiting(open_run(self.run)))
         return self.answered(event)
 
     def answered(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -179,6 +186,58 @@ class ApproveStartOperator(AskOperator):
         self._keep(lambda: folder.finish(result))
         self.log.info("%s", reason)
         return dict(result.model_dump(mode="json"))
+
+
+class ApproveRequestOperator(AskOperator):
+    """Asks whether production moves as the run's form says; a request that is declined fails, and nothing moves."""
+
+    holds_up_runs = False
+
+    def __init__(self, *, pipeline: Pipeline, **kwargs: Any) -> None:
+        super().__init__(pipeline=pipeline, options=[APPROVE_MOVE, DECLINE], on_timeout=None, **kwargs)
+        self._question = partial(request_question, pipeline)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Wait for the answer. Without a scheduler nobody can be asked, and the task fails."""
+        request = _request_of(context)
+        if is_one_process():
+            raise AirflowFailException(
+                f"a person has to approve the {request.move} of {request.model} version {request.version}, and without "
+                "a scheduler nobody can be asked: nothing moves. Start this DAG in Airflow's UI or over REST"
+            )
+        folder = open_run(self.run).at(APPROVE_REQUEST)
+        self._keep(lambda: folder.at("").write_text(REQUEST_FILE, request.model_dump_json(indent=2) + "\n"))
+        self.ask(context, folder, self._question(request, str(context["run_id"])))
+        raise AssertionError("the question has not made the task wait")
+
+    def answered(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Keep the approval; returns it. Raises AirflowFailException if the request is not approved."""
+        answer = _answer_of(event, {APPROVE_MOVE: "begin", DECLINE: "decline"}, "decline")
+        folder = open_run(self.run).at(APPROVE_REQUEST)
+        request = self._keep(lambda: MoveRequest.model_validate_json(folder.at("").read_text(REQUEST_FILE)))
+        if answer.outcome != "begin" or answer.source != "person":
+            reason = f"{answer.by} declined the {request.move}" + (f": {answer.words}" if answer.words else "")
+            late = "nobody has answered in time, so nothing moves"
+            failure = Failure(
+                step=APPROVE_REQUEST, error="RequestDeclined", exit_code=1,
+                message=late if answer.source == "timeout" else reason,
+            )  # fmt: skip
+            self._keep(lambda: folder.fail(failure))
+            raise AirflowFailException(failure.message)
+        result = RequestResult(
+            move=request.move, model=request.model, version=request.version, by=answer.by, answered_at=answer.at,
+            reason=f"{request.sentence}; {answer.by} approved it" + (f": {answer.words}" if answer.words else ""),
+            finished_at=datetime.now(UTC).isoformat(),
+        )  # fmt: skip
+        self._keep(lambda: folder.finish(result))
+        self.log.info("%s", result.reason)
+        return dict(result.model_dump(mode="json"))
+
+
+def _request_of(context: Context) -> MoveRequest:
+    """Return the request of a run: its form, and the user who started it."""
+    params = {name: context["params"][name] for name in ("move", "model", "version", "reason", "by_agent")}
+    return MoveRequest(**params, asked_by=getattr(context["dag_run"], "triggering_user_name", None) or "")
 
 
 def _answer_of(event: dict[str, Any], outcomes: dict[str, Any], otherwise: Any) -> Answer:

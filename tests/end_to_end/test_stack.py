@@ -16,6 +16,15 @@ import psycopg2
 import pytest
 import redis
 
+from include.agents.cost import calculate_training_cost
+from include.agents.decision import get_decision
+from include.agents.errors import ToolError
+from include.agents.experiments import get_experiment_metrics, list_mlflow_experiments
+from include.agents.pipelines import list_pipelines
+from include.agents.promotion_requests import request_promotion
+from include.agents.status import get_training_status
+from include.agents.trigger import trigger_training_job
+from include.agents.versions import list_versions
 from tests.mailbox import text_of
 from tests.stack.compose import LOOPBACK
 from tests.stack.grafana import Asked, queries
@@ -49,7 +58,7 @@ def stack() -> Iterator[Stack]:
     hasty = churn_of_table(name="hasty", schedule=None, approval=hurried)
     with run_stack([churn_of_table(schedule=None, approval=ASKS), hasty]) as servers:
         known = partial(servers.airflow.ask, "GET", "/dags")
-        servers.wait_until(lambda: known()["total_entries"] == 2, "the DAGs", "airflow-dag-processor")
+        servers.wait_until(lambda: known()["total_entries"] == 4, "the DAGs", "airflow-dag-processor")
         servers.seed(generate_telco(rows=ROWS).frame)
         for name in (DAG, HASTY):
             servers.airflow.unpause(name)
@@ -99,6 +108,18 @@ def promoted(stack: Stack, approved: str) -> str:
     return approved
 
 
+@pytest.fixture
+def agent(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables by which the agent tools reach the servers, as the first user."""
+    for name, value in {
+        "AGENTS_AIRFLOW_URL": stack.airflow.address,
+        "AGENTS_AIRFLOW_USERNAME": stack.airflow.user,
+        "AGENTS_AIRFLOW_PASSWORD": stack.airflow.password,
+        "AGENTS_MLFLOW_URL": f"http://{LOOPBACK}:{stack.port('mlflow')}",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
 def ask_again(stack: Stack, run: str) -> None:
     """Let the run ask for approval, again if that was answered; the earlier answer does not count any more."""
     if state(stack, run, "approve") != WAITS:
@@ -120,12 +141,19 @@ def outcome_of(stack: Stack, run: str) -> tuple[str, str]:
     return summary["outcome"], summary["reason"]
 
 
-def test_a_run_that_is_declined_does_nothing_and_says_so(stack: Stack) -> None:
-    run = stack.airflow.trigger(DAG, note="too dear")
+def test_a_run_that_an_agent_starts_and_a_person_declines_does_nothing_and_says_so(stack: Stack, agent: None) -> None:
+    started = trigger_training_job("churn", "3", batch_size="64")
+    run = started.job_name.removeprefix(f"{DAG}/")
     stack.wait_for_question(DAG, run, "approve_start")
+    assert started.waits_for_approval
+    assert started.address.endswith(f"/runs/{quote(run, safe='')}/tasks/approve_start/required_actions?map_index=-1")
+    assert started.dropped == ["epochs", "lr", "batch_size", "gpu_enabled"]
+    assert get_training_status(started.job_name).question == started.address
+    with pytest.raises(ToolError, match="has not come to a decision"):
+        get_decision(started.job_name)
     [question] = stack.airflow.questions(DAG)
     assert question["subject"] == "churn: start this run?"
-    assert "too dear" in question["body"]
+    assert "asked for by an agent tool" in question["body"]
     stack.airflow.answer(DAG, run, "approve_start", "Decline", "not this week")
     stack.wait_for_run(DAG, run)
     tasks = stack.airflow.tasks(DAG, run)
@@ -236,6 +264,45 @@ def test_a_run_by_rest_is_promoted_although_mlflow_and_the_scheduler_were_restar
     assert version.tags["trainer.approval"] == "admin approved the promotion: better for the north"
     assert version.tags["trainer.approval.by"] == "admin"
     assert version.tags["trainer.approval.at"].startswith(f"{datetime.now(UTC):%Y-%m-}")
+
+
+def test_agent_tools_report_the_run(stack: Stack, promoted: str, agent: None) -> None:
+    job = f"{DAG}/{promoted}"
+    assert [one.name for one in list_pipelines().pipelines] == ["churn", "hasty"]
+    status = get_training_status(job)
+    assert status.state == "success"
+    assert status.log_lines
+    assert {"promote", "logistic.tune"} < {task.task_id for task in status.tasks}
+    cost = calculate_training_cost(job)
+    assert cost.is_final
+    assert cost.total_usd == pytest.approx(sum(step.seconds * step.cores * 0.05 / 3600 for step in cost.steps))
+    assert {"ingest", "logistic.train", "promote"} < {step.step for step in cost.steps}
+    decision = get_decision(job)
+    assert (decision.outcome, decision.model, decision.version) == ("promoted", MODEL, "2")
+    assert any("better for the north" in answer for answer in decision.approvals)
+    [found] = list_mlflow_experiments("customer-churn-prediction").experiments
+    assert get_experiment_metrics(found.recent_runs[0].run_id).metrics["test_auc_roc"] > 0.7
+    versions = list_versions(MODEL)
+    assert versions.aliases["production"] == "2"
+    assert versions.versions[0].approval == "admin approved the promotion: better for the north"
+
+
+def test_an_agents_request_moves_nothing_until_a_person_approves(stack: Stack, promoted: str, agent: None) -> None:
+    client = stack.mlflow
+    client.delete_registered_model_alias(MODEL, "production")  # as if the run had stopped before its promotion
+    asked = request_promotion(MODEL, "v2", "the shop waits for it")
+    dag, run = asked.job_name.split("/")
+    stack.wait_for_question(dag, run, "approve_request")
+    [question] = stack.airflow.questions(dag)
+    assert question["subject"] == f"churn: make version 2 of {MODEL} production?"
+    assert "admin asked for this promotion through an agent tool: the shop waits for it" in question["body"]
+    assert "production" not in client.get_registered_model(MODEL).aliases
+    stack.airflow.answer(dag, run, "approve_request", "Approve", "go on")
+    stack.wait_for_run(dag, run)
+    assert get_training_status(asked.job_name).state == "success"
+    assert client.get_model_version_by_alias(MODEL, "production").version == "2"
+    moves = [text for name, text in client.get_registered_model(MODEL).tags.items() if name.startswith("trainer.move.")]
+    assert any("through an agent tool: the shop waits for it; admin approved it: go on" in text for text in moves)
 
 
 def test_its_artifacts_are_in_s3_and_its_study_in_postgresql(stack: Stack, promoted: str) -> None:

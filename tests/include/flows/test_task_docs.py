@@ -6,11 +6,11 @@ import pytest
 
 from include.flows.task_docs import TASK_DOCS, dag_docs
 from trainer.pipeline import Pipeline
-from trainer.run.flow import ALL_STEPS, APPROVE_START
+from trainer.run.flow import ALL_STEPS, APPROVE_REQUEST, APPROVE_START
 
 
 def test_every_step_and_the_mail_are_described_and_nothing_else() -> None:
-    assert list(TASK_DOCS) == [APPROVE_START, *ALL_STEPS, "notify"]
+    assert list(TASK_DOCS) == [APPROVE_START, APPROVE_REQUEST, *ALL_STEPS, "notify"]
 
 
 @pytest.mark.parametrize("task", list(TASK_DOCS))

@@ -104,16 +104,16 @@ def to_production(client: MlflowClient, model: str, move: Move, lock: HeldLock) 
         client.set_registered_model_alias(model, PREVIOUS, move.before)
 
 
-def roll_back(client: MlflowClient, model: str, leaving: str) -> str:
+def roll_back(client: MlflowClient, model: str, leaving: str, by: str = "", why: str = "") -> str:
     """Move production from the version `leaving` to the one before; gives what happened as a sentence.
 
-    Asked again, it changes nothing. Raises ConfigurationError if there is nothing to go back to, and
-    PromotionConflictError if production is another version.
+    The history names `by`, or the user and the machine, and `why`. Asked again, it changes nothing. Raises
+    ConfigurationError if there is nothing to go back to, and PromotionConflictError if production is another version.
     """
     tags = find_version(client, model, version=leaving).tags
     recorded, pipeline = tags.get(RUN_FOLDER_TAG), tags.get(PIPELINE_TAG, "")
     if not recorded:  # no run has made it, so no run's store has the lock
-        return _move_back(client, model, leaving)
+        return _move_back(client, model, leaving, by, why)
     with contextlib.ExitStack() as stack:
         try:
             owner = f"a rollback of {model} on {socket.gethostname()}"
@@ -123,10 +123,10 @@ def roll_back(client: MlflowClient, model: str, leaving: str) -> str:
                 "the lock beside %s is not to be had (%s: %s): a promotion at this very moment is not kept out",
                 recorded, type(error).__name__, error,
             )  # fmt: skip
-        return _move_back(client, model, leaving)
+        return _move_back(client, model, leaving, by, why)
 
 
-def _move_back(client: MlflowClient, model: str, leaving: str) -> str:
+def _move_back(client: MlflowClient, model: str, leaving: str, by: str, why: str) -> str:
     now = str(find_version(client, model, alias=PRODUCTION).version)
     before = _way_back(client, model, leaving)
     if now == before and now != leaving:
@@ -141,7 +141,7 @@ def _move_back(client: MlflowClient, model: str, leaving: str) -> str:
     find_version(client, model, version=before)  # it may have been deleted
     sentence = _hold(client, model, leaving, before)  # first: a kill may not lose it
     client.set_model_version_tag(model, leaving, ROLLED_BACK_TAG, before)
-    record_move(client, model, Move(kind="rollback", before=leaving, version=before, by=person()))
+    record_move(client, model, Move(kind="rollback", before=leaving, version=before, by=by or person(), why=why))
     client.set_registered_model_alias(model, PREVIOUS, before)
     client.set_registered_model_alias(model, PRODUCTION, before)
     return f"{model}: production {leaving} → {before}; {sentence}"

@@ -97,10 +97,14 @@ DEPLOYMENT = (
     Step("release", after_failure=True),
 )
 """The flow that lets a promoted version answer requests."""
+APPROVE_REQUEST: Final = "approve_request"
+"""The folder of the answer to a request to move production; a task of Airflow's, not a step."""
+REQUESTS = (Step("move_production", begins=True),)
+"""The flow that moves production when a person has approved that."""
 STEPS = tuple(step.name for step in TRAINING)
-ALL_STEPS = (*STEPS, *(step.name for step in (*SCORING, *MONITORING, *DEPLOYMENT)))
+ALL_STEPS = (*STEPS, *(step.name for step in (*SCORING, *MONITORING, *DEPLOYMENT, *REQUESTS)))
 """The names of the steps of all flows; no two are alike."""
-_BY_NAME = {step.name: step for step in (*TRAINING, *SCORING, *MONITORING, *DEPLOYMENT)}
+_BY_NAME = {step.name: step for step in (*TRAINING, *SCORING, *MONITORING, *DEPLOYMENT, *REQUESTS)}
 PER_WORKER = frozenset(step.name for step in TRAINING if step.once_per == "worker")
 PER_ALGORITHM = frozenset(step.name for step in TRAINING if step.once_per != "run")
 """Steps that run once for each algorithm, or for each worker of its study."""
@@ -130,7 +134,7 @@ def is_training(step: str) -> bool:
 def all_steps_of(pipeline: Pipeline) -> list[Step]:
     """Return the steps of all flows that a pipeline has."""
     scoring, deployment = SCORING if pipeline.scoring else (), DEPLOYMENT if pipeline.deployment else ()
-    return [*steps_of(pipeline), *scoring, *monitoring_steps_of(pipeline), *deployment]
+    return [*steps_of(pipeline), *scoring, *monitoring_steps_of(pipeline), *deployment, *REQUESTS]
 
 
 def steps_of(pipeline: Pipeline) -> list[Step]:

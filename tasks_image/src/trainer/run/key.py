@@ -12,6 +12,8 @@ MONITORING = "monitoring-"
 """How the folder names of monitoring runs begin."""
 DEPLOYMENT = "deployment-"
 """How the folder names of deployment runs begin."""
+REQUEST = "request-"
+"""How the folder names of requests to move production begin."""
 DIGEST_DIGITS = 32
 """128 bits: another run id with the same digest cannot be found."""
 
@@ -53,11 +55,20 @@ def deployment_key(run_id: str) -> str:
     return run_key(f"{DEPLOYMENT}{run_id}")
 
 
+def request_key(run_id: str) -> str:
+    """Return the folder name of a request to move production.
+
+    >>> request_key("manual__2026-01-04T02:00:00+00:00")[:32]
+    'request-manual__2026-01-04T02-00'
+    """
+    return run_key(f"{REQUEST}{run_id}")
+
+
 def flow_of(key: str) -> str:
-    """Return the flow of a run by its key: `training`, `scoring`, `monitoring` or `deployment`.
+    """Return the flow of a run by its key: `training`, `scoring`, `monitoring`, `deployment` or `request`.
 
     >>> flow_of("scoring-manual__1"), flow_of("manual__1")
     ('scoring', 'training')
     """
-    prefixes = (SCORING, MONITORING, DEPLOYMENT)
+    prefixes = (SCORING, MONITORING, DEPLOYMENT, REQUEST)
     return next((prefix.rstrip("-") for prefix in prefixes if key.startswith(prefix)), "training")

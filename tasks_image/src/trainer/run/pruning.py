@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
-from trainer.run.flow import APPROVE, MONITORING, SCORING, TRAINING
+from trainer.run.flow import APPROVE, MONITORING, REQUESTS, SCORING, TRAINING
 from trainer.run.folder import FAILURE_FILE, PIPELINE_FILE, RESULT_FILE, RunFolder
 from trainer.run.key import flow_of
 from trainer.run.latest import LATEST
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DECIDE = "decide"
-FLOWS = (TRAINING, SCORING, MONITORING)
+FLOWS = (TRAINING, SCORING, MONITORING, REQUESTS)
 BEGIN, END = tuple(flow[0].name for flow in FLOWS), tuple(flow[-1].name for flow in FLOWS)
 """The first and the last step of each flow."""
 MARKER = "being-removed"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from trainer.decision import DecisionResult, require_promotion
+from trainer.decision import require_promotion
 from trainer.errors import ConfigurationError, PromotionConflictError
-from trainer.run.flow import APPROVE
-from trainer.run.records import AcceptResult, ApprovalResult, PromoteResult
+from trainer.run.records import AcceptResult, PromoteResult
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,6 +26,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> PromoteResult:
     Raises PromotionConflictError if the alias `production` has moved since the decision, or if a rollback holds.
     """
     from trainer.registry.promotion import promotion_lock
+    from trainer.registry.promotion_of_run import promotion_of
     from trainer.registry.tracking import connect
     from trainer.registry.versions import aliases_of
 
@@ -36,7 +36,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> PromoteResult:
         require_promotion(pipeline, run)
     client = connect()
     accepted = run.at("accept").result(AcceptResult)
-    move = _promotion(run, accepted.version)
+    move = promotion_of(run, accepted.version)
     with promotion_lock(run, pipeline.name, accepted.model, run.at("").uri) as lock:
         _move(client, pipeline, accepted.model, move, lock)
         aliases = aliases_of(client, accepted.model)
@@ -55,23 +55,6 @@ def _move(client: MlflowClient, pipeline: Pipeline, model: str, move: Move, lock
     client.set_registered_model_alias(model, STAGING, move.version)
     if may:
         to_production(client, model, move, lock)
-
-
-def _promotion(run: RunFolder, version: str) -> Move:
-    """Return the promotion of a version, with the reasons of the decision and of whoever approved it."""
-    from trainer.registry.history import Move
-
-    decision, answer = run.at("decide").result(DecisionResult), run.at(APPROVE).result_or_none(ApprovalResult)
-    approved = answer.reason if answer and answer.source != "not_asked" else ""
-    return Move(
-        kind="promotion",
-        before=decision.compared_with,
-        version=version,
-        by=run.at("").uri_of(),
-        why="; ".join(filter(None, (decision.reason, approved))),
-        promoted_as=(ground := decision.promoted_as or ("better" if decision.compared_with else "first")),
-        anchor=decision.anchor if ground == "not_worse" else version,
-    )
 
 
 def _check_moved(pipeline: Pipeline, accepted: AcceptResult, aliases: dict[str, str]) -> None:

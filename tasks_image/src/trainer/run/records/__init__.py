@@ -37,10 +37,12 @@ from trainer.run.records.release import (
     AcceptResult,
     ApprovalResult,
     DecisionResult,
+    MoveProductionResult,
     PromoteResult,
     PublishFeaturesResult,
     RegisterResult,
     ReportResult,
+    RequestResult,
 )
 from trainer.run.records.scoring import (
     CheckRowsResult,
@@ -75,6 +77,7 @@ __all__ = [
     "Interval",
     "LabelledPerformance",
     "MonitorResult",
+    "MoveProductionResult",
     "Plot",
     "PromoteResult",
     "PublishFeaturesResult",
@@ -87,6 +90,7 @@ __all__ = [
     "ReleaseResult",
     "ReliabilityBin",
     "ReportResult",
+    "RequestResult",
     "Result",
     "ScoreResult",
     "ScoredRun",

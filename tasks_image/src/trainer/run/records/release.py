@@ -40,6 +40,32 @@ class ApprovalResult(Result):
     """ISO 8601, UTC; empty if there was no answer."""
 
 
+class RequestResult(Result):
+    """A request to move production that a person has approved."""
+
+    move: Literal["promotion", "rollback"]
+    model: str
+    version: str
+    """The version that becomes production; of a rollback, the one that production leaves."""
+    reason: str
+    """Who asked for what reason, and who approved it with which words, as a sentence."""
+    by: str
+    """The user who approved it."""
+    answered_at: str
+    """ISO 8601, UTC."""
+
+
+class MoveProductionResult(Result):
+    """Where the aliases stand after an approved request."""
+
+    model: str
+    version: str
+    said: str
+    """The move as a sentence."""
+    aliases: dict[str, str]
+    """Alias to version."""
+
+
 class RegisterResult(Result):
     """The registered version."""
 
