@@ -90,7 +90,7 @@ def new_dag(
     pipeline: Pipeline,
     flow: str,
     docs: str,
-    schedule: str | None,
+    schedule: Any,
     key: Callable[[str], str],
     on_failure: Callable[..., None],
     **own: Any,
@@ -129,8 +129,11 @@ def refuse_unloadable(dag: DAG, file: str) -> None:
 
     dag.validate()  # type: ignore[no-untyped-call]
     scheduled = DagSerialization.from_dict(DagSerialization.to_dict(dag))
-    if dag.schedule is not None and scheduled.next_dagrun_info(last_automated_run_info=None) is None:
-        raise ConfigurationError(f"{file}: schedule: {dag.schedule!r} names a day that never comes")
+    if dag.schedule is None or isinstance(dag.schedule, list):  # nothing, or only assets
+        return
+    if scheduled.next_dagrun_info(last_automated_run_info=None) is None:
+        cron = dag.schedule if isinstance(dag.schedule, str) else scheduled.timetable.summary
+        raise ConfigurationError(f"{file}: schedule: {cron!r} names a day that never comes")
 
 
 def _dag_name_of(file: Path) -> str:

@@ -150,6 +150,8 @@ def _of_networks(pipeline: Pipeline, most_gpus: int) -> dict[str, Param]:
 
 PARAMETERS = "{{ params | tojson }}"
 """The filled-in form, as the step `start` takes it."""
+PARAMETERS_AND_TRIGGER = "{{ params | with_trigger(triggering_asset_events) | tojson }}"
+"""The form, and what has started the run, in pipelines that monitoring may start."""
 
 
 def gpus_or(default: int) -> str:

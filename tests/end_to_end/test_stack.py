@@ -16,12 +16,14 @@ import psycopg2
 import pytest
 import redis
 
+from tests.end_to_end.whole_life import WEEK_ROWS, Life, life_document, world
 from tests.mailbox import text_of
 from tests.stack.compose import LOOPBACK
 from tests.stack.grafana import Asked, queries
 from tests.stack.pipelines import ROWS, churn_of_table
 from tests.stack.servers import Stack, run_stack
-from trainer.run import run_key
+from tests.warm import WarmServers
+from trainer.run import monitoring_key, run_key
 from trainer.sources.samples.telco import generate_telco
 
 pytestmark = [
@@ -35,6 +37,7 @@ pytestmark = [
 DAG = "churn_training"
 MODEL = "churn-predictor"
 HASTY = "hasty_training"
+LIFE, LOOKS, DAGS = "life_training", "life_monitoring", 5
 WAITS, ENDED = "awaiting_input", {"success", "failed", "skipped"}
 SHORTLY = 0.002
 """Hours; Airflow 3.3.2 fails a question that ends before its scheduler knows that the asking process has ended."""
@@ -47,11 +50,11 @@ def stack() -> Iterator[Stack]:
     """The running servers, with a churn pipeline that a person has to approve and one that nobody approves in time."""
     hurried = {"start": True, "timeout_hours": SHORTLY}
     hasty = churn_of_table(name="hasty", schedule=None, approval=hurried)
-    with run_stack([churn_of_table(schedule=None, approval=ASKS), hasty]) as servers:
+    with run_stack([churn_of_table(schedule=None, approval=ASKS), hasty, life_document()]) as servers:
         known = partial(servers.airflow.ask, "GET", "/dags")
-        servers.wait_until(lambda: known()["total_entries"] == 2, "the DAGs", "airflow-dag-processor")
+        servers.wait_until(lambda: known()["total_entries"] == DAGS, "the DAGs", "airflow-dag-processor")
         servers.seed(generate_telco(rows=ROWS).frame)
-        for name in (DAG, HASTY):
+        for name in (DAG, HASTY, LIFE, LOOKS):
             servers.airflow.unpause(name)
         yield servers
 
@@ -271,6 +274,45 @@ def test_no_password_is_in_a_log_a_run_folder_or_a_mail(stack: Stack, promoted: 
             assert not any(secret.encode() in text for text in texts), name
 
 
+def test_a_model_that_has_become_worse_is_retrained_once_and_replaced(stack: Stack, warm: WarmServers) -> None:
+    """A whole life: by hand what a schedule would start, but for the look that asks for the training run, and that."""
+    life = Life(stack, warm)
+    before = world(1500, 0, turned=False)
+    weeks = [world(WEEK_ROWS, 1, turned=False), *(world(WEEK_ROWS, week, turned=True) for week in (2, 3))]
+    life.write("train", before)
+    life.trainer("train", "first", "--promote-to-production")
+    assert life.production == "1"
+    for number, week in enumerate(weeks, 1):
+        life.write("new", week.drop("label"))
+        life.trainer("score", f"scoring-{number}")
+        if number > 1:  # labels come a week late
+            life.write("labels", *weeks[: number - 1])
+            said = life.trainer("monitor", f"monitoring-{number - 1}")
+    assert "Retraining: not started: 1 of 2 looks count for performance_drop >= 0.05 (+" in said
+    life.write("labels", *weeks)
+    life.write("train", before, *weeks[1:], world(1500, 4, turned=True))
+    look = stack.airflow.trigger(LOOKS)
+    stack.wait_for_run(LOOKS, look)
+    run = stack.wait_until(lambda: next(iter(stack.airflow.runs(LIFE)), None), "the training run")
+    stack.wait_for_run(LIFE, run["dag_run_id"])
+    assert life.production == "2"
+    life.write("new", world(WEEK_ROWS, 5, turned=True).drop("label"))
+    life.trainer("score", "scoring-4")
+    assert life.record("scoring-4", "start_scoring")["version"] == "2"
+
+    stack.airflow.clear(LOOKS, look, "retrain")
+    stack.wait_until(lambda: stack.airflow.tasks(LOOKS, look)["retrain"]["state"] == "skipped", "the task again")
+    [run] = stack.airflow.runs(LIFE)
+    assert (run["run_type"], run["state"]) == ("asset_triggered", "success")
+    reason = "2 of 3 looks count for performance_drop >= 0.05"
+    summary = json.loads(stack.read(f"runs/life/{run_key(run['dag_run_id'])}/summary.json"))
+    assert summary["outcome"] == "promoted"
+    assert summary["triggered_by"].startswith(f"triggered by monitoring: {reason} (+")
+    again = life.record(monitoring_key(look), "retrain")
+    assert (again["outcome"], again["sends_event"]) == ("started", False)
+    assert reason in text_of(stack.mail("Retraining: life"))
+
+
 @pytest.fixture(scope="module")
 def scheduled(stack: Stack, promoted: str) -> dict[str, dict[str, Any]]:
     """The runs of a weekly schedule whose next instant was near, by that instant; their data has drifted."""
@@ -353,7 +395,7 @@ def test_training_history_of_one_experiment(stack: Stack, promoted: str) -> None
 def test_a_failed_run_is_known_with_its_reason_and_its_drift(
     stack: Stack, scheduled: dict[str, dict[str, Any]]
 ) -> None:
-    rows = stack.query("mlflow", "SELECT outcome, reason FROM pipeline_runs ORDER BY started")
+    rows = stack.query("mlflow", "SELECT outcome, reason FROM pipeline_runs WHERE pipeline = 'churn' ORDER BY started")
     assert [outcome for outcome, _ in rows] == ["promoted", "failed", "failed"]
     assert "monthly_charges" in rows[-1][1]
     [(ratio,)] = stack.query("mlflow", "SELECT DISTINCT max(ratio) FROM drift WHERE \"column\" = 'monthly_charges'")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
-from trainer.run.flow import APPROVE, MONITORING, SCORING, TRAINING
+from trainer.run.flow import APPROVE, MONITOR, MONITORING, SCORING, TRAINING
 from trainer.run.folder import FAILURE_FILE, PIPELINE_FILE, RESULT_FILE, RunFolder
 from trainer.run.key import flow_of
 from trainer.run.latest import LATEST
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 DECIDE = "decide"
 FLOWS = (TRAINING, SCORING, MONITORING)
-BEGIN, END = tuple(flow[0].name for flow in FLOWS), tuple(flow[-1].name for flow in FLOWS)
-"""The first and the last step of each flow."""
+BEGIN, END = tuple(flow[0].name for flow in FLOWS), (TRAINING[-1].name, SCORING[-1].name, MONITOR)
+"""The first step of each flow, and the one with which a run of it is finished."""
 MARKER = "being-removed"
 """Written first and removed last: without `pipeline.yaml` beside it, what is left of a folder has to go too."""
 UNFINISHED_DAYS = 7
