@@ -39,11 +39,11 @@ NOT_WORSE_SIZES = {500: 1.0, 2_000: 0.5}
 """Test rows, and how many of the trials."""
 YEARS = {500: 40, 1_000: 24}
 """Years of each kind by new rows a week."""
-STABLE_YEARS = {(5_000, 5_000): 1_500, (1_000, 1_000): 1_000, (5_000, 500): 1_000, (1_000, 100): 1_000}
+STABLE_YEARS = {(5_000, 5_000): 1_000, (1_000, 1_000): 400, (5_000, 500): 300, (1_000, 100): 300}
 """Years by test rows and labelled rows a week."""
-DROPS = {0.01: 200, 0.02: 200, 0.03: 500, 0.05: 100}
-DROP_SIZES = {(5_000, 5_000): 1.0, (1_000, 1_000): 1.0}
-"""Test rows and labelled rows a week, and the share of the trials."""
+DROPS = {0.01: 100, 0.02: 100, 0.03: 300, 0.05: 60}
+DROP_SIZES = ((5_000, 5_000), (1_000, 1_000))
+"""Test rows and labelled rows a week."""
 EQUAL_SIZES = {200: 100, 500: 60, 1_000: 60, 5_000: 40, 20_000: 40, 100_000: 20, 1_000_000: 5}
 UNEQUAL_SIZES = {(7_000, 200): 60, (1_000, 20_000): 40, (1_000_000, 1_000): 10}
 SHIFTS = (0.1, 0.25, 0.5)
@@ -102,11 +102,7 @@ def freshness(*, quick: bool) -> list[NotWorse | Year]:
 def retrainings(*, quick: bool) -> list[Looks]:
     """Stable years, and versions that have become worse."""
     stable = [Looks(0.0, *sizes, WEEKS, years) for sizes, years in STABLE_YEARS.items()]
-    worse = [
-        Looks(drop, *sizes, SOON, round(trials * part))
-        for drop, trials in DROPS.items()
-        for sizes, part in DROP_SIZES.items()
-    ]
+    worse = [Looks(drop, *sizes, SOON, trials) for drop, trials in DROPS.items() for sizes in DROP_SIZES]
     return [cell for cell in (*stable, *worse) if not quick or cell.reference_rows <= QUICK_ROWS]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from bench.simulation.models import PRODUCTION_AUC, as_predictions, draw_truth, separation
@@ -41,37 +41,47 @@ class Looks:
     trials: int
 
     def run(self, seed: int, first: int, count: int) -> list[Share]:
-        """Return in how many of some of the trials a training run is started, and how many looks count.
+        """Return in how many of some of the trials a training run is started, and how many looks reach the limit.
 
         Each trial has a random stream of its own, and draws the reference anew.
         """
         import numpy as np
 
-        started = counted = 0
+        started = large = 0
         for trial in range(first, first + count):
             random = np.random.default_rng([seed, round(self.drop * 1e6), self.reference_rows, self.rows, trial])
-            looks = [*self._looks(random)]
+            looks = self._looks(random)
             started += any(is_started(looks[: week + 1]) for week in range(len(looks)))
-            counted += sum(look.drop_bound is not None and look.drop_bound > 0 for look in looks)
-        return [Share(started, count), Share(counted, count * self.weeks)]
+            large += sum((look.performance_drop or 0) >= LIMIT for look in looks)
+        return [Share(started, count), Share(large, count * self.weeks)]
 
     def _looks(self, random: Generator) -> list[LookEvidence]:
+        from trainer.monitoring.look import REFERENCE_SEED, SEED
         from trainer.run.records import LookEvidence
 
-        reference = Side(draw_answers(random, self.reference_rows, 0.0), seed=41)
-        found = []
-        for week in range(self.weeks):
-            look = Side(draw_answers(random, self.rows, self.drop), seed=42)
-            drop = reference.value - look.value
-            started = (BEGIN + timedelta(weeks=week)).isoformat(timespec="microseconds")
-            # Below the limit a look does not count, whatever its bound, which takes a thousand times longer.
-            bound = reference.drop_bound(look) if drop >= LIMIT else None
-            found.append(
-                LookEvidence(
-                    look=f"week {week}", started_at=started, performance_drop=drop, drop_bound=bound, drift_share=0.0
-                )
+        reference = Side(draw_answers(random, self.reference_rows, 0.0), REFERENCE_SEED)
+        looks = [Side(draw_answers(random, self.rows, self.drop), SEED) for _ in range(self.weeks)]
+        drops = [reference.value - look.value for look in looks]
+        return [
+            LookEvidence(
+                look=f"week {week}",
+                started_at=(BEGIN + timedelta(weeks=week)).isoformat(timespec="microseconds"),
+                performance_drop=drop,
+                drop_bound=reference.drop_bound(look) if matters(drops, week) else None,
+                drift_share=0.0,
             )
-        return found
+            for week, (look, drop) in enumerate(zip(looks, drops, strict=True))
+        ]
+
+
+def matters(drops: list[float], week: int) -> bool:
+    """Return True if the bound of a week's drop can change a decision; it takes a hundred times longer than the drop.
+
+    A look below the limit does not count, whatever its bound, nor do fewer than `at_least` looks among `looks`.
+    """
+    rule = retrain_rule()
+    near = drops[max(0, week - rule.looks + 1) : week + rule.looks]
+    return drops[week] >= LIMIT and sum(drop >= LIMIT for drop in near) >= rule.at_least
 
 
 @dataclass(eq=False)
@@ -83,10 +93,14 @@ class Side:
 
     @cached_property
     def value(self) -> float:
-        """The ROC-AUC on the rows."""
-        from trainer.problems import problem_of
+        """The ROC-AUC on the rows, which do not tie: its rank form (Mann and Whitney 1947), five times as fast."""
+        import numpy as np
 
-        return problem_of(PROBLEM).score(self.answers, [METRIC])[METRIC]
+        positive, probability = self.answers.truth, np.asarray(self.answers.probability)
+        ranks = np.empty(positive.size)
+        ranks[np.argsort(probability)] = np.arange(1, positive.size + 1)
+        count = int(positive.sum())
+        return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (positive.size - count)))
 
     @cached_property
     def resampled(self) -> Resampled:
@@ -111,6 +125,7 @@ def draw_answers(random: Generator, rows: int, drop: float) -> Predictions:
     return as_predictions(positive, scores)
 
 
+@cache
 def retrain_rule() -> Retrain:
     """Return the rule that is simulated."""
     from trainer.pipeline import Retrain, RetrainWhen

@@ -22,16 +22,16 @@ def stable_table(found: Found) -> str:
     """One line per number of rows: years in which a training run is started although nothing has changed."""
     head = (
         "test rows", "labelled rows a week", "years", "with a training run", "share", "± error", "95 % upper bound",
-        "looks that count",
+        "looks that reach the limit",
     )  # fmt: skip
     return as_table(
         head,
         [
             (
                 *_sizes(cell), f"{started.trials:,}", f"{started.hits:,}", f"{started.value:.1%}",
-                f"{started.error:.1%}", f"{started.upper:.1%}", f"{counted.value:.2%}",
+                f"{started.error:.1%}", f"{started.upper:.1%}", f"{large.value:.2%}",
             )
-            for cell, (started, counted) in found.items()
+            for cell, (started, large) in found.items()
             if not cell.drop
         ],
     )  # fmt: skip
@@ -41,16 +41,16 @@ def drop_table(found: Found) -> str:
     """One line per drop and number of rows: how often a training run is started within the first looks."""
     head = (
         "true drop", "test rows", "labelled rows a week", "drops", "found", "share", "± error", "95 % lower bound",
-        "looks that count",
+        "looks that reach the limit",
     )  # fmt: skip
     return as_table(
         head,
         [
             (
                 f"{cell.drop:g}", *_sizes(cell), f"{started.trials:,}", f"{started.hits:,}", f"{started.value:.1%}",
-                f"{started.error:.1%}", f"{started.lower:.1%}", f"{counted.value:.1%}",
+                f"{started.error:.1%}", f"{started.lower:.1%}", f"{large.value:.1%}",
             )
-            for cell, (started, counted) in found.items()
+            for cell, (started, large) in found.items()
             if cell.drop
         ],
     )  # fmt: skip

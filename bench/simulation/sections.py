@@ -101,12 +101,12 @@ def _retraining_text() -> str:
         f"Monitoring with `retrain: {{when: {{performance_drop: {LIMIT:g}}}, looks: {rule.looks}, at_least: "
         f"{rule.at_least}}}` on models like those of the promotions above. Each year draws the version's test rows "
         f"anew, and {LOOKS_OF_A_YEAR} weekly looks with labelled rows of their own; production stays, and the first "
-        "training run counts. Drop, bound and decision are computed by the code that monitoring runs, with "
-        f"{resamples:,} resamples; the bound only where the drop reaches the limit, as a look below it cannot count. "
-        f"In the second table production has become worse, and its first {SOON} looks have to find it. `looks that "
-        "count`: drop and bound are both reached. All looks of a year share the test rows, whose error makes all of "
-        "them count in an unlucky year; so the bounds are of years. The test rows are not chosen: a version that was "
-        "promoted by luck looks better on its test rows than it is, and drops more easily. The condition "
+        "training run counts. Bounds and decisions are computed by the code that monitoring runs, with "
+        f"{resamples:,} resamples; a bound only if enough drops in a row of looks reach the limit, as nothing is "
+        f"started otherwise. In the second table production has become worse, and its first {SOON} looks have to find "
+        "it. All looks of a year share the test rows, whose error makes all of them look bad in an unlucky year; so "
+        "the bounds are of years. The test rows are not chosen: a version that was promoted by luck looks better on "
+        "its test rows than it is, and drops more easily. The condition "
         "`drift_share` is not simulated here: false alarms of drift are in the section below."
     )
 

@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 import redis
 
-from tests.end_to_end.whole_life import WEEK_ROWS, Life, life_document, world
+from tests.end_to_end.whole_life import TRAINING_ROWS, WEEK_ROWS, Life, life_document, world
 from tests.mailbox import text_of
 from tests.stack.compose import LOOPBACK
 from tests.stack.grafana import Asked, queries
@@ -277,20 +277,18 @@ def test_no_password_is_in_a_log_a_run_folder_or_a_mail(stack: Stack, promoted: 
 def test_a_model_that_has_become_worse_is_retrained_once_and_replaced(stack: Stack, warm: WarmServers) -> None:
     """A whole life: by hand what a schedule would start, but for the look that asks for the training run, and that."""
     life = Life(stack, warm)
-    before = world(1500, 0, turned=False)
-    weeks = [world(WEEK_ROWS, 1, turned=False), *(world(WEEK_ROWS, week, turned=True) for week in (2, 3))]
-    life.write("train", before)
+    weeks = [world(WEEK_ROWS, week, turned=week > 1) for week in (1, 2, 3)]
+    life.write("train", world(TRAINING_ROWS, 0, turned=False))
     life.trainer("train", "first", "--promote-to-production")
     assert life.production == "1"
     for number, week in enumerate(weeks, 1):
         life.write("new", week.drop("label"))
         life.trainer("score", f"scoring-{number}")
-        if number > 1:  # labels come a week late
-            life.write("labels", *weeks[: number - 1])
-            said = life.trainer("monitor", f"monitoring-{number - 1}")
-    assert "Retraining: not started: 1 of 2 looks count for performance_drop >= 0.05 (+" in said
+    life.write("labels", *weeks[:2])  # that of the third week come late
+    said = life.trainer("monitor", "monitoring-1")
+    assert "Retraining: not started: 1 of 1 looks count for performance_drop >= 0.05 (+" in said
     life.write("labels", *weeks)
-    life.write("train", before, *weeks[1:], world(1500, 4, turned=True))
+    life.write("train", *weeks[1:], world(TRAINING_ROWS, 4, turned=True))
     look = stack.airflow.trigger(LOOKS)
     stack.wait_for_run(LOOKS, look)
     run = stack.wait_until(lambda: next(iter(stack.airflow.runs(LIFE)), None), "the training run")
@@ -304,7 +302,7 @@ def test_a_model_that_has_become_worse_is_retrained_once_and_replaced(stack: Sta
     stack.wait_until(lambda: stack.airflow.tasks(LOOKS, look)["retrain"]["state"] == "skipped", "the task again")
     [run] = stack.airflow.runs(LIFE)
     assert (run["run_type"], run["state"]) == ("asset_triggered", "success")
-    reason = "2 of 3 looks count for performance_drop >= 0.05"
+    reason = "2 of 2 looks count for performance_drop >= 0.05"
     summary = json.loads(stack.read(f"runs/life/{run_key(run['dag_run_id'])}/summary.json"))
     assert summary["outcome"] == "promoted"
     assert summary["triggered_by"].startswith(f"triggered by monitoring: {reason} (+")

@@ -18,7 +18,7 @@ from tests.warm import WarmServers
 from tests.world import ALGORITHM, LOGISTIC, PROJECT
 
 NAME, MODEL = "life", "life-model"
-WEEK_ROWS = 400
+TRAINING_ROWS, WEEK_ROWS = 1200, 300
 STEP_VARIABLES = """
 import json
 from include.environment.settings import credentials, inherited_environment, load_settings, step_environment

@@ -9,6 +9,7 @@ from trainer.decision.step import decide_run, read_decision
 from trainer.run.records import DecisionResult
 
 __all__ = [
-    "Answer", "Decision", "DecisionResult", "GateResult", "approve_run", "ask_for_training", "decide", "decide_look", "decide_retraining", "decide_run", "final_outcome",
-    "read_decision", "require_promotion", "retrain_by_hand", "rule_text", "unasked_answer",
+    "Answer", "Decision", "DecisionResult", "GateResult", "approve_run", "ask_for_training", "decide", "decide_look",
+    "decide_retraining", "decide_run", "final_outcome", "read_decision", "require_promotion", "retrain_by_hand",
+    "rule_text", "unasked_answer",
 ]  # fmt: skip
