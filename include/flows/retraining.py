@@ -20,7 +20,6 @@ from trainer.run.flow import RETRAIN
 from trainer.run.waiting import waiting_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from trainer.pipeline import Pipeline
@@ -32,7 +31,6 @@ logger = logging.getLogger(__name__)
 ACTIVE = ["queued", "running"]
 """States of a run that is active; one that waits for a person is running."""
 LATEST_EVENTS = 100
-LONGEST_TRIGGER = 1000
 
 
 def retraining_asset(pipeline: str) -> Asset:
@@ -52,17 +50,6 @@ def training_schedule(pipeline: Pipeline, start: datetime) -> Any:
     cron = DAG(f"{pipeline.name}_cron", schedule=pipeline.schedule, start_date=start, auto_register=False)
     timetable: Any = cron.timetable  # as Airflow itself makes one of a cron
     return AssetOrTimeSchedule(timetable=timetable, assets=assets)
-
-
-def with_trigger(params: Mapping[str, Any], events: Mapping[Any, Sequence[Any]]) -> dict[str, Any]:
-    """Return run parameters, with what has started the run if that was an event of the asset; a template's filter."""
-    found = [event for some in events.values() for event in some]
-    if not found:
-        return dict(params)
-    extra = max(found, key=lambda event: event.timestamp).extra or {}
-    reason = str(extra.get("reason") or "an event of the asset that somebody has created by hand")
-    source = "monitoring" if extra.get("look") else "an asset"
-    return {**params, "triggered_by": f"triggered by {source}: {reason}"[:LONGEST_TRIGGER]}
 
 
 def retrain_task(pipeline: Pipeline, run: str) -> Any:

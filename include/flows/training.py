@@ -12,8 +12,8 @@ from include.environment.connections import connection_of
 from include.environment.settings import load_settings
 from include.flows.pipeline_dags import START_DATE, dag_or_broken, new_dag, operator_of, read_pipelines, step_task
 from include.flows.queued import queued_alert
-from include.flows.retraining import training_schedule, with_trigger
-from include.flows.run_form import MOST_GPUS, PARAMETERS, PARAMETERS_AND_TRIGGER, chooses, run_form
+from include.flows.retraining import training_schedule
+from include.flows.run_form import MOST_GPUS, PARAMETERS, PARAMETERS_AND_TRIGGER, chooses, run_form, with_trigger
 from include.flows.task_docs import TASK_DOCS, dag_docs
 from include.mail import send
 from include.operators.base import open_run

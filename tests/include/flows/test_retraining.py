@@ -17,7 +17,8 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.serialization.serialized_objects import DagSerialization
 
-from include.flows.retraining import Scheduler, retraining_asset, with_trigger
+from include.flows.retraining import Scheduler, retraining_asset
+from include.flows.run_form import with_trigger
 from include.mail import send
 from include.operators.base import open_run
 from tests.mailbox import text_of
