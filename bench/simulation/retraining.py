@@ -108,8 +108,7 @@ class Side:
         from trainer.evaluation.bootstrap import resampled
         from trainer.problems import problem_of
 
-        count = shipped().gates.against_production.resamples
-        return resampled(problem_of(PROBLEM), METRIC, self.answers, resamples=count, seed=self.seed)
+        return resampled(problem_of(PROBLEM), METRIC, self.answers, resamples=resamples(), seed=self.seed)
 
     def drop_bound(self, look: Side) -> float:
         """Return monitoring's lower bound of the drop from these rows to those of a look."""
@@ -123,6 +122,12 @@ def draw_answers(random: Generator, rows: int, drop: float) -> Predictions:
     positive = draw_truth(random, rows)
     scores = separation(PRODUCTION_AUC - drop) * positive + random.normal(size=rows)
     return as_predictions(positive, scores)
+
+
+@cache
+def resamples() -> int:
+    """Return how often rows are resampled for a bound."""
+    return shipped().gates.against_production.resamples
 
 
 @cache
