@@ -98,7 +98,7 @@ def test_a_run_says_what_has_started_it(load: Load, events: list[Any], said: str
 
 
 class TaskInstance:
-    """What Airflow answers to a task."""
+    """The answers of Airflow to a task."""
 
     def __init__(self, *, paused: bool = False, active: int = 0, states: dict[str, str] | None = None) -> None:
         self.paused, self.active, self.states = paused, active, states or {}

@@ -125,7 +125,7 @@ def test_only_looks_that_can_count_are_kept() -> None:
 
 @dataclass
 class Airflow:
-    """What a scheduler would answer."""
+    """The answers of a scheduler."""
 
     reason: str = ""
     events: list[str] = field(default_factory=list)

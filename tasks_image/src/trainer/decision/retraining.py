@@ -89,7 +89,7 @@ def retrain_by_hand(pipeline: Pipeline, run: RunFolder) -> RetrainResult:
 
 
 class Scheduler(Protocol):
-    """What only Airflow knows."""
+    """The questions that only Airflow can answer."""
 
     def has_event(self, look: str) -> bool:
         """Return True if Airflow has got the request of a look."""

@@ -40,4 +40,4 @@ class RunParameters(Spec):
     note: Annotated[str, Field(max_length=1000)] = ""
     """Why this run was started; kept with the run."""
     triggered_by: Annotated[str, Field(max_length=1000)] = ""
-    """What has started this run, if neither a person nor its schedule has; not for pipelines' files."""
+    """The reason for which monitoring has started this run; not for pipelines' files."""

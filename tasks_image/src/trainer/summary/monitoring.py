@@ -27,7 +27,7 @@ OUTCOMES = {
     "would_start": "asked for",
     "not_needed": "not started",
 }
-"""What became of a retraining, by the outcome of its step."""
+"""Words for a retraining, by the outcome of its step."""
 
 
 def monitoring_lines(run: RunFolder) -> Iterator[str]:

@@ -73,7 +73,7 @@ class Summary(BaseModel):
     """Address of the run folder."""
     note: str
     triggered_by: str = ""
-    """What has started the run, if neither a person nor its schedule has."""
+    """The reason for which monitoring has started the run; empty if a person or its schedule has."""
     outcome: Outcome
     reason: str
     data: DataSummary | None
