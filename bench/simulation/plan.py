@@ -39,9 +39,9 @@ NOT_WORSE_SIZES = {500: 1.0, 2_000: 0.5}
 """Test rows, and how many of the trials."""
 YEARS = {500: 40, 1_000: 24}
 """Years of each kind by new rows a week."""
-STABLE_YEARS = {(5_000, 5_000): 1_000, (1_000, 1_000): 400, (5_000, 500): 300, (1_000, 100): 300}
+STABLE_YEARS = {(5_000, 5_000): 1_000, (1_000, 1_000): 400, (5_000, 500): 300}
 """Years by test rows and labelled rows a week."""
-DROPS = {0.01: 100, 0.02: 100, 0.03: 300, 0.05: 60}
+DROPS = {0.01: 50, 0.02: 50, 0.03: 300, 0.05: 50}
 DROP_SIZES = ((5_000, 5_000), (1_000, 1_000))
 """Test rows and labelled rows a week."""
 EQUAL_SIZES = {200: 100, 500: 60, 1_000: 60, 5_000: 40, 20_000: 40, 100_000: 20, 1_000_000: 5}

@@ -59,10 +59,11 @@ def drop_table(found: Found) -> str:
 def missed_retraining(found: Found) -> list[str]:
     """One line per figure that is missed: years that start by chance, and drops that are not found."""
     lines = [
-        f"{' test rows, '.join(_sizes(cell))} rows a week: up to {started.upper:.1%} of stable years start a training "
-        f"run, at most {FALSE_STARTS:.0%} may"
+        f"{' test rows, '.join(_sizes(cell))} rows a week: {started.value:.1%}, up to {started.upper:.1%} of stable "
+        f"years start a training run, at most {FALSE_STARTS:.0%} may"
         for cell, (started, _) in found.items()
-        if not cell.drop and started.upper > FALSE_STARTS
+        if not cell.drop
+        if (started.upper if cell.rows == FOUND_ROWS else started.value) > FALSE_STARTS
     ]
     return lines + [
         f"a drop of {cell.drop:g}: {started.value:.1%} found, at the least {started.lower:.1%}; {FOUND_SOON:.0%} are "

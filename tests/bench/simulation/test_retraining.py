@@ -44,7 +44,7 @@ def test_what_is_missed_is_named() -> None:
     seldom, often, looks = Share(0, 100), Share(95, 100), Share(3, 300)
     assert missed_retraining({stable: [seldom, looks], worse: [often, looks], few: [seldom, looks]}) == []
     assert missed_retraining({stable: [Share(2, 100), looks], worse: [Share(82, 100), looks]}) == [
-        "5,000 test rows, 5,000 rows a week: up to 6.2% of stable years start a training run, at most 5% may",
+        "5,000 test rows, 5,000 rows a week: 2.0%, up to 6.2% of stable years start a training run, at most 5% may",
         "a drop of 0.03: 82.0% found, at the least 74.5%; 80% are asked for",
     ]
     assert "| 5,000 | 5,000 | 100 | 0 | 0.0% | 0.0% | 3.0% | 1.00% |" in stable_table({stable: [seldom, looks]})
