@@ -19,6 +19,7 @@ from trainer.pipeline import did_you_mean, load_pipeline
 
 if TYPE_CHECKING:
     from include.environment.settings import Settings
+    from trainer.pipeline import Pipeline
 
 ALL = "all"
 SECONDS_TO_START = 300
@@ -152,11 +153,17 @@ def _dag_ids(unpause: str) -> list[str]:
     wanted = [name.strip() for name in unpause.split(",") if name.strip()]
     if not wanted:
         return []
-    known = [load_pipeline(file).name for file in sorted(pipelines_folder().glob("*.yaml"))]
+    known = {found.name: found for file in sorted(pipelines_folder().glob("*.yaml")) for found in [load_pipeline(file)]}
     for name in wanted:
         if name not in (*known, ALL):
             raise ConfigurationError(f"UNPAUSE: no pipeline {name!r}{did_you_mean(name, [*known, ALL])}")
-    return [f"{name}_training" for name in (known if ALL in wanted else wanted)]
+    return [dag_id for name in (known if ALL in wanted else wanted) for dag_id in _dags_of(known[name])]
+
+
+def _dags_of(pipeline: Pipeline) -> list[str]:
+    """Return the DAGs that a pipeline has."""
+    sections = {"scoring": pipeline.scoring, "monitoring": pipeline.monitoring}
+    return [f"{pipeline.name}_{flow}" for flow in ("training", *(name for name, found in sections.items() if found))]
 
 
 def _address(port: int) -> str:

@@ -51,16 +51,17 @@ def test_a_second_one_on_the_same_database_is_refused(
     assert "`make ui` runs already on this checkout's database" in capsys.readouterr().out
 
 
+OF_CHURN = ["churn_training", "churn_scoring", "churn_monitoring"]
+
+
 @pytest.mark.parametrize(
     ("unpause", "expected"),
     [
         ("", []),
-        ("churn", ["churn_training"]),
-        (" churn,", ["churn_training"]),
-        (
-            "all",
-            ["bikes_training", "california_housing_training", "churn_training", "mnist_training", "wikitext_training"],
-        ),
+        ("churn", OF_CHURN),
+        (" churn,", OF_CHURN),
+        ("bikes", ["bikes_training"]),
+        ("all", ["bikes_training", "california_housing_training", *OF_CHURN, "mnist_training", "wikitext_training"]),
     ],
 )
 def test_pipelines_are_named_as_in_their_files(unpause: str, expected: list[str]) -> None:
