@@ -60,6 +60,8 @@ TASK_DOCS = {
     "of ids that were never scored are counted. Fails if none belongs to a scored row.",
     "monitor": "Compares new rows and answers with the version's training rows, estimates its performance, and judges "
     "it by the labels that have arrived, beside its figures at the promotion. See `monitoring.html` in the run folder.",
+    "retrain": "Starts a training run if enough of the last looks ask for one (`retrain`), by an event of the asset "
+    "that the training DAG is scheduled on. Skipped if none is needed, or while a run is active or waits for approval.",
     "start_deployment": "Freezes the pipeline as this deployment uses it, looks up the version once, and asks the "
     "target what it serves.",
     "stage": "Lets the version run without traffic, and compares its answers to real rows with those of the registered "
@@ -70,8 +72,6 @@ TASK_DOCS = {
     "release": "Gives the version all traffic, or takes it back: after a watch that found something, and after a step "
     "that failed. Then the run fails, and the mail says why.",
     "move_production": "Moves the aliases as the approved request says, with the locks and history of all moves.",
-    "retrain": "Starts a training run if enough of the last looks ask for one (`retrain`), by an event of the asset "
-    "that the training DAG is scheduled on. Skipped if none is needed, or while a run is active or waits for approval.",
     "notify": "Sends the mail. A dead mail server does not fail the run.",
 }
 
