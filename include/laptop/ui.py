@@ -162,8 +162,14 @@ def _dag_ids(unpause: str) -> list[str]:
 
 def _dags_of(pipeline: Pipeline) -> list[str]:
     """Return the DAGs that a pipeline has."""
-    sections = {"scoring": pipeline.scoring, "monitoring": pipeline.monitoring}
-    return [f"{pipeline.name}_{flow}" for flow in ("training", *(name for name, found in sections.items() if found))]
+    sections = {
+        "training": True,
+        "scoring": pipeline.scoring,
+        "monitoring": pipeline.monitoring,
+        "deployment": pipeline.deployment and load_settings().serving,
+        "requests": True,
+    }
+    return [f"{pipeline.name}_{flow}" for flow, found in sections.items() if found]
 
 
 def _address(port: int) -> str:

@@ -51,7 +51,12 @@ def test_a_second_one_on_the_same_database_is_refused(
     assert "`make ui` runs already on this checkout's database" in capsys.readouterr().out
 
 
-OF_CHURN = ["churn_training", "churn_scoring", "churn_monitoring"]
+def alone(name: str) -> list[str]:
+    """The DAGs of a pipeline with nothing after a promotion."""
+    return [f"{name}_training", f"{name}_requests"]
+
+
+OF_CHURN = ["churn_training", "churn_scoring", "churn_monitoring", "churn_deployment", "churn_requests"]
 
 
 @pytest.mark.parametrize(
@@ -60,8 +65,8 @@ OF_CHURN = ["churn_training", "churn_scoring", "churn_monitoring"]
         ("", []),
         ("churn", OF_CHURN),
         (" churn,", OF_CHURN),
-        ("bikes", ["bikes_training"]),
-        ("all", ["bikes_training", "california_housing_training", *OF_CHURN, "mnist_training", "wikitext_training"]),
+        ("bikes", ["bikes_training", "bikes_requests"]),
+        ("all", [*alone("bikes"), *alone("california_housing"), *OF_CHURN, *alone("mnist"), *alone("wikitext")]),
     ],
 )
 def test_pipelines_are_named_as_in_their_files(unpause: str, expected: list[str]) -> None:
