@@ -63,9 +63,10 @@ class Passing:
             return _error("", UNAVAILABLE, text)
         chosen = split.version_for(unit)
         answer = await self._asked(chosen, body, content_type)
-        if not answer.is_failure or chosen == split.main:
+        main = self.service.state.split.main  # it may be another one by now
+        if not answer.is_failure or chosen == main:
             return answer
-        return await self._asked(self.service.state.split.main, body, content_type)
+        return await self._asked(main, body, content_type)
 
     async def _asked(self, version: str, body: bytes, content_type: str) -> Answer:
         began = time.perf_counter()
