@@ -161,7 +161,9 @@ def test_uneven_classes_under_a_split_by_groups_are_said_of_groups(
 ) -> None:
     """Forty groups of one class each, so that whole parts differ in their classes."""
     ids = pl.int_range(pl.len())
-    rows = _rows().with_columns(house=ids % 40, churn=pl.when(ids % 40 < 20).then(pl.lit("Yes")).otherwise(pl.lit("No")))
+    rows = _rows().with_columns(
+        house=ids % 40, churn=pl.when(ids % 40 < 20).then(pl.lit("Yes")).otherwise(pl.lit("No"))
+    )
     _run(tmp_path, rows, split={"KIND": "group", "column": "house"})
     assert "do groups differ in their classes, or are some of them very large?" in caplog.text
     assert "ids" not in caplog.text
