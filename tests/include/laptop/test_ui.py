@@ -56,7 +56,7 @@ def alone(name: str) -> list[str]:
     return [f"{name}_training", f"{name}_requests"]
 
 
-OF_CHURN = ["churn_training", "churn_scoring", "churn_monitoring", "churn_deployment", "churn_requests"]
+OF_CHURN = ["churn_training", "churn_deployment", "churn_requests"]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ OF_CHURN = ["churn_training", "churn_scoring", "churn_monitoring", "churn_deploy
         ("churn", OF_CHURN),
         (" churn,", OF_CHURN),
         ("bikes", ["bikes_training", "bikes_requests"]),
+        ("churn_scoring,bikes", ["churn_scoring", "bikes_training", "bikes_requests"]),
         ("all", [*alone("bikes"), *alone("california_housing"), *OF_CHURN, *alone("mnist"), *alone("wikitext")]),
     ],
 )
