@@ -87,16 +87,17 @@ def asked(stack: Stack) -> str:
 
 @pytest.fixture(scope="module")
 def approved(stack: Stack, asked: str) -> str:
-    """The same run, approved while MLflow was away, and after somebody has moved the alias `production`."""
+    """The same run, approved while MLflow was away, after somebody has moved the alias `production`."""
     ask_again(stack, asked)
+    # Before MLflow goes away: once it is back, the next try to register must not come in between.
+    stack.mlflow.create_registered_model(MODEL)
+    rival = stack.mlflow.create_model_version(MODEL, "s3://training/elsewhere")
+    stack.mlflow.set_registered_model_alias(MODEL, "production", rival.version)
     stack.stop("mlflow")
     stack.airflow.answer(DAG, asked, "approve", "Promote", "better for the north")
     stack.wait_until(lambda: state(stack, asked, "register") == "up_for_retry", "the version not to be registered")
     stack.start("mlflow")
     stack.wait_for_mlflow()
-    stack.mlflow.create_registered_model(MODEL)
-    rival = stack.mlflow.create_model_version(MODEL, "s3://training/elsewhere")
-    stack.mlflow.set_registered_model_alias(MODEL, "production", rival.version)
     stack.wait_for_run(DAG, asked)
     return asked
 
