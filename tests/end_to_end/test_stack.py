@@ -272,7 +272,7 @@ def test_a_run_by_rest_is_promoted_although_mlflow_and_the_scheduler_were_restar
 
 def test_agent_tools_report_the_run(stack: Stack, promoted: str, agent: None) -> None:
     job = f"{DAG}/{promoted}"
-    assert [one.name for one in list_pipelines().pipelines] == ["churn", "hasty"]
+    assert [one.name for one in list_pipelines().pipelines] == ["churn", "hasty", "life"]
     status = get_training_status(job)
     assert status.state == "success"
     assert status.log_lines
