@@ -26,7 +26,7 @@ Values = Literal["rate", "amount"]
 
 
 @dataclass(frozen=True)
-class Tested:
+class Comparison:
     """One line of a table: experiments with one true difference, looked at at the end of each day."""
 
     difference: float

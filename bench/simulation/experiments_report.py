@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.simulation.experiments import ARM_UNITS, GAIN, Ratio, Tested
+from bench.simulation.experiments import ARM_UNITS, GAIN, Comparison, Ratio
 from bench.simulation.report import as_table, of_share
 from trainer.experiments.confidence_sequence import ALPHA
 from trainer.experiments.sample_ratio import ALPHA as RATIO_ALPHA
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bench.simulation.share import Share
 
-    Found = Mapping[Tested | Ratio, list[Share]]
+    Found = Mapping[Comparison | Ratio, list[Share]]
 
 POWER = 0.8
 ENOUGH = 100
@@ -34,7 +34,7 @@ def winners_table(found: Found) -> str:
                 _outcomes(cell), f"{cell.difference:g}", f"{cell.split:g}", f"{cell.units:,}", f"{named.trials:,}",
                 f"{named.value:.1%}", f"{wrong.hits}", *of_share(wrong),
             )
-            for cell, (named, wrong) in _tested(found).items()
+            for cell, (named, wrong) in _comparisons(found).items()
         ],
     )  # fmt: skip
 
@@ -68,13 +68,13 @@ def missed_experiments(found: Found) -> list[str]:
     lines = [
         f"{_outcomes(cell)}, {cell.units:,} units: {wrong.value:.1%} false winners (upper bound {wrong.upper:.1%}), at "
         f"most {ALPHA:.0%} may be"
-        for cell, (_, wrong) in _tested(found).items()
+        for cell, (_, wrong) in _comparisons(found).items()
         if wrong.upper > ALPHA and wrong.trials >= ENOUGH
     ]
     lines += [
         f"{_outcomes(cell)}: a difference of {cell.difference:g} is found in {named.value:.1%} (lower bound "
         f"{named.lower:.1%}), at least {POWER:.0%} have to be"
-        for cell, (named, _) in _tested(found).items()
+        for cell, (named, _) in _comparisons(found).items()
         if (cell.difference, cell.units) == (GAIN, 2 * ARM_UNITS) and named.lower < POWER and named.trials >= ENOUGH
     ]
     return lines + [
@@ -84,13 +84,13 @@ def missed_experiments(found: Found) -> list[str]:
     ]
 
 
-def _tested(found: Found) -> dict[Tested, list[Share]]:
-    return {cell: shares for cell, shares in found.items() if isinstance(cell, Tested)}
+def _comparisons(found: Found) -> dict[Comparison, list[Share]]:
+    return {cell: shares for cell, shares in found.items() if isinstance(cell, Comparison)}
 
 
 def _ratios(found: Found) -> dict[Ratio, list[Share]]:
     return {cell: shares for cell, shares in found.items() if isinstance(cell, Ratio)}
 
 
-def _outcomes(cell: Tested) -> str:
+def _outcomes(cell: Comparison) -> str:
     return f"rate of {cell.rate:g}" if cell.values == "rate" else "amounts"

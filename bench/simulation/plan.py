@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.simulation.drift import Drifting
-from bench.simulation.experiments import GAIN, RATE, Ratio, Tested
+from bench.simulation.experiments import GAIN, RATE, Comparison, Ratio
 from bench.simulation.freshness import NotWorse, Year
 from bench.simulation.models import Rival
 from bench.simulation.months import MONTHS, MonthlyRuns
@@ -44,9 +44,10 @@ UNEQUAL_SIZES = {(7_000, 200): 60, (1_000, 20_000): 40, (1_000_000, 1_000): 10}
 SHIFTS = (0.1, 0.25, 0.5)
 SHARE_OF_SHIFTED = 0.3
 EXPERIMENTS = (
-    Tested(0, 4000), Tested(0, 3000, rate=0.05), Tested(0, 3000, rate=0.01), Tested(0, 3000, units=2_000),
-    Tested(0, 3000, split=0.1), Tested(0, 3000, values="amount"), Tested(GAIN, 1000), Tested(0.02, 500),
-    Tested(GAIN, 500, units=4_000),
+    Comparison(0, 4000), Comparison(0, 3000, rate=0.05), Comparison(0, 3000, rate=0.01),
+    Comparison(0, 3000, units=2_000),
+    Comparison(0, 3000, split=0.1), Comparison(0, 3000, values="amount"), Comparison(GAIN, 1000), Comparison(0.02, 500),
+    Comparison(GAIN, 500, units=4_000),
 )  # fmt: skip
 RATIOS = (
     Ratio(0.5, 0.5, 10_000),
@@ -106,7 +107,7 @@ def freshness(*, quick: bool) -> list[NotWorse | Year]:
     return [*cells, *few] if quick else [*years, *cells, *few]
 
 
-def experiments(*, quick: bool) -> list[Tested | Ratio]:
+def experiments(*, quick: bool) -> list[Comparison | Ratio]:
     """Experiments of every kind, and those whose units fall otherwise than asked for."""
     return [cell for cell in (*EXPERIMENTS, *RATIOS) if not quick or isinstance(cell, Ratio) or cell.rate == RATE]
 

@@ -22,7 +22,7 @@ def interval_drawing(looks: Sequence[Look]) -> Drawing | None:
         panel.plot([days, days], [interval.lower, interval.upper], color=FIRST)
         panel.plot([days], [(interval.lower + interval.upper) / 2], "o", color=FIRST)
     panel.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
-    panel.set(xlabel="days since the start", ylabel="B - A")
+    panel.set(xlabel="days since the start", ylabel="B - A", xlim=(0, max(1.0, 1.05 * shown[-1][0])))
     panel.grid(visible=True, axis="y")
     said = "; ".join(f"day {days:.1f}: {interval.lower:.4g} to {interval.upper:.4g}" for days, interval in shown)
     title = "Points: mean of B minus mean of A; lines: the interval, which holds at all looks at once"
