@@ -69,7 +69,7 @@ serve: .airflow/ready  ## answer requests with a pipeline's production version u
 deploy: .airflow/ready  ## let a pipeline's production version answer requests, a part of the traffic first: PIPELINE=churn
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.run_once "$$PIPELINE" --flow deployment
 
-ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all) UI_PORT=8080 MLFLOW_PORT=5000
+ui: .airflow/ready  ## Airflow and MLflow in the browser until Ctrl-C: UNPAUSE=churn (or all, or a DAG of scoring or monitoring) UI_PORT=8080 MLFLOW_PORT=5000
 	@source .airflow/env && exec $(BIN)/python -m include.laptop.ui --port "$$UI_PORT" --mlflow-port "$$MLFLOW_PORT" --unpause "$$UNPAUSE"
 
 mcp: .venv/ready  ## serve the agent tools by MCP on stdio; HTTP=1 by streamable HTTP on loopback: MCP_PORT=8765
@@ -147,7 +147,7 @@ images-check:  ## build the image for tabular pipelines and run steps in it, wit
 bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a reference in the same run
 	@source .airflow/env && $(BIN)/python -m bench
 
-simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: SECTIONS="promotion months freshness experiments drift"
+simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: SECTIONS="promotion months freshness retraining experiments drift"
 	@$(BIN)/python -m bench.simulation $$SECTIONS
 
 dashboards: .venv/ready-dev  ## write Grafana's dashboards from include/stack/grafana/dashboards.py

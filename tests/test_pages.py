@@ -15,13 +15,30 @@ from include.mail.content import mail_of
 from include.mail.html_body import as_html
 from plugins.decision_page import decision_page, no_decision_page
 from tests.browser import CHROMIUM, open_page
+from tests.world import quick_churn
 from trainer.drift.compare import compare_tables
 from trainer.drift.evidently_page import write_drift_report
 from trainer.pipeline import Drift
+from trainer.reports.monitoring_report import write_monitoring_page
 from trainer.reports.run_report import render_run_report
 from trainer.reports.validation_report import render_validation_report
 from trainer.run import RunFolder
-from trainer.run.records import CheckResult, DriftResult, Failure
+from trainer.run.records import (
+    CheckResult,
+    ColumnDrift,
+    ColumnWatch,
+    DriftResult,
+    Failure,
+    LookEvidence,
+    MonitorResult,
+    Production,
+    ReadLabelsResult,
+    ReadScoresResult,
+    RetrainingDecision,
+    ScoredRun,
+    StartMonitoringResult,
+    VersionLook,
+)
 from trainer.summary.summary import build_summary
 
 PAYLOADS = (
@@ -76,9 +93,45 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "decision.html": decision_page(summary.model_dump(mode="json"), decision, [*PAYLOADS]),
         "no_decision.html": no_decision_page(ALL, ALL, dict.fromkeys(("run_id", "question", "link", "asked_at"), ALL)),
     }
+    pages["monitoring.html"] = monitoring_page(home, drifts)
     for name, page in pages.items():
         (home / name).write_text(page, encoding="utf-8")
     return home
+
+
+def monitoring_page(home: Path, drifts: list[ColumnDrift]) -> str:
+    """Return the page of a look whose records are payloads, but for what a registry numbers."""
+    run = RunFolder.open(str(home / "churn" / "monitoring-1"))
+    moment = "2026-03-02T07:00:00+00:00"
+    start = StartMonitoringResult(
+        started_at=moment, airflow_run_id=ALL, image=ALL, output=ALL, labels=ALL, since=moment, earlier=[]
+    )
+    scored = ScoredRun(key=ALL, model=ALL, version="1", scored_at=moment, rows=1, is_new=True)
+    labels = ReadLabelsResult(
+        labels_file=ALL, source=ALL, digest=ALL, rows=1, ids=1, missing=0, without_id=0, repeated=0, contradicting=1,
+        contradicting_examples=[*PAYLOADS], never_scored=1, never_scored_examples=[*PAYLOADS], type=ALL,
+    )  # fmt: skip
+    watch = [
+        ColumnWatch(column=one.column, missing=0.5, missing_before=0, unseen=1, examples=[*PAYLOADS]) for one in drifts
+    ]
+    look = VersionLook(
+        model=ALL, version="1", runs=[ALL], rows=1, drift_status="drifted", drift_share=0.9, columns=drifts, watch=watch,
+        no_answers=ALL, no_estimate=ALL, no_performance=ALL,
+    )  # fmt: skip
+    other = VersionLook(model=ALL, version="2", runs=[ALL], rows=1, not_looked_at=ALL)
+    figures = LookEvidence(look=ALL, started_at=moment, performance_drop=None, drop_bound=None, drift_share=0.9)
+    decision = RetrainingDecision(
+        retrain=True, condition=ALL, reason=ALL, evidence=[figures], counted=[ALL],
+        production=Production(model=ALL, version="1", since=moment),
+    )  # fmt: skip
+    run.at("start_monitoring").finish(start)
+    run.at("read_scores").finish(ReadScoresResult(runs=[scored], too_old=0, set_aside={ALL: ALL}))
+    run.at("read_labels").finish(labels)
+    result = MonitorResult(
+        looks=[other, look], taken=[ALL], judged=ALL, page=ALL, mlflow_run=ALL, retraining=decision
+    )  # fmt: skip
+    write_monitoring_page(run.at("monitor"), quick_churn(description=ALL), result, [])
+    return run.at("").read_text("monitoring.html")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +140,7 @@ def browser() -> Iterator[Page]:
         yield page
 
 
-@pytest.mark.parametrize("name", ["validation", "report", "mail", "decision", "no_decision", "drift"])
+@pytest.mark.parametrize("name", ["validation", "report", "mail", "decision", "no_decision", "monitoring", "drift"])
 def test_no_script_from_data_runs(name: str, folder: Path, browser: Page) -> None:
     mistakes: list[str] = []
 

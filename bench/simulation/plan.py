@@ -10,6 +10,7 @@ from bench.simulation.freshness import NotWorse, Year
 from bench.simulation.models import Rival
 from bench.simulation.months import MONTHS, MonthlyRuns
 from bench.simulation.promotion import Promotion
+from bench.simulation.retraining import SOON, WEEKS, Looks
 
 SIZES = (500, 1_000, 2_000, 5_000, 20_000)
 GAINS = (-0.02, -0.01, 0.0, 0.005, 0.01, 0.02, 0.03)
@@ -39,6 +40,11 @@ NOT_WORSE_SIZES = {500: 1.0, 2_000: 0.5}
 """Test rows, and how many of the trials."""
 YEARS = {500: 40, 1_000: 24}
 """Years of each kind by new rows a week."""
+STABLE_YEARS = {(5_000, 5_000): 1_000, (1_000, 1_000): 400, (5_000, 500): 300}
+"""Years by test rows and labelled rows a week."""
+DROPS = {0.01: 50, 0.02: 50, 0.03: 300, 0.05: 50}
+DROP_SIZES = ((5_000, 5_000), (1_000, 1_000))
+"""Test rows and labelled rows a week."""
 EQUAL_SIZES = {200: 100, 500: 60, 1_000: 60, 5_000: 40, 20_000: 40, 100_000: 20, 1_000_000: 5}
 UNEQUAL_SIZES = {(7_000, 200): 60, (1_000, 20_000): 40, (1_000_000, 1_000): 10}
 SHIFTS = (0.1, 0.25, 0.5)
@@ -105,6 +111,13 @@ def freshness(*, quick: bool) -> list[NotWorse | Year]:
     ]
     few = [replace(cell, few_rows=True) for cell in cells if cell.loss == 1]
     return [*cells, *few] if quick else [*years, *cells, *few]
+
+
+def retrainings(*, quick: bool) -> list[Looks]:
+    """Stable years, and versions that have become worse."""
+    stable = [Looks(0.0, *sizes, WEEKS, years) for sizes, years in STABLE_YEARS.items()]
+    worse = [Looks(drop, *sizes, SOON, trials) for drop, trials in DROPS.items() for sizes in DROP_SIZES]
+    return [cell for cell in (*stable, *worse) if not quick or cell.reference_rows <= QUICK_ROWS]
 
 
 def experiments(*, quick: bool) -> list[Comparison | Ratio]:

@@ -14,9 +14,12 @@ from bench.simulation.freshness_report import comparison_table, missed_freshness
 from bench.simulation.models import POSITIVE_SHARE, PRODUCTION_AUC
 from bench.simulation.months import MONTHS
 from bench.simulation.months_report import better_table, equal_table, missed_months
-from bench.simulation.plan import driftings, experiments, freshness, monthly_runs, promotions
+from bench.simulation.plan import driftings, experiments, freshness, monthly_runs, promotions, retrainings
 from bench.simulation.promotion import shipped
 from bench.simulation.report import drift_tables, missed_alarms, missed_promotions, pooled_table, promotion_table
+from bench.simulation.retraining import LIMIT, SOON, retrain_rule
+from bench.simulation.retraining import WEEKS as LOOKS_OF_A_YEAR
+from bench.simulation.retraining_report import drop_table, missed_retraining, stable_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,6 +97,22 @@ def _freshness_text() -> str:
     )
 
 
+def _retraining_text() -> str:
+    rule, resamples = retrain_rule(), shipped().gates.against_production.resamples
+    return (
+        f"Monitoring with `retrain: {{when: {{performance_drop: {LIMIT:g}}}, looks: {rule.looks}, at_least: "
+        f"{rule.at_least}}}` on models like those of the promotions above. Each year draws the version's test rows "
+        f"anew, and {LOOKS_OF_A_YEAR} weekly looks with labelled rows of their own; production stays, and the first "
+        "training run counts. Bounds and decisions are computed by the code that monitoring runs, with "
+        f"{resamples:,} resamples; a bound only if enough drops in a row of looks reach the limit, as nothing is "
+        f"started otherwise. In the second table production has become worse, and its first {SOON} looks have to find "
+        "it. All looks of a year share the test rows, whose error makes all of them look bad in an unlucky year; so "
+        "the bounds are of years. The test rows are not chosen: a version that was promoted by luck looks better on "
+        "its test rows than it is, and drops more easily. The condition "
+        "`drift_share` is not simulated here: false alarms of drift are in the section below."
+    )
+
+
 def _drift_text() -> str:
     return (
         f"Eighteen independent columns like Telco's. A data set has drifted from {_drift_share():.0%} of its columns "
@@ -157,6 +176,14 @@ SECTIONS = {
         _freshness_text,
         lambda found: (comparison_table(found), year_table(found)),
         missed_freshness,
+    ),
+    "retraining": Section(
+        "Retraining",
+        "years and drops",
+        retrainings,
+        _retraining_text,
+        lambda found: (stable_table(found), drop_table(found)),
+        missed_retraining,
     ),
     "experiments": Section(
         "Experiments",

@@ -8,11 +8,12 @@ from airflow.sdk import chain
 
 from include.environment.settings import load_settings
 from include.flows.pipeline_dags import dag_or_broken, given_to, new_dag, operator_of, read_pipelines, step_task
+from include.flows.retraining import retrain_task
 from include.flows.task_docs import monitoring_docs
 from include.mail import send
 from trainer.errors import ConfigurationError
 from trainer.run import monitoring_key
-from trainer.run.flow import monitoring_steps_of
+from trainer.run.flow import RETRAIN, monitoring_steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,5 +40,12 @@ def monitoring_dag(pipeline: Pipeline, text: str) -> DAG:
     with new_dag(pipeline, "monitoring", docs, monitoring.schedule, monitoring_key, failed) as dag:
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
         operator = operator_of(pipeline, settings)
-        chain(*(step_task(operator, step.name, run, **given_to(step, pipeline, text)) for step in steps))
+        chain(
+            *(
+                retrain_task(pipeline, run)
+                if step.name == RETRAIN
+                else step_task(operator, step.name, run, **given_to(step, pipeline, text))
+                for step in steps
+            )
+        )
     return dag

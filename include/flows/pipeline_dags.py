@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow.sdk import Asset
-
     from include.environment.settings import Settings
     from include.operators.base import StepOperator
     from trainer.run.flow import Step
@@ -92,7 +90,7 @@ def new_dag(
     pipeline: Pipeline,
     flow: str,
     docs: str,
-    schedule: str | list[Asset] | None,
+    schedule: Any,
     key: Callable[[str], str],
     on_failure: Callable[..., None],
     **own: Any,
@@ -131,8 +129,11 @@ def refuse_unloadable(dag: DAG, file: str) -> None:
 
     dag.validate()  # type: ignore[no-untyped-call]
     scheduled = DagSerialization.from_dict(DagSerialization.to_dict(dag))
-    if isinstance(dag.schedule, str) and scheduled.next_dagrun_info(last_automated_run_info=None) is None:
-        raise ConfigurationError(f"{file}: schedule: {dag.schedule!r} names a day that never comes")
+    if dag.schedule is None or isinstance(dag.schedule, list):  # nothing, or only assets
+        return
+    if scheduled.next_dagrun_info(last_automated_run_info=None) is None:
+        cron = dag.schedule if isinstance(dag.schedule, str) else scheduled.timetable.summary
+        raise ConfigurationError(f"{file}: schedule: {cron!r} names a day that never comes")
 
 
 def _dag_name_of(file: Path) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from trainer.pipeline import Pipeline
 
 MOST_GPUS = 64
+LONGEST_TRIGGER = 1000
 TRAINING = "What is trained"
 LIMITS = "Less data, less memory"
 AFTERWARDS = "What happens to the model"
@@ -150,6 +153,19 @@ def _of_networks(pipeline: Pipeline, most_gpus: int) -> dict[str, Param]:
 
 PARAMETERS = "{{ params | tojson }}"
 """The filled-in form, as the step `start` takes it."""
+PARAMETERS_AND_TRIGGER = "{{ params | with_trigger(triggering_asset_events) | tojson }}"
+"""The form, and what has started the run, in pipelines that monitoring may start."""
+
+
+def with_trigger(params: Mapping[str, Any], events: Mapping[Any, Sequence[Any]]) -> dict[str, Any]:
+    """Return run parameters, with what has started the run if that was an event of the asset; a template's filter."""
+    found = [event for some in events.values() for event in some]
+    if not found:
+        return dict(params)
+    extra = max(found, key=lambda event: event.timestamp).extra or {}
+    reason = str(extra.get("reason") or "an event of the asset that somebody has created by hand")
+    source = "monitoring" if extra.get("look") else "an asset"
+    return {**params, "triggered_by": f"triggered by {source}: {reason}"[:LONGEST_TRIGGER]}
 
 
 def gpus_or(default: int) -> str:

@@ -60,6 +60,8 @@ TASK_DOCS = {
     "of ids that were never scored are counted. Fails if none belongs to a scored row.",
     "monitor": "Compares new rows and answers with the version's training rows, estimates its performance, and judges "
     "it by the labels that have arrived, beside its figures at the promotion. See `monitoring.html` in the run folder.",
+    "retrain": "Starts a training run if enough of the last looks ask for one (`retrain`), by an event of the asset "
+    "that the training DAG is scheduled on. Skipped if none is needed, or while a run is active or waits for approval.",
     "start_deployment": "Freezes the pipeline as this deployment uses it, looks up the version once, and asks the "
     "target what it serves.",
     "stage": "Lets the version run without traffic, and compares its answers to real rows with those of the registered "
@@ -136,7 +138,7 @@ def monitoring_docs(pipeline: Pipeline) -> str:
 Looks at the rows that `{pipeline.registry.model}` has scored in the last {monitoring.days} days: no two looks have the
 same rows. Compares new rows with the rows that the version was trained on, and {judged}.
 An estimate of ROC-AUC before labels arrive is blind to concept drift, and never decides anything.
-
+{_retraining(pipeline)}
 The page is `monitoring.html` in the run folder, and an artifact of the look's run in the MLflow experiment
 `{pipeline.registry.experiment}`.
 """
@@ -175,6 +177,17 @@ A run asks a person on the page *Required Actions* whether a version of `{pipeli
 production, or whether production returns to the version before. Nothing moves before the answer. Only a version that
 its run decided to promote, and that was compared with today's production, becomes production.
 """
+
+
+def _retraining(pipeline: Pipeline) -> str:
+    rule = pipeline.retrain
+    if rule is None:
+        return "It starts no training run.\n"
+    limits = " or ".join(f"`{name}` ≥ {limit:g}" for name, limit in rule.when.limits.items())
+    return (
+        f"It starts a training run when {rule.at_least} of the last {rule.looks} looks have {limits}, but not within "
+        f"{rule.cooldown_days:g} days of the one before or of a promotion.\n"
+    )
 
 
 def _gates(pipeline: Pipeline) -> Iterator[tuple[str, str]]:

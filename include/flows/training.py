@@ -11,9 +11,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from include.environment.connections import connection_of
 from include.environment.settings import load_settings
 from include.flows.deployment import promoted
-from include.flows.pipeline_dags import dag_or_broken, new_dag, operator_of, read_pipelines, step_task
+from include.flows.pipeline_dags import START_DATE, dag_or_broken, new_dag, operator_of, read_pipelines, step_task
 from include.flows.queued import queued_alert
-from include.flows.run_form import MOST_GPUS, PARAMETERS, chooses, run_form
+from include.flows.retraining import training_schedule
+from include.flows.run_form import MOST_GPUS, PARAMETERS, PARAMETERS_AND_TRIGGER, chooses, run_form, with_trigger
 from include.flows.task_docs import TASK_DOCS, dag_docs
 from include.mail import send
 from include.operators.base import open_run
@@ -53,9 +54,11 @@ def training_dag(pipeline: Pipeline, text: str) -> DAG:
     """
     settings = load_settings()
     with new_dag(
-        pipeline, "training", dag_docs(pipeline), pipeline.schedule, run_key, send.on_run_failure,
-        deadline=queued_alert(pipeline),
+        pipeline, "training", dag_docs(pipeline), training_schedule(pipeline, START_DATE), run_key,
+        send.on_run_failure, deadline=queued_alert(pipeline),
     ) as dag:  # fmt: skip
+        if pipeline.retrain is not None:
+            dag.user_defined_filters = {**(dag.user_defined_filters or {}), "with_trigger": with_trigger}
         run = f"{settings.artifact_store}/{pipeline.name}/" + "{{ run_id | run_key }}"
         make = partial(step_task, operator_of(pipeline, settings), run=run, code_path=_code_path(pipeline))
 
@@ -88,7 +91,7 @@ def _task(step: Step, make: Callable[..., StepOperator], pipeline: Pipeline, tex
         return _decide(run) if step.name == "decide" else _ask(step.name, pipeline, run)
     given: dict[str, Any] = {"connection": connection_of(pipeline, step.name)} if step.uses else {}
     if step.begins:
-        given |= {"parameters": PARAMETERS, "pipeline": text}
+        given |= {"parameters": PARAMETERS_AND_TRIGGER if pipeline.retrain else PARAMETERS, "pipeline": text}
     if step.name == REFIT:
         given["trigger_rule"] = "none_failed_min_one_success"  # a run may leave algorithms out
     if step.after_failure:

@@ -19,6 +19,7 @@ from trainer.pipeline import did_you_mean, load_pipeline
 
 if TYPE_CHECKING:
     from include.environment.settings import Settings
+    from trainer.pipeline import Pipeline
 
 ALL = "all"
 SECONDS_TO_START = 300
@@ -148,15 +149,31 @@ def _answer(address: str, method: str = "GET", content: dict[str, Any] | None = 
 
 
 def _dag_ids(unpause: str) -> list[str]:
-    """The DAGs to unpause. Raises ConfigurationError for a pipeline that there is not."""
+    """The DAGs to unpause, by pipeline or by name. Raises ConfigurationError for one that there is not."""
     wanted = [name.strip() for name in unpause.split(",") if name.strip()]
     if not wanted:
         return []
-    known = [load_pipeline(file).name for file in sorted(pipelines_folder().glob("*.yaml"))]
+    pipelines = [load_pipeline(file) for file in sorted(pipelines_folder().glob("*.yaml"))]
+    known = {pipeline.name: _without_production(pipeline) for pipeline in pipelines}
+    single = {dag_id: [dag_id] for pipeline in pipelines for dag_id in _of_production(pipeline)}
     for name in wanted:
-        if name not in (*known, ALL):
-            raise ConfigurationError(f"UNPAUSE: no pipeline {name!r}{did_you_mean(name, [*known, ALL])}")
-    return [f"{name}_training" for name in (known if ALL in wanted else wanted)]
+        if name not in (*known, *single, ALL):
+            raise ConfigurationError(f"UNPAUSE: no pipeline {name!r}{did_you_mean(name, [*known, *single, ALL])}")
+    chosen = [name for name in wanted if name != ALL]
+    names = [*known, *(name for name in chosen if name in single)] if ALL in wanted else chosen
+    return [dag_id for name in names for dag_id in {**known, **single}[name]]
+
+
+def _without_production(pipeline: Pipeline) -> list[str]:
+    """Return the DAGs of a pipeline that can run before a version is promoted."""
+    deployed = ["deployment"] if pipeline.deployment and load_settings().serving else []
+    return [f"{pipeline.name}_{flow}" for flow in ("training", *deployed, "requests")]
+
+
+def _of_production(pipeline: Pipeline) -> list[str]:
+    """Return the DAGs of a pipeline that fail on schedule until a version is promoted, and are unpaused by name."""
+    sections = {"scoring": pipeline.scoring, "monitoring": pipeline.monitoring}
+    return [f"{pipeline.name}_{flow}" for flow, found in sections.items() if found]
 
 
 def _address(port: int) -> str:

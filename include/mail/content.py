@@ -138,8 +138,7 @@ def _facts(summary: Summary, run: RunFolder) -> Iterator[tuple[str, str]]:
         yield "Rule", summary.rule
     for answer in summary.approvals:
         yield "Approval", answer.reason
-    if summary.note:
-        yield "Note", summary.note
+    yield from ((name, value) for name, value in (("Started", summary.triggered_by), ("Note", summary.note)) if value)
     if summary.memory:
         yield "Memory", memory_text(summary)
 

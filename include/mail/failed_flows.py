@@ -62,7 +62,7 @@ def deployment_mail(pipeline: str, run: RunFolder, reason: str) -> Mail:
     failed = next((failure.step for failure in failures), "")
     headline = f"Deployment failed in {failed}" if failed not in ("", "release") else "Deployment failed"
     if failed == "release":
-        headline = "Deployment: the version was taken back"
+        headline = "Deployment: the new version was taken back"
     return _mail(headline, failures, NEXT_OF_DEPLOYMENT, pipeline=pipeline, run=run, reason=reason, facts=facts)
 
 

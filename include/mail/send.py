@@ -20,6 +20,7 @@ from include.environment.settings import connections_of_the_database, load_setti
 from include.mail.content import Mail, mail_of, start_of, subject_of
 from include.mail.failed_flows import deployment_mail, monitoring_mail, request_mail, scoring_mail
 from include.mail.html_body import as_html
+from include.mail.retraining import retraining_mail
 from include.mail.text_body import as_text
 from include.operators.base import open_run
 from include.operators.step_servers import is_one_process
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
     from include.environment.settings import Alerts
     from include.flows.questions import Question
+    from trainer.pipeline import Pipeline
     from trainer.run import RunFolder
+    from trainer.run.records import RetrainResult
     from trainer.run.waiting import WaitingRun
     from trainer.summary.summary import Summary
 
@@ -48,6 +51,7 @@ SCORING_FAILURE = "Scoring Pipeline - Failure"
 MONITORING_FAILURE = "Monitoring Pipeline - Failure"
 DEPLOYMENT_FAILURE = "Deployment Pipeline - Failure"
 REQUEST_FAILURE = "Request - Nothing moved"
+RETRAINING = "Monitoring Pipeline - Retraining"
 QUESTION = "Training Pipeline - Approval"
 QUEUED = "Training Pipeline - Queued"
 POLICY = email.policy.default.clone(max_line_length=200)
@@ -131,6 +135,18 @@ def on_question(question: Question, link: str) -> str:
         return _sent(alerts, _message(alerts, subject, content), f"{question.pipeline}-{run_key(question.run_id)}-asks")
     except Exception as error:  # the question is on Airflow's page, whatever the mail server does
         logger.exception("the mail %r was not sent; the question is at %s", subject, link)
+        return f"not sent: {type(error).__name__}: {error}"
+
+
+def on_retraining(pipeline: Pipeline, folder: RunFolder, result: RetrainResult) -> str:
+    """Mail that monitoring starts a training run, and its figures; returns what was done, or why it was not."""
+    content = retraining_mail(pipeline, folder, result)
+    subject = f"{RETRAINING}: {pipeline.name}"
+    try:
+        alerts = load_settings().alerts
+        return _sent(alerts, _message(alerts, subject, content), f"{pipeline.name}-{folder.key}-retrain")
+    except Exception as error:  # the run is started, whatever the mail server does
+        logger.exception("the mail %r was not sent", subject)
         return f"not sent: {type(error).__name__}: {error}"
 
 

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from include.flows.questions import MoveRequest, promotion_question, question_link, request_question, start_question
+from include.flows.run_form import with_trigger
 from include.mail import send
 from include.operators.base import open_run
 from include.operators.step_servers import is_one_process
@@ -160,7 +161,8 @@ class ApproveStartOperator(AskOperator):
         """Wait for the answer; a run in one process was begun by the person at that terminal."""
         if is_one_process():
             return self._answered(Answer("begin", "nobody"), "begun by hand, without a scheduler")
-        question = self._question(dict(context["params"]), str(context["run_id"]))
+        parameters = with_trigger(context["params"], context["triggering_asset_events"])
+        question = self._question(parameters, str(context["run_id"]))
         self.ask(context, open_run(self.run).at(APPROVE_START), question)
         raise AssertionError("the question has not made the task wait")
 

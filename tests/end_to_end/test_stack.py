@@ -25,12 +25,14 @@ from include.agents.promotion_requests import request_promotion
 from include.agents.status import get_training_status
 from include.agents.trigger import trigger_training_job
 from include.agents.versions import list_versions
+from tests.end_to_end.whole_life import TRAINING_ROWS, WEEK_ROWS, Life, life_document, world
 from tests.mailbox import text_of
 from tests.stack.compose import LOOPBACK
 from tests.stack.grafana import Asked, queries
 from tests.stack.pipelines import ROWS, churn_of_table
 from tests.stack.servers import Stack, run_stack
-from trainer.run import run_key
+from tests.warm import WarmServers
+from trainer.run import monitoring_key, run_key
 from trainer.sources.samples.telco import generate_telco
 
 pytestmark = [
@@ -44,6 +46,7 @@ pytestmark = [
 DAG = "churn_training"
 MODEL = "churn-predictor"
 HASTY = "hasty_training"
+LIFE, LOOKS, DAGS = "life_training", "life_monitoring", 8
 WAITS, ENDED = "awaiting_input", {"success", "failed", "skipped"}
 SHORTLY = 0.002
 """Hours; Airflow 3.3.2 fails a question that ends before its scheduler knows that the asking process has ended."""
@@ -56,11 +59,11 @@ def stack() -> Iterator[Stack]:
     """The running servers, with a churn pipeline that a person has to approve and one that nobody approves in time."""
     hurried = {"start": True, "timeout_hours": SHORTLY}
     hasty = churn_of_table(name="hasty", schedule=None, approval=hurried)
-    with run_stack([churn_of_table(schedule=None, approval=ASKS), hasty]) as servers:
+    with run_stack([churn_of_table(schedule=None, approval=ASKS), hasty, life_document()]) as servers:
         known = partial(servers.airflow.ask, "GET", "/dags")
-        servers.wait_until(lambda: known()["total_entries"] == 4, "the DAGs", "airflow-dag-processor")
+        servers.wait_until(lambda: known()["total_entries"] == DAGS, "the DAGs", "airflow-dag-processor")
         servers.seed(generate_telco(rows=ROWS).frame)
-        for name in (DAG, HASTY):
+        for name in (DAG, HASTY, LIFE, LOOKS):
             servers.airflow.unpause(name)
         yield servers
 
@@ -84,16 +87,17 @@ def asked(stack: Stack) -> str:
 
 @pytest.fixture(scope="module")
 def approved(stack: Stack, asked: str) -> str:
-    """The same run, approved while MLflow was away, and after somebody has moved the alias `production`."""
+    """The same run, approved while MLflow was away, after somebody has moved the alias `production`."""
     ask_again(stack, asked)
+    # Before MLflow goes away: once it is back, the next try to register must not come in between.
+    stack.mlflow.create_registered_model(MODEL)
+    rival = stack.mlflow.create_model_version(MODEL, "s3://training/elsewhere")
+    stack.mlflow.set_registered_model_alias(MODEL, "production", rival.version)
     stack.stop("mlflow")
     stack.airflow.answer(DAG, asked, "approve", "Promote", "better for the north")
     stack.wait_until(lambda: state(stack, asked, "register") == "up_for_retry", "the version not to be registered")
     stack.start("mlflow")
     stack.wait_for_mlflow()
-    stack.mlflow.create_registered_model(MODEL)
-    rival = stack.mlflow.create_model_version(MODEL, "s3://training/elsewhere")
-    stack.mlflow.set_registered_model_alias(MODEL, "production", rival.version)
     stack.wait_for_run(DAG, asked)
     return asked
 
@@ -338,6 +342,43 @@ def test_no_password_is_in_a_log_a_run_folder_or_a_mail(stack: Stack, promoted: 
             assert not any(secret.encode() in text for text in texts), name
 
 
+def test_a_model_that_has_become_worse_is_retrained_once_and_replaced(stack: Stack, warm: WarmServers) -> None:
+    """A whole life: by hand what a schedule would start, but for the look that asks for the training run, and that."""
+    life = Life(stack, warm)
+    weeks = [world(WEEK_ROWS, week, turned=week > 1) for week in (1, 2, 3)]
+    life.write("train", world(TRAINING_ROWS, 0, turned=False))
+    life.trainer("train", "first", "--promote-to-production")
+    assert life.production == "1"
+    for number, week in enumerate(weeks, 1):
+        life.write("new", week.drop("label"))
+        life.trainer("score", f"scoring-{number}")
+    life.write("labels", *weeks[:2])  # that of the third week come late
+    said = life.trainer("monitor", "monitoring-1")
+    assert "Retraining: not started: 1 of 1 looks count for performance_drop >= 0.05 (+" in said
+    life.write("labels", *weeks)
+    life.write("train", *weeks[1:], world(TRAINING_ROWS, 4, turned=True))
+    look = stack.airflow.trigger(LOOKS)
+    stack.wait_for_run(LOOKS, look)
+    run = stack.wait_until(lambda: next(iter(stack.airflow.runs(LIFE)), None), "the training run")
+    stack.wait_for_run(LIFE, run["dag_run_id"])
+    assert life.production == "2"
+    life.write("new", world(WEEK_ROWS, 5, turned=True).drop("label"))
+    life.trainer("score", "scoring-4")
+    assert life.record("scoring-4", "start_scoring")["version"] == "2"
+
+    stack.airflow.clear(LOOKS, look, "retrain")
+    stack.wait_until(lambda: stack.airflow.tasks(LOOKS, look)["retrain"]["state"] == "skipped", "the task again")
+    [run] = stack.airflow.runs(LIFE)
+    assert (run["run_type"], run["state"]) == ("asset_triggered", "success")
+    reason = "2 of 2 looks count for performance_drop >= 0.05"
+    summary = json.loads(stack.read(f"runs/life/{run_key(run['dag_run_id'])}/summary.json"))
+    assert summary["outcome"] == "promoted"
+    assert summary["triggered_by"].startswith(f"triggered by monitoring: {reason} (+")
+    again = life.record(monitoring_key(look), "retrain")
+    assert (again["outcome"], again["sends_event"]) == ("started", False)
+    assert reason in text_of(stack.mail("Retraining: life"))
+
+
 @pytest.fixture(scope="module")
 def scheduled(stack: Stack, promoted: str) -> dict[str, dict[str, Any]]:
     """The runs of a weekly schedule whose next instant was near, by that instant; their data has drifted."""
@@ -420,7 +461,7 @@ def test_training_history_of_one_experiment(stack: Stack, promoted: str) -> None
 def test_a_failed_run_is_known_with_its_reason_and_its_drift(
     stack: Stack, scheduled: dict[str, dict[str, Any]]
 ) -> None:
-    rows = stack.query("mlflow", "SELECT outcome, reason FROM pipeline_runs ORDER BY started")
+    rows = stack.query("mlflow", "SELECT outcome, reason FROM pipeline_runs WHERE pipeline = 'churn' ORDER BY started")
     assert [outcome for outcome, _ in rows] == ["promoted", "failed", "failed"]
     assert "monthly_charges" in rows[-1][1]
     [(ratio,)] = stack.query("mlflow", "SELECT DISTINCT max(ratio) FROM drift WHERE \"column\" = 'monthly_charges'")

@@ -259,13 +259,18 @@ class Stack:
     def _wait(self, service: str, path: str) -> None:
         wait_for(partial(_answers, f"{self._address(service)}{path}"), self._processes[service], self.log(service))
 
-    def _start(
-        self, service: str, command: list[str] | None = None, variables: dict[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
-        environment = {**self.compose.environment(service), **(variables or {})}
+    def environment(self, service: str) -> dict[str, str]:
+        """Return the variables of a service."""
+        environment = self.compose.environment(service)
         if service in AIRFLOW:
             environment |= {**SOON, **self._configuration}
             environment["AIRFLOW__API__PORT"] = str(self.port("airflow-api-server"))
+        return environment
+
+    def _start(
+        self, service: str, command: list[str] | None = None, variables: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        environment = {**self.environment(service), **(variables or {})}
         words = command or self.compose.command(service)
         if service in AIRFLOW:
             words = ["airflow", *words]

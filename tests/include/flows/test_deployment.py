@@ -45,7 +45,7 @@ def test_a_promotion_starts_it_and_its_last_step_runs_after_failures(project: Pa
     assert (dag.max_active_runs, dag.catchup, dag.on_failure_callback) == (1, False, send.on_deployment_failure)
     tasks: list[StepOperator] = [dag.get_task(name) for name in NAMES]
     assert [sorted(task.downstream_task_ids) for task in tasks] == [*([name] for name in NAMES[1:]), []]
-    assert [(str(task.trigger_rule), task.cleans_up) for task in tasks[-2:]] == [
+    assert [(task.trigger_rule.value, task.cleans_up) for task in tasks[-2:]] == [
         ("all_success", False),
         ("all_done", True),
     ]

@@ -51,16 +51,23 @@ def test_a_second_one_on_the_same_database_is_refused(
     assert "`make ui` runs already on this checkout's database" in capsys.readouterr().out
 
 
+def alone(name: str) -> list[str]:
+    """The DAGs of a pipeline with nothing after a promotion."""
+    return [f"{name}_training", f"{name}_requests"]
+
+
+OF_CHURN = ["churn_training", "churn_deployment", "churn_requests"]
+
+
 @pytest.mark.parametrize(
     ("unpause", "expected"),
     [
         ("", []),
-        ("churn", ["churn_training"]),
-        (" churn,", ["churn_training"]),
-        (
-            "all",
-            ["bikes_training", "california_housing_training", "churn_training", "mnist_training", "wikitext_training"],
-        ),
+        ("churn", OF_CHURN),
+        (" churn,", OF_CHURN),
+        ("bikes", ["bikes_training", "bikes_requests"]),
+        ("churn_scoring,bikes", ["churn_scoring", "bikes_training", "bikes_requests"]),
+        ("all", [*alone("bikes"), *alone("california_housing"), *OF_CHURN, *alone("mnist"), *alone("wikitext")]),
     ],
 )
 def test_pipelines_are_named_as_in_their_files(unpause: str, expected: list[str]) -> None:

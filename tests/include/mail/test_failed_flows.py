@@ -62,6 +62,6 @@ def test_a_version_that_was_taken_back(home: Path, airflow_home: Path) -> None:
     assert message["Subject"] == "Deployment Pipeline - Failure: churn"
     plain = message.get_body(("plain",))
     text = " ".join(str(plain and plain.get_content()).split())
-    assert "churn: Deployment: the version was taken back" in text
+    assert "churn: Deployment: the new version was taken back" in text
     assert "release: ModelRefusedError: version 3 was taken back: slow" in text
     assert "The version before answers all requests" in text

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
+from tests.trainer.serving.router_world import DIGEST, RouterWorld
 from trainer.__main__ import main
 from trainer.registry.anchor import REPLACES_TAG
+from trainer.registry.origin import MODEL_DIGEST_TAG
 from trainer.registry.promotion import ROLLED_BACK_TAG, rollback_of
 from trainer.registry.versions import PREVIOUS, PRODUCTION, aliases_of
 
@@ -116,3 +119,26 @@ def test_a_registry_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, caplog
     with caplog.at_level(logging.ERROR):
         assert main(["rollback", MODEL, "--from", "2"]) == 1
     assert "MLflow cannot be asked" in caplog.text
+
+
+def test_the_version_before_answers_requests_at_once(
+    promoted: MlflowClient, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAINER_SERVING", f"local://{tmp_path}")
+    router = RouterWorld(tmp_path, MODEL)
+    router.behaves("1")
+    router.open()
+    try:
+        for version in "12":
+            promoted.set_model_version_tag(MODEL, version, MODEL_DIGEST_TAG, DIGEST)
+        router.serves(("2", 100))
+        for _ in range(2):  # again, as after a kill
+            assert main(["rollback", MODEL, "--from", "2"]) == 0
+        said = capsys.readouterr().out
+        assert f"{MODEL}: version 1 answers all requests at a router on this machine" in said
+        assert f"{MODEL}: version 2 answers no requests at a router on this machine" in said
+        assert router.ask().headers["x-model-version"] == "1"
+    finally:
+        router.close()
+    assert main(["rollback", MODEL, "--from", "2"]) == 0
+    assert f"{MODEL}: nothing answers requests at local://{tmp_path}" in capsys.readouterr().out

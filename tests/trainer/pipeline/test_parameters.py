@@ -14,6 +14,7 @@ def test_by_default_nothing_is_changed() -> None:
     assert RunParameters().model_dump() == {
         "algorithms": None, "tuning": None, "trials": None, "sample_ratio": 1.0, "batch_size": None,
         "epochs": None, "lr": None, "gpu": None, "promote_to": "production", "answer": None, "note": "",
+        "triggered_by": "",
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from tests.world import PROJECT
 from trainer.errors import ConfigurationError
 from trainer.pipeline import Pipeline, load_pipeline, parse_pipeline, pipeline_of, refuse_same_name
 
@@ -177,6 +178,14 @@ REGRESSION: dict[str, Any] = {
 def test_parts_that_do_not_fit_each_other(sections: dict[str, Any], expected: str) -> None:
     [line] = mistakes(**sections)
     assert line.startswith(f"churn.yaml: {expected}")
+
+
+@pytest.mark.parametrize("name", ["mnist", "wikitext"])
+def test_images_and_texts_are_not_split_by_groups(name: str) -> None:
+    document = load_pipeline(PROJECT / "include" / "pipelines" / f"{name}.yaml").model_dump(mode="json")
+    split = {"KIND": "group", "column": "author"}
+    with pytest.raises(ConfigurationError, match=r"split\.KIND: 'group' is only for tables"):
+        pipeline_of({**document, "split": split})
 
 
 def test_of_several_classes_nothing_can_be_expected_to_rise_or_fall() -> None:

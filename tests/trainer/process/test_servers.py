@@ -83,6 +83,11 @@ def test_pytorch_is_left_to_those_steps_that_need_it(warm: Warm) -> None:
     assert "torch" not in warm.imported
 
 
+def test_web_servers_are_left_to_the_router(warm: Warm) -> None:
+    """MLflow imports FastAPI itself."""
+    assert not {"uvicorn", "trainer.serving.router"} & {*warm.imported}
+
+
 def test_no_secret_is_in_a_servers_environment(warm: Warm) -> None:
     own = warm.process.environ()
     assert own["PATH"] == os.environ["PATH"]

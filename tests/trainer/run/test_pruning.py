@@ -12,6 +12,7 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from tests.conftest import changed
 from trainer.errors import ConfigurationError, StepNotDoneError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
@@ -21,12 +22,17 @@ from trainer.run.records import (
     ApprovalResult,
     DecisionResult,
     Failure,
+    MonitorResult,
     PublishScoresResult,
     RegisterResult,
     ReportResult,
 )
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+WATCHED: dict[str, Any] = {
+    "scoring": {"source": {"KIND": "csv", "uri": "new.csv"}, "output": {"KIND": "parquet", "uri": "scores"}},
+    "monitoring": {},
+}
 Made = Callable[..., RunFolder]
 
 
@@ -96,6 +102,29 @@ def test_a_run_that_waits_for_an_approval_stays_however_old(made: Made, tmp_path
     assert kept(tmp_path / "runs") == {
         "churn/waiting": "it waits for a person's approval", "churn/done": "", "churn/unasked": "", "churn/over": "",
     }  # fmt: skip
+
+
+def test_scored_rows_stay_until_a_look_has_taken_them(made: Made, tmp_path: Path, churn: Pipeline) -> None:
+    for key, days in (("scoring-taken", 80), ("scoring-new", 80), ("scoring-old", 91), ("scoring-plain", 80)):
+        run = made(key, finished=False)
+        run.at("publish_scores").finish(PublishScoresResult(output="", rows=1, replaced=None))
+        if key != "scoring-plain":
+            run.write_text("pipeline.yaml", changed(churn, **WATCHED).to_yaml())
+        _age(run, days)
+    look = made("monitoring-1", finished=False)
+    result = MonitorResult(looks=[], taken=["scoring-taken"], judged="", page="", mlflow_run="")
+    look.at("monitor").finish(result)
+    _age(look, 79)
+    assert kept(tmp_path / "runs") == {
+        "churn/monitoring-1": "", "churn/scoring-taken": "", "churn/scoring-old": "", "churn/scoring-plain": "",
+        "churn/scoring-new": "no look has taken its scored rows yet, which one may for 90 days",
+    }  # fmt: skip
+
+
+def _age(run: RunFolder, days: float) -> None:
+    when = (NOW - timedelta(days=days)).timestamp()
+    for path in run.filesystem.find(run.root):
+        os.utime(path, (when, when))
 
 
 def test_old_runs_may_go_and_young_ones_stay(made: Made, tmp_path: Path) -> None:

@@ -156,6 +156,19 @@ def test_logs_a_line_per_part_and_warns_of_uneven_classes(tmp_path: Path, caplog
     assert "test: class Yes has" in caplog.text
 
 
+def test_uneven_classes_under_a_split_by_groups_are_said_of_groups(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Forty groups of one class each, so that whole parts differ in their classes."""
+    ids = pl.int_range(pl.len())
+    rows = _rows().with_columns(
+        house=ids % 40, churn=pl.when(ids % 40 < 20).then(pl.lit("Yes")).otherwise(pl.lit("No"))
+    )
+    _run(tmp_path, rows, split={"KIND": "group", "column": "house"})
+    assert "do groups differ in their classes, or are some of them very large?" in caplog.text
+    assert "ids" not in caplog.text
+
+
 BAD = {
     "repeated id": (pl.col("id").replace("c1", "c0").alias("id"), "1 ids of 'id' stand in more than one row: 'c0'"),
     "missing id": (pl.col("id").replace("c1", None).alias("id"), "'id' is missing in 1 of 2000"),

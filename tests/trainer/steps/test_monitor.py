@@ -20,18 +20,26 @@ from trainer.errors import ConfigurationError, DataValidationError
 from trainer.pipeline import Pipeline
 from trainer.run import RunFolder
 from trainer.run.records import (
+    LabelledPerformance,
     MonitorResult,
     ReadLabelsResult,
     ReadScoresResult,
+    RetrainResult,
     ScoreResult,
     StartMonitoringResult,
     StartScoringResult,
     VersionLook,
 )
+from trainer.summary.monitoring import monitoring_lines
 from trainer.tables.handover import JUDGED, ROWS
 from trainer.tables.parquet import read_table
 
 MONITORING = {"labels": {"KIND": "parquet", "uri": "labels.parquet"}, "min_rows": 30}
+
+
+RETRAIN = {
+    "when": {"performance_drop": 0.02, "drift_share": 0.3}, "looks": 1, "at_least": 1, "cooldown_days": 0,
+}  # fmt: skip
 
 
 class Watched(Scoring):
@@ -39,7 +47,7 @@ class Watched(Scoring):
 
     @property
     def watched(self) -> Pipeline:
-        return changed(self.pipeline, monitoring=MONITORING)
+        return changed(self.pipeline, monitoring=MONITORING, retrain=RETRAIN)
 
     @property
     def truth(self) -> pl.DataFrame:
@@ -131,6 +139,31 @@ def test_late_labels_are_judged_once_and_looks_have_disjoint_rows(watched: Watch
         assert text in page
     assert not re.search(r'(src|href)="http', page.replace("http://www.w3.org", ""))  # it needs no network
     _is_in_mlflow(watched, third, look)
+    _asks_for_training(watched, first.performance, third, page)
+
+
+def _asks_for_training(watched: Watched, first: LabelledPerformance, third: MonitorResult, page: str) -> None:
+    """The look of drifted rows asks for a training run; by hand nothing is started."""
+    assert first.drop_bound is not None
+    assert first.drop_bound < first.drop.value
+    looks = [watched.at(f"monitoring-{number}").at("monitor").result(MonitorResult) for number in (1, 2)]
+    assert [one.retraining and one.retraining.retrain for one in looks] == [False, False]
+    asked = third.retraining
+    assert asked is not None
+    assert asked.production is not None
+    assert asked.production.since.startswith("20")
+    assert (asked.retrain, asked.condition, asked.counted) == (True, "drift_share", ["monitoring-4"])
+    assert [one.look for one in asked.evidence] == ["monitoring-2", "monitoring-4"]  # the newest of each condition
+    for text in ("a training run is asked for", "1 of 1 looks count for drift_share &gt;= 0.3 ("):
+        assert text in page
+    run = watched.client.get_run(third.mlflow_run)
+    assert run.data.tags["retraining"] == asked.reason
+    assert run.data.metrics["retrain"] == 1
+    lines = [*monitoring_lines(watched.at("monitoring-4"))]
+    assert [
+        line for line in lines if line.startswith(f"Retraining: asked for: {asked.reason}: a scheduler would start")
+    ]
+    assert watched.at("monitoring-4").at("retrain").result(RetrainResult).outcome == "would_start"
 
 
 def _promoted(watched: Watched) -> float:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.trainer.steps.deployments import KEY, Deployments
 from trainer.errors import ModelRefusedError, PromotionConflictError
+from trainer.registry.deployment_history import recorded_deployments
 from trainer.run.records import Failure, ReleaseResult, WatchResult
 from trainer.serving.traffic import Share
 
@@ -32,6 +33,9 @@ def test_the_version_gets_all_traffic_and_the_one_before_stays_for_a_way_back(wa
     assert (watched.shares, watched.served.running) == ([("2", 100)], {"1": True, "2": True})
     assert watched.run.at("release").result(ReleaseResult).before == "1"
     watched.ask(3)
+    [deployed] = recorded_deployments(watched.client, watched.model)
+    assert (deployed.outcome, deployed.version, deployed.before) == ("released", "2", "1")
+    assert deployed.by == watched.run.uri
 
 
 def test_a_version_that_is_taken_back(watched: Deployments) -> None:
@@ -42,6 +46,8 @@ def test_a_version_that_is_taken_back(watched: Deployments) -> None:
             watched.step("release", key=KEY)
     assert (watched.shares, watched.served.running) == ([("1", 100)], {"1": True})
     watched.ask(3)
+    [deployed] = recorded_deployments(watched.client, watched.model)
+    assert (deployed.outcome, deployed.why) == ("taken back", "it failed")
 
 
 def test_after_a_step_that_failed(watched: Deployments) -> None:

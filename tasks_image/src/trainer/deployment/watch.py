@@ -4,7 +4,7 @@ A figure that is beyond its limit by more than chance explains ends the watch at
 so chance has to be 1 in 10,000 each time. At the end of the watch the figures themselves count.
 
 Sources: Clopper and Pearson 1934 for shares; order statistics (David and Nagaraja, Order Statistics, 2003, ch. 7.1) for
-quantiles; Smirnov 1948 and permutations for distances (`trainer.drift.null`).
+quantiles; permutations for distances (`trainer.drift.null`).
 """
 
 from __future__ import annotations
@@ -85,14 +85,12 @@ def _latency(rules: Deployment, canary: Observations, main: Observations) -> lis
 def _answers(
     rules: Deployment, canary: Observations, main: Observations, *, answers_are_classes: bool
 ) -> list[WatchedFigure]:
-    numbers = bool(canary.numbers and main.numbers) and not (answers_are_classes and canary.labels)
-    if not numbers and not (canary.labels and main.labels):
-        return []
-    distance, chance = (
-        _distance_of_numbers(main.numbers, canary.numbers)
-        if numbers
-        else _distance_of_classes(main.labels, canary.labels)
-    )
+    if answers_are_classes or not canary.numbers or not main.numbers:
+        if not canary.labels or not main.labels:
+            return []
+        distance, chance = _distance_of_classes(main.labels, canary.labels)
+    else:
+        distance, chance = _distance_of_numbers(main.numbers, canary.numbers, by_deviation=not main.labels)
     limit = rules.limits.answers
     says = (
         f"its answers are {distance:.3g} away from those of the version in service (chance alone: up to {chance:.3g}); "
@@ -106,15 +104,17 @@ def _answers(
     ]  # fmt: skip
 
 
-def _distance_of_numbers(reference: list[float], current: list[float]) -> tuple[float, float]:
-    """Kolmogorov-Smirnov's D, and what chance explains of it."""
+def _distance_of_numbers(reference: list[float], current: list[float], *, by_deviation: bool) -> tuple[float, float]:
+    """The Wasserstein distance, and what chance explains of it; of numbers, in standard deviations of the reference."""
     import numpy as np
 
-    from trainer.drift.effect_sizes import kolmogorov_smirnov, pool
-    from trainer.drift.null import kolmogorov_smirnov_null
+    from trainer.drift.effect_sizes import pool, wasserstein, wasserstein_scale
+    from trainer.drift.null import wasserstein_null
 
-    pooled = pool(np.sort(np.array(reference)), np.sort(np.array(current)))
-    return kolmogorov_smirnov(pooled), kolmogorov_smirnov_null(len(reference), len(current))
+    ascending = np.sort(np.array(reference))
+    pooled = pool(ascending, np.sort(np.array(current)))
+    scale = wasserstein_scale(ascending, pooled) if by_deviation else 1.0
+    return wasserstein(pooled) / scale, wasserstein_null(pooled) / scale
 
 
 def _distance_of_classes(reference: list[str], current: list[str]) -> tuple[float, float]:

@@ -36,6 +36,8 @@ SHARE_OF_SWAPS = 4
 """Resamples for each swap of answers: a swap costs as much as four, and counts for both directions."""
 ROUNDING = 1e-9
 """Relative; a gain that chance alone reaches must not exceed it by rounding."""
+LOSS_CONFIDENCE = 0.99
+"""Of the bound by which a drop is real: year after year of weekly looks must not start training runs by chance."""
 MAX_UNDEFINED = 0.01
 """Share of the resamples that may be left out because the metric is undefined in them."""
 
@@ -134,6 +136,13 @@ def loss_of(reference: Resampled, now: Resampled) -> tuple[float, Array]:
     size = min(reference.values.size, now.values.size)
     value = gain_of(reference.metric, reference.value, now.value)
     return value, gain_of(reference.metric, reference.values[:size], now.values[:size])
+
+
+def drop_bound(values: Array) -> float:
+    """Return the one-sided 99 % lower percentile bound of a loss, from its values (resamples,) of `loss_of`."""
+    import numpy as np
+
+    return float(np.quantile(values, 1 - LOSS_CONFIDENCE))
 
 
 def percentiles(values: Array, confidence: float) -> tuple[float, float]:

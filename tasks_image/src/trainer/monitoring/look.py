@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.drift.compare import compare_column
 from trainer.errors import DataValidationError
-from trainer.evaluation.bootstrap import loss_of, percentiles, resampled
+from trainer.evaluation.bootstrap import drop_bound, loss_of, percentiles, resampled
 from trainer.evaluation.estimated import estimated_auc_roc
 from trainer.modalities import modality_of
 from trainer.monitoring.labels import refuse_other_types, refuse_unknown_classes
@@ -196,6 +196,7 @@ def _performance(pipeline: Pipeline, before: Predictions, now: Predictions) -> d
         reference=_intervals(reference.values(), rule.confidence),
         drop=Interval(value=drop, lower=lower, upper=upper),
         confidence=rule.confidence,
+        drop_bound=drop_bound(values),
     )
     return {"performance": performance}
 

@@ -39,6 +39,8 @@ def log_look(pipeline: Pipeline, run: RunFolder, result: MonitorResult) -> str:
     newest = result.newest
     for name, value in {"monitored_model": newest.model, "monitored_version": newest.version}.items():
         client.set_tag(run_id, name, value)
+    if result.retraining is not None:
+        client.set_tag(run_id, "retraining", result.retraining.reason)
     log_metrics(client, run_id, metrics_of(result))
     with run.at("").local(PAGE) as file:
         client.log_artifact(run_id, str(file))
@@ -51,11 +53,13 @@ def metrics_of(result: MonitorResult) -> dict[str, float]:
 
     `rows`, `learned_from`, `waiting`, `labelled`; `drift_share`, `drift/COLUMN`, `drift_answers` (above 1: drifted);
     `missing/COLUMN` and `unseen/COLUMN`; `labelled_METRIC`, `promoted_METRIC` and `drop` with `_lower` and `_upper`;
-    `estimated_auc_roc`.
+    `estimated_auc_roc`; `retrain`, 1 if the looks ask for a training run.
     """
     found = _of_version(result.newest)
     for look in result.looks[:-1]:
         found |= {f"version_{look.version}/{name}": value for name, value in _of_version(look).items()}
+    if result.retraining is not None:
+        found["retrain"] = float(result.retraining.retrain)
     return found
 
 

@@ -37,6 +37,7 @@ from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import PromoteTo, RunParameters
 from trainer.pipeline.pipeline import Pipeline
 from trainer.pipeline.resources import Affinity, Memory, ResourceName, Resources, StepResources, Toleration, amount
+from trainer.pipeline.retraining import ConditionName, Retrain, RetrainWhen
 from trainer.pipeline.scoring import ParquetOutput, PostgresOutput, Scoring
 from trainer.pipeline.sources import (
     AnySource,
@@ -77,6 +78,7 @@ __all__ = [
     "Choice",
     "Code",
     "Columns",
+    "ConditionName",
     "CsvSource",
     "CutOff",
     "Deployment",
@@ -113,6 +115,8 @@ __all__ = [
     "Registry",
     "ResourceName",
     "Resources",
+    "Retrain",
+    "RetrainWhen",
     "RunParameters",
     "S3Source",
     "SampleSource",

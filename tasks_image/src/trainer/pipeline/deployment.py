@@ -20,9 +20,9 @@ class DeploymentLimits(Spec):
     """A version that is slower by no more than this passes whatever the ratio, which says little of short times."""
     latency_ms: Annotated[float, Field(gt=0)] = 500
     """Median time to answer a request with one row, before it gets traffic."""
-    answers: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """Distance between its answers and those of the version in service to requests drawn alike: Kolmogorov-Smirnov's D
-    of probabilities or numbers, the Jensen-Shannon distance of classes."""
+    answers: Annotated[float, Field(gt=0)] = 0.1
+    """Distance between its answers and those of the version in service to requests drawn alike: Wasserstein's distance
+    of probabilities, or of numbers in standard deviations; the Jensen-Shannon distance of classes."""
 
 
 VersionAddress = Annotated[

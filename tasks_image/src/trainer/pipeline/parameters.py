@@ -39,3 +39,5 @@ class RunParameters(Spec):
     """The answer to a promotion that a person has to approve, where no scheduler can ask one; ignored under one."""
     note: Annotated[str, Field(max_length=1000)] = ""
     """Why this run was started; kept with the run."""
+    triggered_by: Annotated[str, Field(max_length=1000)] = ""
+    """The reason for which monitoring has started this run; not for pipelines' files."""

@@ -20,6 +20,7 @@ from trainer.pipeline.own_code import Code
 from trainer.pipeline.parameters import CLEARABLE, RunParameters
 from trainer.pipeline.problem_rules import PROBLEM_RULES
 from trainer.pipeline.resources import Resources, StepResources
+from trainer.pipeline.retraining import Retrain
 from trainer.pipeline.scoring import CRON, Scoring, with_inherited
 from trainer.pipeline.sources import AnySource
 from trainer.pipeline.spec import Spec
@@ -86,6 +87,8 @@ class Pipeline(Spec):
     """How scored rows are watched by the DAG `<name>_monitoring`, which needs `scoring`; null: there is no such DAG."""
     deployment: Deployment | None = None
     """How a promoted version gets to answer requests, by the DAG `<name>_deployment`; null: there is no such DAG."""
+    retrain: Retrain | None = None
+    """When `monitoring` starts a training run beside `schedule`; null: never."""
     resources: StepResources = {}
     """What each step needs of a cluster; a local run takes what the machine has."""
     run: RunParameters = RunParameters()
@@ -113,6 +116,7 @@ class Pipeline(Spec):
             *self._run_mistakes(),
             *self._scoring_mistakes(),
             *self._monitoring_mistakes(),
+            *self._retrain_mistakes(),
             *self._node_mistakes(),
             *self.modality_mistakes(),
         ]
@@ -239,6 +243,19 @@ class Pipeline(Spec):
             return []
         if self.scoring is None:
             return ["monitoring: needs `scoring`, whose rows it looks at; add that section, or remove this one"]
+        return []
+
+    def _retrain_mistakes(self) -> list[str]:
+        if self.retrain is None:
+            return []
+        if self.monitoring is None:
+            return ["retrain: needs `monitoring`, whose looks decide; add that section, or remove this one"]
+        if self.retrain.when.performance_drop is not None and self.monitoring.labels is None:
+            mistake = (
+                "retrain.when.performance_drop: needs `monitoring.labels`: without labels no performance is measured, "
+                "and an estimate starts nothing; name them, or use `drift_share`"
+            )
+            return [mistake]
         return []
 
     def _node_mistakes(self) -> list[str]:

@@ -11,10 +11,12 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent.parent
 _RUN_BY_OTHERS = {"__main__", "entry_point", "score_model", "fork_server", "rendezvous"}
 """Scripts, the file that MLflow runs to load a model, and what torchrun calls, which imports PyTorch."""
+_OF_THE_ROUTER = _PACKAGE / "serving"
+"""Web servers, which no step runs."""
 _OWN = [
     ".".join(["trainer", *file.relative_to(_PACKAGE).with_suffix("").parts])
     for file in sorted(_PACKAGE.rglob("*.py"))
-    if file.stem not in {"__init__", *_RUN_BY_OTHERS}
+    if file.stem not in {"__init__", *_RUN_BY_OTHERS} and file.parent != _OF_THE_ROUTER
 ]
 
 STEPS = (

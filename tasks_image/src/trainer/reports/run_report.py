@@ -156,6 +156,8 @@ def _facts(summary: Summary, pipeline: Pipeline | None, evaluation: EvaluateResu
         facts["Test rows"] = count_text(evaluation.test_rows)
     if summary.approvals:
         facts["Approval"] = "; ".join(answer.reason for answer in summary.approvals)
+    if summary.triggered_by:
+        facts["Started"] = summary.triggered_by
     if summary.note:
         facts["Note"] = summary.note
     if summary.memory:

@@ -82,11 +82,16 @@ SCORING = (
 """The flow that scores rows in batches."""
 READ_LABELS: Final = "read_labels"
 """A step of pipelines that say where labels come from."""
+MONITOR: Final = "monitor"
+"""The step whose result makes a look finished."""
+RETRAIN: Final = "retrain"
+"""A step of pipelines that say when monitoring starts a training run."""
 MONITORING = (
     Step("start_monitoring", begins=True, uses="monitoring.labels", logins=frozenset({"repository"})),
     Step("read_scores", uses="scoring.output"),
     Step(READ_LABELS, uses="monitoring.labels", logins=frozenset({"repository"})),
-    Step("monitor"),
+    Step(MONITOR),
+    Step(RETRAIN, runs_in="airflow"),
 )
 """The flow that looks at scored rows and their labels."""
 DEPLOYMENT = (
@@ -147,7 +152,8 @@ def monitoring_steps_of(pipeline: Pipeline) -> list[Step]:
     monitoring = pipeline.monitoring
     if monitoring is None:
         return []
-    return [step for step in MONITORING if step.name != READ_LABELS or monitoring.labels is not None]
+    exists = {READ_LABELS: monitoring.labels is not None, RETRAIN: pipeline.retrain is not None}
+    return [step for step in MONITORING if exists.get(step.name, True)]
 
 
 def _absent(pipeline: Pipeline) -> set[str]:

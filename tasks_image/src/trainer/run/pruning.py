@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigurationError
-from trainer.run.flow import APPROVE, MONITORING, REQUESTS, SCORING, TRAINING
+from trainer.pipeline import Monitoring, parse_yaml
+from trainer.run.flow import APPROVE, DEPLOYMENT, MONITOR, MONITORING, REQUESTS, SCORING, TRAINING
 from trainer.run.folder import FAILURE_FILE, PIPELINE_FILE, RESULT_FILE, RunFolder
+from trainer.run.key import MONITORING as MONITORING_PREFIX
+from trainer.run.key import SCORING as SCORING_PREFIX
 from trainer.run.key import flow_of
 from trainer.run.latest import LATEST
+from trainer.run.records import MonitorResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DECIDE = "decide"
-FLOWS = (TRAINING, SCORING, MONITORING, REQUESTS)
-BEGIN, END = tuple(flow[0].name for flow in FLOWS), tuple(flow[-1].name for flow in FLOWS)
-"""The first and the last step of each flow."""
+FLOWS = (TRAINING, SCORING, MONITORING, DEPLOYMENT, REQUESTS)
+BEGIN, END = (
+    tuple(flow[0].name for flow in FLOWS),
+    tuple(MONITOR if flow is MONITORING else flow[-1].name for flow in FLOWS),
+)
+"""The first step of each flow, and the one with which a run of it is finished."""
+SCORING_FLOW, MONITORING_FLOW = SCORING_PREFIX.rstrip("-"), MONITORING_PREFIX.rstrip("-")
 MARKER = "being-removed"
 """Written first and removed last: without `pipeline.yaml` beside it, what is left of a folder has to go too."""
 UNFINISHED_DAYS = 7
@@ -43,6 +51,8 @@ class StoredRun:
     half_removed: bool
     waits: bool = False
     """True if its decision to promote asks a person who has not answered yet."""
+    watched_days: float = 0
+    """Of a scoring run that no look has taken yet: for so many days after it a look may take its rows."""
 
     @property
     def name(self) -> str:
@@ -73,7 +83,9 @@ def stored_runs(store: str) -> list[StoredRun]:
         for key in _folders(top.filesystem, f"{top.root}/{pipeline}")
         if (run := _stored(RunFolder.open(f"{top.uri}/{pipeline}/{key}", top.filesystem), pipeline)) is not None
     ]
-    return sorted(found, key=lambda run: run.changed_at or datetime.max.replace(tzinfo=UTC), reverse=True)
+    taken = {(run.pipeline, key) for run in found for key in _taken(run)}
+    known = [replace(run, watched_days=0) if (run.pipeline, run.folder.key) in taken else run for run in found]
+    return sorted(known, key=lambda run: run.changed_at or datetime.max.replace(tzinfo=UTC), reverse=True)
 
 
 def why_kept(runs: list[StoredRun], rules: Rules) -> list[tuple[StoredRun, str]]:
@@ -130,6 +142,8 @@ def _too_new(run: StoredRun, place: int, rules: Rules) -> str:
     age = rules.now - run.changed_at
     if age.total_seconds() < rules.keep_days * SECONDS_PER_DAY:  # a timedelta ends at 999,999,999 days
         return f"younger than {rules.keep_days:g} days"
+    if age.total_seconds() < run.watched_days * SECONDS_PER_DAY:
+        return f"no look has taken its scored rows yet, which one may for {run.watched_days:g} days"
     if not run.finished and age < timedelta(days=UNFINISHED_DAYS):
         return f"unfinished, and younger than {UNFINISHED_DAYS} days"
     return f"among the {rules.keep_last} newest of its pipeline" if place <= rules.keep_last else ""
@@ -165,7 +179,25 @@ def _stored(folder: RunFolder, pipeline: str) -> StoredRun | None:
         finished=(finished := any(f"{step}/{RESULT_FILE}" in files for step in END)),
         waits=not finished and _waits(folder, files),
         half_removed=MARKER in files and PIPELINE_FILE not in files,
+        watched_days=_watched_days(folder) if finished and PIPELINE_FILE in files else 0,
     )
+
+
+def _watched_days(folder: RunFolder) -> float:
+    """Return for how many days after a scoring run monitoring looks at its rows; 0 if it never does."""
+    if flow_of(folder.key) != SCORING_FLOW:
+        return 0
+    document = parse_yaml(folder.read_text(PIPELINE_FILE), folder.uri_of(PIPELINE_FILE))  # of whatever release
+    section = document.get("monitoring")
+    return float(section.get("days", Monitoring.model_fields["days"].default)) if section else 0
+
+
+def _taken(run: StoredRun) -> list[str]:
+    """Return the keys of the scoring runs whose rows a finished look, and those before it, have taken."""
+    if flow_of(run.folder.key) != MONITORING_FLOW:
+        return []
+    look = run.folder.at(MONITOR).result_or_none(MonitorResult)
+    return look.taken if look else []
 
 
 def _waits(folder: RunFolder, files: Mapping[str, Any]) -> bool:

@@ -70,8 +70,9 @@ class Passing:
             )
         chosen = split.version_for(unit)
         answer = await self._asked(chosen, body, content_type)
-        if answer.is_failure and chosen != split.main:
-            answer = await self._asked(self.service.state.split.main, body, content_type)
+        main = self.service.state.split.main  # it may be another one by now
+        if answer.is_failure and chosen != main:
+            answer = await self._asked(main, body, content_type)
         if experiment is not None and unit and answer.status < BAD_REQUEST:
             # By assignment, whichever version answered: else a version that fails would choose its units.
             self.service.exposures.note(experiment.name, unit, "a" if chosen == split.main else "b")

@@ -61,13 +61,15 @@ class Service:
         self.observed: dict[str, Observed] = {one.version: Observed() for one in self.state.versions}
         self.exposures = Exposures(folder, keep_exposures)
         self._changing = asyncio.Lock()
+        self._starting = asyncio.Lock()
+        """Apart, so that traffic can be given back while a process is being started."""
         self._keeping: dict[str, asyncio.Task[None]] = {}
 
     async def open(self) -> None:
         """Start the process of each version that served before. Raises TrainerError if the main one cannot start."""
         for one in self.state.versions:
             try:
-                self.servers[one.version] = await self.start(self.state.model, one.version, one.digest)
+                await self._let_run(one)
             except TrainerError:
                 if one.version == self.state.split.main:
                     raise
@@ -91,26 +93,32 @@ class Service:
 
     async def add(self, version: str, digest: str) -> None:
         """Start a version without traffic; one that runs already stays. Raises TrainerError if it does not start."""
+        known, served = self.state.digest_of(version), ServedVersion(version=version, digest=digest)
+        if known and known != digest:
+            raise ConfigurationError(
+                f"{self.state.model} version {version} runs with files of another digest ({known}, asked for: "
+                f"{digest}); remove it first"
+            )
+        await self._let_run(served)
         async with self._changing:
-            known, server = self.state.digest_of(version), self.servers.get(version)
-            if known and known != digest:
-                raise ConfigurationError(
-                    f"{self.state.model} version {version} runs with files of another digest ({known}, asked for: "
-                    f"{digest}); remove it first"
-                )
-            if server is None or not server.is_running:
-                if server is not None:
-                    await server.stop(drain=0)
-                self.servers[version] = await self.start(self.state.model, version, digest)
-            if not known:
-                served = ServedVersion(version=version, digest=digest)
+            if not self.state.digest_of(version):
                 self._save(versions=(*self.state.versions, served))
                 self.observed[version] = Observed()
                 self._keep(served)
 
+    async def _let_run(self, served: ServedVersion) -> None:
+        """Start a version's process unless it runs."""
+        async with self._starting:
+            server = self.servers.get(served.version)
+            if server is not None and server.is_running:
+                return
+            if server is not None:
+                await server.stop(drain=0)
+            self.servers[served.version] = await self.start(self.state.model, served.version, served.digest)
+
     async def remove(self, version: str) -> None:
         """End a version that gets no traffic; one that does not run is removed already."""
-        async with self._changing:
+        async with self._starting, self._changing:
             if percent := self.state.split.percent_of(version):
                 raise ConfigurationError(
                     f"{self.state.model} version {version} gets {percent:g} % of the traffic; give that to "
@@ -201,8 +209,9 @@ class Service:
 
     def _divide(self, shares: tuple[Share, ...], salt: str = "", experiment: RunningExperiment | None = None) -> None:
         before = self.state.split
-        salt = salt or before.salt or secrets.token_hex(8)  # it stays: a canary that grows keeps its units
-        after = Split(shares=shares, salt=salt)
+        # A version on trial keeps its units while its share grows, and each trial has others.
+        goes_on = {share.version for share in shares} <= {share.version for share in before.shares}
+        after = Split(shares=shares, salt=salt or (before.salt if goes_on else secrets.token_hex(8)))
         previous = before.main if after.main != before.main else self.state.previous
         self._save(split=after, previous=previous, experiment=experiment)
         for version in self.observed:
@@ -236,9 +245,8 @@ class Service:
                 continue
             if server is not None:
                 logger.error("%s has ended with %s: %s", server.name, server.process.returncode, server.last_words())
-                await server.stop(drain=0)
             try:
-                self.servers[version] = await self.start(self.state.model, version, served.digest)
+                await self._let_run(served)
             except TrainerError:
                 logger.exception("version %s of %s cannot start again", version, self.state.model)
                 pause = min(max(pause * 2, 1.0), LONGEST_PAUSE)

@@ -37,6 +37,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> MonitorResult:
     import polars as pl
 
     from trainer.monitoring.earlier import judged_by, refuse_if_overtaken, taken_by
+    from trainer.monitoring.retraining import judge_looks
     from trainer.monitoring.tracking import log_look
     from trainer.reports.monitoring_report import PAGE, write_monitoring_page
     from trainer.tables.parquet import write_table
@@ -61,6 +62,7 @@ def run(pipeline: Pipeline, run: RunFolder) -> MonitorResult:
         page=run.at("").uri_of(PAGE),
         mlflow_run="",
     )
+    result = judge_looks(pipeline, run, result, earlier)
     write_monitoring_page(run, pipeline, result, earlier)
     return result.model_copy(update={"mlflow_run": log_look(pipeline, run, result)})
 

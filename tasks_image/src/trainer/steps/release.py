@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trainer.environment import read_environment
 from trainer.errors import ModelRefusedError
@@ -36,17 +36,31 @@ def run(pipeline: Pipeline, run: RunFolder) -> ReleaseResult:  # noqa: ARG001  (
         )
     target = target_of(read_environment().serving, start.model)
     if reasons := list(_reasons(run)):
-        said = _take_back(target, start.version, start.before)
         why = "; ".join(reasons)
+        _record(run, start, "taken back", why)
+        said = _take_back(target, start.version, start.before)
         raise ModelRefusedError(
             f"{start.model} version {start.version} was taken back: {why}. {said}. The alias is as it was; "
             f"to let it name the version before too: trainer rollback {start.model} --from {start.version}"
         )
     refuse_moved(start)
+    _record(run, start, "released")
     _release(target, start.version)
     _remove_others(target, start.version, start.before)
     logger.info("%s version %s has all traffic", start.model, start.version)
     return ReleaseResult(version=start.version, before=start.before, target=target.address)
+
+
+def _record(
+    run: RunFolder, start: StartDeploymentResult, outcome: Literal["released", "taken back"], why: str = ""
+) -> None:
+    from trainer.registry.deployment_history import Deployed, record_deployment
+    from trainer.registry.tracking import connect
+
+    deployed = Deployed(
+        outcome=outcome, version=start.version, before=start.before, target=start.target, by=run.uri, why=why
+    )
+    record_deployment(connect(), start.model, deployed)
 
 
 def _reasons(run: RunFolder) -> Iterator[str]:

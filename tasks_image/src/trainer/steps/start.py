@@ -128,6 +128,7 @@ def _tags(pipeline: Pipeline, run: RunFolder, environment: Environment, own_comm
         "code.repository": code.repository if code else "",
         "code.ref": code.ref if code else "",
         "mlflow.note.content": pipeline.run.note,
+        "trainer.triggered_by": pipeline.run.triggered_by,
     }
     return {key: value for key, value in tags.items() if value}
 

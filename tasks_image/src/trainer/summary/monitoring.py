@@ -5,14 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trainer.number_format import number_text
-from trainer.run.flow import MONITORING
-from trainer.run.records import MonitorResult, ReadLabelsResult, ReadScoresResult, StartMonitoringResult
+from trainer.run.flow import MONITORING, RETRAIN
+from trainer.run.records import (
+    MonitorResult,
+    ReadLabelsResult,
+    ReadScoresResult,
+    RetrainResult,
+    StartMonitoringResult,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trainer.run import RunFolder
     from trainer.run.records import Interval, VersionLook
+
+
+OUTCOMES = {
+    "started": "a training run is started",
+    "held_back": "asked for, and held back",
+    "would_start": "asked for",
+    "not_needed": "not started",
+}
+"""Words for a retraining, by the outcome of its step."""
 
 
 def monitoring_lines(run: RunFolder) -> Iterator[str]:
@@ -32,11 +47,20 @@ def monitoring_lines(run: RunFolder) -> Iterator[str]:
     if result := run.at("monitor").result_or_none(MonitorResult):
         for look in result.looks:
             yield from _of_version(look)
+        yield from _retraining(run, result)
         yield f"Page: {result.page}"
     for step in MONITORING:
         if failure := run.at(step.name).failure():
             yield f"FAILED in {step.name}: {failure.error}: {failure.message}"
     yield f"Run folder: {run.at('').uri_of()}"
+
+
+def _retraining(run: RunFolder, result: MonitorResult) -> Iterator[str]:
+    acted = run.at(RETRAIN).result_or_none(RetrainResult)
+    if acted is not None:
+        yield f"Retraining: {OUTCOMES[acted.outcome]}: {acted.reason}"
+    elif (decision := result.retraining) is not None:
+        yield f"Retraining: {'asked for' if decision.retrain else OUTCOMES['not_needed']}: {decision.reason}"
 
 
 def _of_version(look: VersionLook) -> Iterator[str]:

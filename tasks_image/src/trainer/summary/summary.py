@@ -72,6 +72,8 @@ class Summary(BaseModel):
     run: str
     """Address of the run folder."""
     note: str
+    triggered_by: str = ""
+    """The reason for which monitoring has started the run; empty if a person or its schedule has."""
     outcome: Outcome
     reason: str
     data: DataSummary | None
@@ -128,6 +130,7 @@ def build_summary(run: RunFolder, wall_seconds: float | None = None) -> Summary:
         pipeline=pipeline.name,
         run=run.at("").uri_of(),
         note=pipeline.run.note,
+        triggered_by=pipeline.run.triggered_by,
         outcome=outcome,
         reason=reason,
         data=_data(run),

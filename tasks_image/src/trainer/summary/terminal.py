@@ -48,6 +48,8 @@ def _lines(summary: Summary) -> Iterator[str]:
     yield _data_line(summary)
     yield f"{meaning(summary)}."
     yield f"Why: {summary.reason}"
+    if summary.triggered_by:
+        yield f"Started: {summary.triggered_by}"
     yield from (f"Approval: {answer.reason}" for answer in summary.approvals)
     if summary.model.name and summary.winner:  # else the run did not get as far as asking for its versions
         aliases = ", ".join(f"{alias} → {version}" for alias, version in sorted(summary.model.aliases.items()))

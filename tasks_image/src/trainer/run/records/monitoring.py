@@ -125,6 +125,8 @@ class LabelledPerformance(BaseModel):
     drop: Interval
     """Of `metric`, above 0 if it is worse now than at the promotion; the interval includes the error of both."""
     confidence: float
+    drop_bound: float | None = None
+    """The drop is greater than this at 99 %, one-sided; None in looks of earlier releases."""
 
 
 class EstimatedPerformance(BaseModel):
@@ -176,6 +178,62 @@ class VersionLook(BaseModel):
     no_performance: str = ""
 
 
+class Production(BaseModel):
+    """The version that was production at a look."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    version: str
+    since: str
+    """ISO 8601, UTC; empty if the alias was moved in MLflow itself."""
+
+
+class LookEvidence(BaseModel):
+    """The figures of a look at production, by which a retraining is decided."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    look: str
+    """The key of its run folder."""
+    started_at: str
+    """ISO 8601, UTC."""
+    performance_drop: float | None
+    """None if no performance was measured."""
+    drop_bound: float | None
+    """The drop is greater than this at 99 %."""
+    drift_share: float | None
+    """None if there were no new rows."""
+
+
+class RetrainingDecision(BaseModel):
+    """The decision about a retraining, and its figures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retrain: bool
+    condition: str
+    """The condition that holds; empty if none does."""
+    reason: str
+    production: Production | None
+    evidence: list[LookEvidence]
+    """The newest looks at production while it was production, oldest first."""
+    counted: list[str]
+    """Keys of the looks that count for the condition."""
+
+
+class RetrainResult(Result):
+    """The end of a look: the training run that it has started, or the reason for which it has not."""
+
+    outcome: Literal["started", "held_back", "would_start", "not_needed"]
+    """`held_back`: the evidence asks for a run that cannot start now; the next look tries again. `would_start`: the
+    look was made without a scheduler, which alone can start one."""
+    reason: str
+    decision: RetrainingDecision
+    sends_event: bool = True
+    """Of `started`: False if an earlier try of the task has sent the event."""
+
+
 class MonitorResult(Result):
     """A finished look."""
 
@@ -187,6 +245,10 @@ class MonitorResult(Result):
     """URI of the table of ids that this look or an earlier one has judged by their labels, with the look's key."""
     page: str
     mlflow_run: str
+    production: Production | None = None
+    """None if the pipeline does not retrain, or no version was production."""
+    retraining: RetrainingDecision | None = None
+    """As it stood when the look was finished; the step `retrain` acts. None if the pipeline does not retrain."""
 
     @property
     def newest(self) -> VersionLook:
