@@ -147,7 +147,7 @@ images-check:  ## build the image for tabular pipelines and run steps in it, wit
 bench: .airflow/ready .venv/ready-dev  ## measure speed, each figure against a reference in the same run
 	@source .airflow/env && $(BIN)/python -m bench
 
-simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: SECTIONS="promotion months freshness retraining drift"
+simulate: .venv/ready-dev  ## how often the rules decide wrongly, on models and tables of known truth: SECTIONS="promotion months freshness retraining experiments drift"
 	@$(BIN)/python -m bench.simulation $$SECTIONS
 
 dashboards: .venv/ready-dev  ## write Grafana's dashboards from include/stack/grafana/dashboards.py

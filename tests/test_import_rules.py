@@ -163,7 +163,7 @@ def test_on_airflows_side_one_module_reads_the_environment(word: str) -> None:
 LAYERS = (
     "errors", "addresses", "number_format", "connections", "cpu_quota", "environment", "redaction", "process", "pipeline", "run", "decision",
     "summary", "inference", "plots", "problems", "tables", "own_code", "sources", "checks", "drift", "feature_store", "drafting", "registry", "isolated",
-    "evaluation", "training", "tuning", "reports", "modalities", "backtest", "scoring", "monitoring", "serving", "deployment", "steps", "commands", "__main__",
+    "evaluation", "training", "tuning", "reports", "modalities", "backtest", "scoring", "monitoring", "serving", "deployment", "experiments", "steps", "commands", "__main__",
 )  # fmt: skip
 """The rooms of the trainer, from the ground up: none imports from one above it."""
 MODULES = {

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 TITLE = "# Simulation: how often the rules decide wrongly"
 INTRODUCTION = (
     "Written by `make simulate`. `SECTIONS=` names those to write anew: `promotion`, `months`, `freshness`, "
-    "`retraining`, `drift`."
+    "`retraining`, `experiments`, `drift`."
 )
 
 

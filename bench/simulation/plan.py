@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.simulation.drift import Drifting
+from bench.simulation.experiments import GAIN, RATE, Comparison, Ratio
 from bench.simulation.freshness import NotWorse, Year
 from bench.simulation.models import Rival
 from bench.simulation.months import MONTHS, MonthlyRuns
@@ -48,6 +49,19 @@ EQUAL_SIZES = {200: 100, 500: 60, 1_000: 60, 5_000: 40, 20_000: 40, 100_000: 20,
 UNEQUAL_SIZES = {(7_000, 200): 60, (1_000, 20_000): 40, (1_000_000, 1_000): 10}
 SHIFTS = (0.1, 0.25, 0.5)
 SHARE_OF_SHIFTED = 0.3
+EXPERIMENTS = (
+    Comparison(0, 4000), Comparison(0, 3000, rate=0.05), Comparison(0, 3000, rate=0.01),
+    Comparison(0, 3000, units=2_000),
+    Comparison(0, 3000, split=0.1), Comparison(0, 3000, values="amount"), Comparison(GAIN, 1000), Comparison(0.02, 500),
+    Comparison(GAIN, 500, units=4_000),
+)  # fmt: skip
+RATIOS = (
+    Ratio(0.5, 0.5, 10_000),
+    Ratio(0.1, 0.1, 10_000),
+    Ratio(0.5, 0.52, 500),
+    Ratio(0.5, 0.53, 500),
+    Ratio(0.1, 0.12, 500),
+)
 QUICK_ROWS, QUICK_SHARE, QUICK_TRIALS = 2_000, 0.05, 10
 
 
@@ -104,6 +118,11 @@ def retrainings(*, quick: bool) -> list[Looks]:
     stable = [Looks(0.0, *sizes, WEEKS, years) for sizes, years in STABLE_YEARS.items()]
     worse = [Looks(drop, *sizes, SOON, trials) for drop, trials in DROPS.items() for sizes in DROP_SIZES]
     return [cell for cell in (*stable, *worse) if not quick or cell.reference_rows <= QUICK_ROWS]
+
+
+def experiments(*, quick: bool) -> list[Comparison | Ratio]:
+    """Experiments of every kind, and those whose units fall otherwise than asked for."""
+    return [cell for cell in (*EXPERIMENTS, *RATIOS) if not quick or isinstance(cell, Ratio) or cell.rate == RATE]
 
 
 def driftings(*, quick: bool) -> list[Drifting]:

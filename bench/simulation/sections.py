@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.simulation.correlation import measure
+from bench.simulation.experiments import DAYS
+from bench.simulation.experiments_report import missed_experiments, ratio_table, winners_table
 from bench.simulation.freshness import JUST_WORSE, MARGIN, RETRAINING, SINKING, WEEKS, freshness_rule
 from bench.simulation.freshness_report import comparison_table, missed_freshness, year_table
 from bench.simulation.models import POSITIVE_SHARE, PRODUCTION_AUC
 from bench.simulation.months import MONTHS
 from bench.simulation.months_report import better_table, equal_table, missed_months
-from bench.simulation.plan import driftings, freshness, monthly_runs, promotions, retrainings
+from bench.simulation.plan import driftings, experiments, freshness, monthly_runs, promotions, retrainings
 from bench.simulation.promotion import shipped
 from bench.simulation.report import drift_tables, missed_alarms, missed_promotions, pooled_table, promotion_table
 from bench.simulation.retraining import LIMIT, SOON, retrain_rule
@@ -135,6 +137,17 @@ def _drift_share() -> float:
     return shipped().drift.share
 
 
+def _experiments_text() -> str:
+    return (
+        f"Experiments of {DAYS} days with two versions, whose units come at random times and have their outcome at "
+        "once. The product's own analysis looks at the end of each day, and whoever sees a winner at any look would "
+        "name it. Outcomes are 0 or 1 with the rate of A given; amounts are lognormal, with a mean of 1 and a standard "
+        "deviation of 1.3. Without a true difference each winner is a false one. The intervals are those of large "
+        "samples, so the rare outcomes and the small experiments count. The check of the sample ratio is made after "
+        "each unit; half of its lines have a true share other than the one asked for, and there an alarm is right."
+    )
+
+
 def _verdict(complaints: list[str]) -> str:
     return "Missed: " + "; ".join(complaints) if complaints else "Every figure asked for is met."
 
@@ -171,6 +184,14 @@ SECTIONS = {
         _retraining_text,
         lambda found: (stable_table(found), drop_table(found)),
         missed_retraining,
+    ),
+    "experiments": Section(
+        "Experiments",
+        "experiments",
+        experiments,
+        _experiments_text,
+        lambda found: (winners_table(found), ratio_table(found)),
+        missed_experiments,
     ),
     "drift": Section(
         "Drift",

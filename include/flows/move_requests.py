@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Param
 
 from include.environment.settings import load_settings
+from include.flows.deployment import promoted
 from include.flows.pipeline_dags import dag_or_broken, given_to, new_dag, operator_of, read_pipelines, step_task
 from include.flows.task_docs import TASK_DOCS, request_docs
 from include.mail import send
@@ -42,7 +43,10 @@ def request_dag(pipeline: Pipeline, text: str) -> DAG:
         docs = TASK_DOCS[APPROVE_REQUEST]
         before = ApproveRequestOperator(task_id=APPROVE_REQUEST, run=run, pipeline=pipeline, doc_md=docs)
         [step] = REQUESTS
-        before >> step_task(operator_of(pipeline, settings), step.name, run, **given_to(step, pipeline, text))
+        given = given_to(step, pipeline, text)
+        if pipeline.deployment is not None:  # what has become production is deployed, forward or back
+            given["outlets"] = [promoted(pipeline)]
+        before >> step_task(operator_of(pipeline, settings), step.name, run, **given)
         dag.max_active_runs = AT_A_TIME
         dag.is_paused_upon_creation = False  # nothing starts it by itself
         dag.params = _form(pipeline)  # type: ignore[assignment]  # Airflow converts and validates it

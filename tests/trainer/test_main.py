@@ -45,6 +45,7 @@ NAMES = (
     "serve",
     "deploy",
     "deployment",
+    "experiment",
     "run",
     "init",
     "check",

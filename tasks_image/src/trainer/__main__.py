@@ -16,6 +16,7 @@ from trainer.commands import (
     deploy,
     deployment,
     describe,
+    experiment,
     history,
     init,
     job,
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trainer")
 
 COMMANDS = (
-    step, checkout, train, score, monitor, serve, deploy, deployment, job, init, check, schema, data, load_table,
-    summary, report, validate_model,
+    step, checkout, train, score, monitor, serve, deploy, deployment, experiment, job, init, check, schema, data,
+    load_table, summary, report, validate_model,
     resolve, rollback, history, backtest, prune, describe,
 )  # fmt: skip
 

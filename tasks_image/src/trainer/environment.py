@@ -88,6 +88,8 @@ class Environment(Means):
     """How long features stay there when nothing new is promoted."""
     serving: Address = ""
     """Where versions answer requests: `local:///folder` for a router on this machine; empty: nowhere."""
+    experiments: str = ""
+    """The database of experiments; empty: a SQLite file in the folder of `serving`."""
     samples: bool = False
     """Whether a built-in sample may stand in for data that is not there."""
     pipeline: str = ""

@@ -15,6 +15,7 @@ from bench.simulation import sections
 from bench.simulation.__main__ import main
 from bench.simulation.columns import COLUMNS, draw_table
 from bench.simulation.drift import Drifting
+from bench.simulation.experiments import Comparison, Ratio
 from bench.simulation.freshness import NotWorse, Year
 from bench.simulation.models import PRODUCTION_AUC, Rival, draw_production, draw_rival, draw_truth
 from bench.simulation.months import MonthlyRuns
@@ -116,6 +117,7 @@ def test_the_command_writes_its_tables(tmp_path: Path, monkeypatch: pytest.Monke
         "months": [MonthlyRuns(250, 1, Rival(few_rows=0)), MonthlyRuns(150, 1, Rival(gain=0.15))],
         "freshness": [NotWorse(1.0, 500, 2), Year("equal", 500, 1, weeks=1)],
         "retraining": [Looks(0.0, 500, 500, 1, 1), Looks(0.1, 500, 500, 2, 1)],
+        "experiments": [Comparison(0, 2, units=400), Ratio(0.5, 0.5, 2, units=10)],
         "drift": [Drifting(200, 200, 2)],
     }
     for name, section in sections.SECTIONS.items():
@@ -125,7 +127,7 @@ def test_the_command_writes_its_tables(tmp_path: Path, monkeypatch: pytest.Monke
     code = main(["--quick", "--processes", "1", "--output", str(output)])
     text = output.read_text()
     assert code == 1, "two challengers bound nothing"
-    assert text.count("with seed 42") == 5
+    assert text.count("with seed 42") == 6
     assert "not measured in this run" in text
     assert "| 500 | 2 | 0 | 0.0% | 0.0% | 77.6% |" in text
     assert "| 250 | 0.95 | 12 | 0 | 0.0% | 0.0% | 22.1% | 0 of 0 | 1 | 0 | 0.0% | 0.0% | 95.0% |" in text
@@ -143,5 +145,8 @@ def test_the_command_writes_its_tables(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_unknown_section_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["month", "--output", str(tmp_path / "simulation.md")])
-    assert "no section 'month'; choose from promotion, months, freshness, retraining, drift" in capsys.readouterr().err
+    assert (
+        "no section 'month'; choose from promotion, months, freshness, retraining, experiments, drift"
+        in capsys.readouterr().err
+    )
     assert not list(tmp_path.iterdir())

@@ -37,6 +37,7 @@ def test_a_request_is_a_question_and_then_a_step(project: Any, airflow_home: Any
     asks, moves = dag.get_task("approve_request"), dag.get_task("move_production")
     assert asks.downstream_task_ids == {"move_production"}
     assert moves.pipeline
+    assert [asset.name for asset in moves.outlets] == ["churn_promoted"]
     context: Any = {"run_id": "manual__1", "dag": dag}
     moves.render_template_fields(context)
     assert moves.run == f"file://{home}/.runs/churn/{request_key('manual__1')}"

@@ -13,9 +13,11 @@ from trainer.__main__ import main
 from trainer.commands import prune as command
 from trainer.pipeline import Pipeline
 from trainer.registry.anchor import ANCHOR_TAG
+from trainer.registry.experiment_records import RecordedExperiment, record_experiment
 from trainer.registry.versions import PREVIOUS, PRODUCTION, RUN_FOLDER_TAG
 from trainer.run import RunFolder
 from trainer.run.records import ReportResult
+from trainer.serving.state import STATE_FILE, ServedVersion, ServingState, write
 
 MODEL = "churn-predictor"
 DIGEST = "0123456789ab"
@@ -149,3 +151,34 @@ def test_an_alias_that_is_set_meanwhile_saves_the_run(
     assert prune(store, "--yes") == 0
     assert left(store) == ["churn/run-1", "churn/run-2", "churn/run-3"]
     assert "kept after all  churn/run-2: churn-predictor version 3 (staging) came from it" in capsys.readouterr().out
+
+
+def test_versions_of_a_running_experiment_and_of_a_router_keep_their_folders(
+    store: Path, client: MlflowClient, register: Any, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = {key: register(key) for key in ("run-1", "run-2", "run-3")}
+    record = RecordedExperiment(
+        name="plans",
+        version_a=versions["run-1"],
+        version_b=versions["run-2"],
+        traffic_split=0.5,
+        started_at="2026",
+        by="me",
+    )
+    record_experiment(client, MODEL, record)
+    served = ServingState(model=MODEL, versions=(ServedVersion(version=versions["run-3"], digest=DIGEST),))
+    write(tmp_path / "serving" / MODEL, STATE_FILE, served)
+    monkeypatch.setenv("TRAINER_SERVING", f"local://{tmp_path}/serving")
+    assert prune(store) == 0
+    listed = capsys.readouterr().out
+    for key in ("run-1", "run-2"):
+        assert (
+            f"churn/{key}  churn-predictor version {versions[key]} (the experiment plans runs) came from it" in listed
+        )
+    assert f"churn/run-3  churn-predictor version {versions['run-3']} (its router serves it) came from it" in listed
+    record_experiment(client, MODEL, record.model_copy(update={"ended_at": "2027"}))
+    assert prune(store, "--yes") == 0
+    assert left(store) == ["churn/run-3"]
+    (tmp_path / "serving" / MODEL / STATE_FILE).write_text("[")
+    assert prune(store, "--yes") == 2
+    assert left(store) == ["churn/run-3"]

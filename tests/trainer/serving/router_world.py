@@ -57,11 +57,16 @@ class RouterWorld:
             with listening_on(0) as listening:
                 asyncio.run(serve(self.service, self.folder, listening, on_ready))
 
-        self.service = Service(self.model, self.folder, start=self.start)
+        self.service = Service(self.model, self.folder, start=self.start, keep_exposures=self._keep)
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
         while not ready.wait(0.01):
             assert self._thread.is_alive(), "the router did not start"
+
+    def _keep(self, exposures: Any) -> None:
+        from trainer.experiments.store import ExperimentStore
+
+        ExperimentStore(f"sqlite:///{self.home}/experiments.db").add_exposures(exposures)
 
     def close(self) -> None:
         self._stop()

@@ -43,8 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
     environment = read_environment()
     pipeline = with_model(given_pipeline(arguments.config), environment)
     target = target_of(environment.serving, pipeline.registry.model)
-    found = [_version(target, version, is_running=running) for version, running in target.state().running.items()]
-    record = {"model": pipeline.registry.model, "target": target.address, "versions": found}
+    served = target.state()
+    found = [_version(target, version, is_running=running) for version, running in served.running.items()]
+    record = {
+        "model": pipeline.registry.model, "target": target.address, "experiment": served.experiment, "versions": found,
+    }  # fmt: skip
     sys.stdout.write((json.dumps(record, indent=2) if arguments.json else _text(record)) + "\n")
     return 0
 
@@ -63,7 +66,8 @@ def _version(target: Target, version: str, *, is_running: bool) -> dict[str, Any
 
 
 def _text(record: dict[str, Any]) -> str:
-    lines = [f"{record['model']} on {record['target']}"]
+    experiment = f"; the experiment {record['experiment']} divides the traffic" if record["experiment"] else ""
+    lines = [f"{record['model']} on {record['target']}{experiment}"]
     lines += [
         f"  version {one['version']}: {one['percent']:g} % of the traffic, {'running' if one['running'] else 'ENDED'}; "
         f"in {one['seconds']} s answered {one['answered']}, refused {one['refused']}, failed {one['failed']}"

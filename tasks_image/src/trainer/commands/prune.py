@@ -6,9 +6,10 @@ import argparse
 import contextlib
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.environment import read_environment
+from trainer.environment import read_environment, variable
 from trainer.run.pruning import Rules, StoredRun, remove, stored_runs, user_of, why_kept
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ def add_to(commands: Any) -> None:
         help="list, and with --yes remove, old run folders",
         description="List the run folders of an artifact store and which of them may go; with --yes remove those, and "
         "their Optuna journals. Never removed: a folder that a version with an alias, or the anchor of one, came from "
-        "(of any registered model), a run that waits for an approval, one that changed lately, an unfinished run of "
-        "the last week, the newest of each pipeline, and what `latest` points at. Where MLflow cannot be asked, or "
-        "such a version has no record, nothing is removed.",
+        "(of any registered model), one of a version in a running experiment or behind a router of this machine, a run "
+        "that waits for an approval, one that changed lately, an unfinished run of the last week, the newest of each "
+        "pipeline, and what `latest` points at. Where MLflow cannot be asked, or such a version has no record, nothing "
+        "is removed.",
     )
     command.add_argument("--store", default=".runs", metavar="URI", help="the artifact store (default: .runs)")
     command.add_argument("--keep-days", type=_not_negative, default=30, metavar="N", help="keep younger ones (30)")
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from trainer.registry.versions import asking_mlflow
 
     with asking_mlflow() as client:
-        in_use = folders_in_use(client, arguments.foreign)
+        in_use = folders_in_use(client, arguments.foreign, _served())
         runs = stored_runs(arguments.store)
         rules = Rules(datetime.now(UTC), arguments.keep_days, arguments.keep_last, in_use)
         decided = why_kept(runs, rules)
@@ -56,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.yes:
             others = {run.folder.key for run, reason in decided if reason}
             for one in doomed:
-                _remove(one, folders_in_use(client, arguments.foreign), others)
+                _remove(one, folders_in_use(client, arguments.foreign, _served()), others)
     _conclude(doomed, removed=arguments.yes)
     return 0
 
@@ -72,6 +74,14 @@ def _remove(run: StoredRun, in_use: Mapping[str, str], other_keys: set[str]) -> 
         remove_journals(run.folder.key, read_environment().study_storage)
     remove(run.folder)
     sys.stdout.write(f"  removed  {run.name}\n")
+
+
+def _served() -> dict[tuple[str, str], str]:
+    """Return the versions that routers of this machine serve."""
+    from trainer.serving.state import served_versions
+
+    kind, _, place = variable("serving").partition("://")
+    return served_versions(Path(place)) if kind == "local" and place else {}
 
 
 def _list(store: str, decided: list[tuple[StoredRun, str]], now: datetime) -> None:

@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; returns 0. Raises ConfigurationError if nothing can be served."""
     from trainer.deployment.targets import LOCAL
     from trainer.deployment.versions import deployed_version, rules_of, with_model
+    from trainer.experiments.outcomes import keep_exposures
     from trainer.serving.run_router import run_router
     from trainer.serving.state import STATE_FILE, ServingState, read
 
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             "%s: version %s is in service; %s is version %s now: `make deploy` lets it answer", model, known.split.main,
             version.alias or "the version to deploy", version.number,
         )  # fmt: skip
-    run_router(model, folder, arguments.port, lambda url: _tell(url, version), first)
+    run_router(model, folder, arguments.port, lambda url: _tell(url, version), first, keep_exposures)
     return 0
 
 

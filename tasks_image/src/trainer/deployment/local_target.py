@@ -38,7 +38,8 @@ class LocalTarget:
     def state(self) -> Served:
         """Return what is served."""
         found = self._json("GET", "")
-        return Served(found["revision"], tuple(map(Share.model_validate, found["split"]["shares"])), found["running"])
+        shares, experiment = tuple(map(Share.model_validate, found["split"]["shares"])), found["experiment"] or {}
+        return Served(found["revision"], shares, found["running"], experiment.get("name", ""))
 
     def start(self, version: str, digest: str) -> None:
         """Let the router fetch a version and start its process."""
@@ -64,6 +65,15 @@ class LocalTarget:
     def remove(self, version: str) -> None:
         """End a version's process once it has answered what it was asked."""
         self._json("DELETE", f"/versions/{quote(version)}")
+
+    def begin_experiment(self, name: str, shares: tuple[Share, Share], salt: str, revision: int) -> None:
+        """Divide the traffic between A and B of an experiment; one that runs already stays."""
+        asked = {"shares": [share.model_dump() for share in shares], "salt": salt, "revision": revision}
+        self._json("PUT", f"/experiments/{quote(name)}", asked)
+
+    def end_experiment(self, name: str) -> None:
+        """Give all traffic to version A, and wait until all units are in the database."""
+        self._json("DELETE", f"/experiments/{quote(name)}")
 
     def _json(self, method: str, path: str, content: Any = None, seconds: float = SECONDS_TO_ANSWER) -> Any:
         import requests

@@ -24,6 +24,8 @@ class Served:
     """The versions with traffic; the first one is the main version. Empty: none has."""
     running: dict[str, bool]
     """The versions that are there; False for one whose process has ended."""
+    experiment: str = ""
+    """The name of the experiment that divides the traffic; empty: none does."""
 
     @property
     def main(self) -> str:

@@ -25,6 +25,26 @@ class DeploymentLimits(Spec):
     of probabilities, or of numbers in standard deviations; the Jensen-Shannon distance of classes."""
 
 
+VersionAddress = Annotated[
+    str, Field(pattern=r"^models:/[^/@\s]+(/[1-9][0-9]{0,9}|@[A-Za-z0-9_-]+)$", examples=["models:/churn-predictor/3"])
+]
+
+
+class ExperimentPlan(Spec):
+    """An experiment (A/B test) that `trainer experiment create --config FILE` starts."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+    """Each experiment has a name of its own."""
+    model_a: VersionAddress
+    """The version in service: `models:/NAME/3` or `models:/NAME@production`."""
+    model_b: VersionAddress
+    """Another version of the same registered model."""
+    traffic_split: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the units that get `model_b`."""
+    duration_days: Annotated[float, Field(gt=0, le=366)]
+    """How long it is planned to run; it runs until it is ended."""
+
+
 class Deployment(Spec):
     """Deployment: the DAG `<name>_deployment`, which runs after each promotion to production, and by hand."""
 
@@ -39,3 +59,5 @@ class Deployment(Spec):
     smoke_rows: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Real rows that it has to answer, before it gets traffic, as the registered model does."""
     limits: DeploymentLimits = DeploymentLimits()
+    experiment: ExperimentPlan | None = None
+    """An experiment with two versions behind the router; nothing starts it by itself."""

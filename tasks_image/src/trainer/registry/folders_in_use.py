@@ -1,4 +1,4 @@
-"""The run folders that registered versions need: those with an alias, and the anchors of these."""
+"""The run folders that registered versions need: those with an alias, their anchors, and versions in use elsewhere."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ from typing import TYPE_CHECKING
 
 from trainer.errors import ConfigurationError
 from trainer.registry.anchor import anchor_number
+from trainer.registry.experiment_records import versions_in_experiments
 from trainer.registry.versions import KEYS_TAG, RUN_FOLDER_TAG, SNAPSHOT_TAG, registered_models, version_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 
-def folders_in_use(client: MlflowClient, foreign: Sequence[str] = ()) -> dict[str, str]:
-    """Addresses in the run folders of versions with an alias and of their anchors, and the version behind each.
+def folders_in_use(
+    client: MlflowClient, foreign: Sequence[str] = (), served: Mapping[tuple[str, str], str] | None = None
+) -> dict[str, str]:
+    """Return addresses in the run folders of versions that are needed, and the version behind each.
+
+    Needed are versions with an alias, their anchors, those of running experiments, and those that are served.
+
+    :param served: versions (model, number) that answer requests, and why each is needed
 
     Raises ConfigurationError for such a version without a record, unless its model is named as foreign.
     """
@@ -24,23 +31,30 @@ def folders_in_use(client: MlflowClient, foreign: Sequence[str] = ()) -> dict[st
         address: f"{model.name} version {version.version} ({why})"
         for model in registered_models(client)
         if model.name not in foreign
-        for version, why in _needed(client, model)
+        for version, why in _needed(client, model, served or {})
         for address in _recorded_addresses(version, why)
     }
 
 
-def _needed(client: MlflowClient, model: RegisteredModel) -> Iterator[tuple[ModelVersion, str]]:
-    """The versions of a model that are needed, and why; an anchor that has been deleted needs nothing."""
-    anchors: dict[str, list[str]] = {}
+def _needed(
+    client: MlflowClient, model: RegisteredModel, served: Mapping[tuple[str, str], str]
+) -> Iterator[tuple[ModelVersion, str]]:
+    """Yield the versions of a model that are needed, and why; one without an alias that was deleted needs nothing."""
+    others: dict[str, list[str]] = {}
     aliased = _by_version(model)
     for number, aliases in aliased.items():
         version = client.get_model_version(model.name, number)
         yield version, ", ".join(sorted(aliases))
-        if (anchor := anchor_number(version)) and anchor not in aliased:
-            anchors.setdefault(anchor, []).append(number)
-    for number, versions in anchors.items():
-        if (found := version_or_none(client, model.name, number)) is not None:
-            yield found, f"the anchor of version {', '.join(sorted(versions, key=int))}"
+        if anchor := anchor_number(version):
+            others.setdefault(anchor, []).append(f"the anchor of version {number}")
+    for number, why in versions_in_experiments(model).items():
+        others.setdefault(number, []).append(why)
+    for (name, number), why in served.items():
+        if name == model.name:
+            others.setdefault(number, []).append(why)
+    for number, reasons in others.items():
+        if number not in aliased and (found := version_or_none(client, model.name, number)) is not None:
+            yield found, "; ".join(sorted(reasons))
 
 
 def _by_version(model: RegisteredModel) -> dict[str, list[str]]:

@@ -38,6 +38,17 @@ class DivideRequest(BaseModel):
     """The state that the change is based on."""
 
 
+class ExperimentRequest(BaseModel):
+    """Asks for the traffic to be divided between the versions of an experiment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shares: tuple[Share, Share]
+    """Of A, which is in service, and of B."""
+    salt: Annotated[str, Field(min_length=8)]
+    revision: int
+
+
 def management(passing: Passing, token: str) -> APIRouter:
     """Return the routes below `/deployment`."""
     service = passing.service
@@ -61,6 +72,16 @@ def management(passing: Passing, token: str) -> APIRouter:
     @routes.put("/split")
     async def divide(asked: DivideRequest) -> dict[str, Any]:
         await service.divide(asked.shares, asked.revision)
+        return service.state.model_dump(mode="json")
+
+    @routes.put("/experiments/{name}")
+    async def begin(name: str, asked: ExperimentRequest) -> dict[str, Any]:
+        await service.begin_experiment(name, asked.shares, asked.salt, asked.revision)
+        return service.state.model_dump(mode="json")
+
+    @routes.delete("/experiments/{name}")
+    async def end(name: str) -> dict[str, Any]:
+        await service.end_experiment(name)
         return service.state.model_dump(mode="json")
 
     @routes.get("/versions/{version}/observations")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from trainer.serving.exposures import LONGEST_UNIT
+
 if TYPE_CHECKING:
     from trainer.serving.metrics import Metrics
     from trainer.serving.observed import Outcome
@@ -61,12 +63,20 @@ class Passing:
         if not split.shares:
             text = f"no version of {self.service.state.model} has traffic yet; deploy one"
             return _error("", UNAVAILABLE, text)
+        experiment = self.service.state.experiment
+        if experiment is not None and unit is not None and len(unit) > LONGEST_UNIT:
+            return _error(
+                "", BAD_REQUEST, f"X-Unit-Id has {len(unit):,} characters; at most {LONGEST_UNIT} are allowed"
+            )
         chosen = split.version_for(unit)
         answer = await self._asked(chosen, body, content_type)
         main = self.service.state.split.main  # it may be another one by now
-        if not answer.is_failure or chosen == main:
-            return answer
-        return await self._asked(main, body, content_type)
+        if answer.is_failure and chosen != main:
+            answer = await self._asked(main, body, content_type)
+        if experiment is not None and unit and answer.status < BAD_REQUEST:
+            # By assignment, whichever version answered: else a version that fails would choose its units.
+            self.service.exposures.note(experiment.name, unit, "a" if chosen == split.main else "b")
+        return answer
 
     async def _asked(self, version: str, body: bytes, content_type: str) -> Answer:
         began = time.perf_counter()

@@ -43,7 +43,7 @@ def _add_public(app: FastAPI, passing: Passing) -> None:
         if body is None:
             return JSONResponse({"message": f"a request may have {MOST_BYTES:,} bytes; send fewer rows"}, TOO_LARGE)
         content_type = request.headers.get("content-type", "")
-        answer = await passing.answer(body, content_type, request.headers.get(UNIT_HEADER))
+        answer = await passing.answer(body, content_type, _unit_of(request))
         return Response(answer.body, answer.status, {VERSION_HEADER: answer.version}, answer.content_type)
 
     @app.get("/health")
@@ -56,6 +56,17 @@ def _add_public(app: FastAPI, passing: Passing) -> None:
     @app.get("/metrics")
     async def metrics() -> Response:
         return Response(passing.metrics.text(passing.service), media_type="text/plain; version=0.0.4")
+
+
+def _unit_of(request: Request) -> str | None:
+    """Return the id of a request's unit; bytes that are not UTF-8 are read as Latin-1, as clients write them."""
+    given = request.headers.get(UNIT_HEADER)
+    if given is None or given.isascii():
+        return given
+    try:
+        return given.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return given
 
 
 async def _body(request: Request) -> bytes | None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from trainer.serving.exposures import Keep
+
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
@@ -33,7 +35,12 @@ SECONDS_TO_END = 35
 
 
 def run_router(
-    model: str, folder: Path, port: int, on_ready: Callable[[str], None], first: tuple[str, str] | None = None
+    model: str,
+    folder: Path,
+    port: int,
+    on_ready: Callable[[str], None],
+    first: tuple[str, str] | None = None,
+    keep_exposures: Keep | None = None,
 ) -> None:
     """Serve a model on a port of loopback until SIGINT or SIGTERM.
 
@@ -41,6 +48,7 @@ def run_router(
     :param port: 0: any that is free
     :param on_ready: called with the address once requests are answered
     :param first: a version and its digest, which gets all traffic at once
+    :param keep_exposures: brings units of experiments into a database; without it no experiment can begin
 
     Raises ConfigurationError if another router serves from the folder, the port is in use, or the state is damaged.
     """
@@ -52,7 +60,7 @@ def run_router(
         on_ready(url)
 
     with _alone(folder), listening_on(port) as listening:
-        asyncio.run(serve(Service(model, folder, first), folder, listening, ready))
+        asyncio.run(serve(Service(model, folder, first, keep_exposures=keep_exposures), folder, listening, ready))
 
 
 class _Server(uvicorn.Server):

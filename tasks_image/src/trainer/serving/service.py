@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from trainer.errors import ConfigurationError, TrainerError
+from trainer.serving.exposures import Exposures
 from trainer.serving.observed import Observed
-from trainer.serving.state import STATE_FILE, ServedVersion, ServingState, read, write
+from trainer.serving.state import STATE_FILE, RunningExperiment, ServedVersion, ServingState, read, write
 from trainer.serving.traffic import WHOLE, Share, Split
 from trainer.serving.version_server import start_server
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from trainer.serving.exposures import Keep
     from trainer.serving.version_server import VersionServer
 
 logger = logging.getLogger(__name__)
@@ -42,8 +44,11 @@ class Service:
         folder: Path,
         first: tuple[str, str] | None = None,
         start: Callable[[str, str, str], Coroutine[Any, Any, VersionServer]] = start_server,
+        keep_exposures: Keep | None = None,
     ) -> None:
         """Take up what a router of this model has served before, or a first version and its digest.
+
+        :param keep_exposures: brings units of experiments into a database; without it no experiment can begin
 
         Raises ConfigurationError if its file is damaged.
         """
@@ -54,6 +59,7 @@ class Service:
         self.state = found or ServingState(model=model)
         self.servers: dict[str, VersionServer] = {}
         self.observed: dict[str, Observed] = {one.version: Observed() for one in self.state.versions}
+        self.exposures = Exposures(folder, keep_exposures)
         self._changing = asyncio.Lock()
         self._starting = asyncio.Lock()
         """Apart, so that traffic can be given back while a process is being started."""
@@ -69,6 +75,8 @@ class Service:
                     raise
                 logger.exception("version %s of %s cannot start again", one.version, self.state.model)
             self._keep(one)
+        if self.state.experiment is not None or self.exposures.are_left:
+            self.exposures.start()
         if self.first is not None:
             version, digest = self.first
             await self.add(version, digest)
@@ -81,6 +89,7 @@ class Service:
         await asyncio.gather(*self._keeping.values(), return_exceptions=True)
         await asyncio.gather(*(server.stop() for server in self.servers.values()))
         self.servers = {}
+        await self.exposures.close()
 
     async def add(self, version: str, digest: str) -> None:
         """Start a version without traffic; one that runs already stays. Raises TrainerError if it does not start."""
@@ -132,27 +141,79 @@ class Service:
         async with self._changing:
             if self.state.split.shares == shares:
                 return
-            if self.state.revision != revision:
-                raise OutdatedError(
-                    f"{self.state.model}: what is served was changed meanwhile (revision {self.state.revision}, "
-                    f"expected {revision}); nothing was changed: look at it, and ask again"
+            if self.state.experiment is not None:
+                raise ConfigurationError(
+                    f"{self.state.model}: the experiment {self.state.experiment.name} divides the traffic; end it "
+                    f"first: trainer experiment end {self.state.experiment.name}"
                 )
-            for share in shares:
-                server = self.servers.get(share.version)
-                if server is None or not server.is_running:
-                    raise ConfigurationError(
-                        f"{self.state.model} version {share.version} does not run, so it can get no traffic; start it "
-                        "first"
-                    )
+            self._check(shares, revision)
             self._divide(shares)
 
-    def _divide(self, shares: tuple[Share, ...]) -> None:
+    async def begin_experiment(self, name: str, shares: tuple[Share, Share], salt: str, revision: int) -> None:
+        """Divide the traffic between A and B of an experiment; one that runs already stays.
+
+        Raises what `divide` raises, and ConfigurationError if another experiment or a canary runs, or A does not have
+        the traffic.
+        """
+        _refuse_part(shares)
+        async with self._changing:
+            if self.exposures.keep is None:
+                raise ConfigurationError(
+                    f"{self.state.model}: this router has no database for the units of experiments"
+                )
+            state, (a, b) = self.state, (share.version for share in shares)
+            if state.experiment is not None and state.experiment.name != name:
+                raise ConfigurationError(
+                    f"{state.model}: the experiment {state.experiment.name} divides the traffic already; end it first"
+                )
+            if state.experiment is not None:
+                return
+            if len(state.split.shares) > 1:
+                raise ConfigurationError(
+                    f"{state.model}: version {state.split.shares[1].version} is on trial as a canary; begin the "
+                    "experiment when that deployment has ended"
+                )
+            if state.split.main not in ("", a):
+                raise ConfigurationError(
+                    f"{state.model}: version {state.split.main} is in service, not version {a}; an experiment compares "
+                    f"version {b} with the version in service: name that as model_a, or deploy version {a} first"
+                )
+            self._check(shares, revision)
+            self._divide(shares, salt, RunningExperiment(name=name))
+            self.exposures.start()
+
+    async def end_experiment(self, name: str) -> None:
+        """Give all traffic to version A, and bring all units into the database; one that does not run has ended.
+
+        Raises OutageError if the database does not answer.
+        """
+        async with self._changing:
+            running = self.state.experiment
+            if running is not None and running.name == name:
+                self._divide((Share(version=self.state.split.main, percent=WHOLE),), salt=secrets.token_hex(8))
+        await self.exposures.flush()
+
+    def _check(self, shares: tuple[Share, ...], revision: int) -> None:
+        """Raise an error if the state is another one by now, or a version does not run."""
+        if self.state.revision != revision:
+            raise OutdatedError(
+                f"{self.state.model}: what is served was changed meanwhile (revision {self.state.revision}, "
+                f"expected {revision}); nothing was changed: look at it, and ask again"
+            )
+        for share in shares:
+            server = self.servers.get(share.version)
+            if server is None or not server.is_running:
+                raise ConfigurationError(
+                    f"{self.state.model} version {share.version} does not run, so it can get no traffic; start it first"
+                )
+
+    def _divide(self, shares: tuple[Share, ...], salt: str = "", experiment: RunningExperiment | None = None) -> None:
         before = self.state.split
         # A version on trial keeps its units while its share grows, and each trial has others.
         goes_on = {share.version for share in shares} <= {share.version for share in before.shares}
-        after = Split(shares=shares, salt=before.salt if goes_on else secrets.token_hex(8))
+        after = Split(shares=shares, salt=salt or (before.salt if goes_on else secrets.token_hex(8)))
         previous = before.main if after.main != before.main else self.state.previous
-        self._save(split=after, previous=previous)
+        self._save(split=after, previous=previous, experiment=experiment)
         for version in self.observed:
             self.observed[version] = Observed()
         parts = ", ".join(f"version {share.version}: {share.percent:g} %" for share in shares)
@@ -166,16 +227,20 @@ class Service:
     def _keep(self, served: ServedVersion) -> None:
         self._keeping[served.version] = asyncio.create_task(self._kept_running(served))
 
-    async def _kept_running(self, served: ServedVersion) -> None:
-        """Start a version's process again whenever it has ended, while the version has all the traffic.
+    def _is_started_again(self, version: str) -> bool:
+        split = self.state.split
+        return version == split.main or (self.state.experiment is not None and split.percent_of(version) > 0)
 
-        One that has a part of it is on trial, and its end counts against it.
+    async def _kept_running(self, served: ServedVersion) -> None:
+        """Start a version's process again whenever it has ended, while the version is in service or in an experiment.
+
+        A canary is on trial, and its end counts against it.
         """
         version, pause = served.version, BETWEEN_CHECKS
         while True:
             await asyncio.sleep(pause)
             server = self.servers.get(version)
-            if (server is not None and server.is_running) or version != self.state.split.main:
+            if (server is not None and server.is_running) or not self._is_started_again(version):
                 pause = BETWEEN_CHECKS
                 continue
             if server is not None:

@@ -30,6 +30,12 @@ class ServedVersion(BaseModel, frozen=True, extra="forbid"):
     """SHA-256 of its model's files."""
 
 
+class RunningExperiment(BaseModel, frozen=True, extra="forbid"):
+    """An experiment whose versions have the traffic: the first one is A, the second one B."""
+
+    name: str
+
+
 class ServingState(BaseModel):
     """The versions that run, and their shares of the traffic."""
 
@@ -42,6 +48,7 @@ class ServingState(BaseModel):
     split: Split = Split()
     previous: str = ""
     """The version that had all traffic before the present one; empty: none had."""
+    experiment: RunningExperiment | None = None
 
     def digest_of(self, version: str) -> str:
         """Return the digest of a version that runs, or an empty text."""
@@ -85,3 +92,12 @@ def read(folder: Path, name: str, kind: type[M]) -> M | None:
         raise ConfigurationError(
             f"{file} cannot be read: {error}; move it away and deploy the version again"
         ) from error
+
+
+def served_versions(home: Path) -> dict[tuple[str, str], str]:
+    """Return the versions (model, number) that the routers below a folder serve, and why each is needed.
+
+    Raises ConfigurationError if a router's state cannot be read.
+    """
+    states = [read(file.parent, STATE_FILE, ServingState) for file in sorted(home.glob(f"*/{STATE_FILE}"))]
+    return {(state.model, one.version): "its router serves it" for state in states if state for one in state.versions}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trainer.environment import read_environment
+from trainer.errors import ConfigurationError
 from trainer.run.folder import PIPELINE_FILE
 from trainer.run.ownership import own
 from trainer.run.records import StartDeploymentResult
@@ -32,6 +33,11 @@ def run(pipeline: Pipeline, run: RunFolder) -> StartDeploymentResult:
     version = deployed_version(settled)
     target = target_of(environment.serving, settled.registry.model)
     served = target.state()
+    if served.experiment:
+        raise ConfigurationError(
+            f"{settled.registry.model}: the experiment {served.experiment} divides the traffic, so nothing is "
+            f"deployed; end it first: trainer experiment end {served.experiment}"
+        )
     own(run, environment.airflow_run_id)
     run.at("").write_text(PIPELINE_FILE, settled.to_yaml())
     logger.info(
