@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tests.trainer.steps.deployments import KEY, Deployments
+from trainer.__main__ import main
 from trainer.errors import ModelRefusedError, PromotionConflictError
 from trainer.registry.deployment_history import recorded_deployments
 from trainer.run.records import Failure, ReleaseResult, WatchResult
@@ -38,7 +40,7 @@ def test_the_version_gets_all_traffic_and_the_one_before_stays_for_a_way_back(wa
     assert deployed.by == watched.run.uri
 
 
-def test_a_version_that_is_taken_back(watched: Deployments) -> None:
+def test_a_version_that_is_taken_back(watched: Deployments, capsys: pytest.CaptureFixture[str]) -> None:
     watched.run.at("watch").finish(WatchResult(verdict="take back", reasons=["it failed"], **SEEN))
     says = r"version 2 was taken back: it failed\. Version 1 has all traffic\. .*trainer rollback .* --from 2"
     for _ in range(2):  # again, as after a kill
@@ -48,6 +50,13 @@ def test_a_version_that_is_taken_back(watched: Deployments) -> None:
     watched.ask(3)
     [deployed] = recorded_deployments(watched.client, watched.model)
     assert (deployed.outcome, deployed.why) == ("taken back", "it failed")
+    assert main(["history", watched.model]) == 0
+    said = capsys.readouterr().out
+    assert (
+        f"{deployed.at}  deployment version 2 taken back; version 1 was in service\n    by: {watched.run.uri}\n" in said
+    )
+    assert main(["history", watched.model, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[-1]["outcome"] == "taken back"
 
 
 def test_after_a_step_that_failed(watched: Deployments) -> None:
