@@ -1,4 +1,4 @@
-"""What the router before deployed versions adds to a request."""
+"""The time that the router before deployed versions adds to a request."""
 
 from __future__ import annotations
 

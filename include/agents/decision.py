@@ -29,7 +29,7 @@ class Gate(Answer):
 
 
 class Decision(Answer):
-    """What became of a run's challenger, and why."""
+    """The decision on a run's challenger, and its reasons."""
 
     job_name: str
     outcome: str
@@ -38,7 +38,7 @@ class Decision(Answer):
     winner: str
     gates: list[Gate]
     approvals: list[str]
-    """What persons have answered."""
+    """The answers of persons."""
     model: str
     version: str
     """The version that the run has registered, else that of production; empty without one."""

@@ -31,7 +31,7 @@ class Phrase:
 
     tool: Tool
     usage: str
-    """What follows the words, as the help shows it."""
+    """The arguments after the words, as the help shows them."""
     arguments: Callable[[str], dict[str, Any] | None] = field(repr=False)
     """Of the text that follows the words; None if it does not fit."""
 

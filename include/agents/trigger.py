@@ -32,7 +32,7 @@ class TriggeredJob(Answer):
     """`<dag_id>/<run_id>`, as the other tools take it."""
     state: str
     parameters: dict[str, Any]
-    """What the run was given; the rest is as the pipeline says."""
+    """The parameters that the run was given; the rest is as the pipeline says."""
     dropped: list[str]
     """Arguments at their default that this pipeline does not take."""
     waits_for_approval: bool

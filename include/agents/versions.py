@@ -32,7 +32,7 @@ class Version(Answer):
     pipeline: str
     algorithm: str
     approval: str
-    """What a person answered to its promotion; empty if nobody was asked."""
+    """The answer of a person to its promotion; empty if nobody was asked."""
 
 
 class Versions(Answer):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from include.mail.content import Mail
 from trainer.run.flow import APPROVE_REQUEST, DEPLOYMENT, MONITORING, REQUESTS, SCORING, Step
-from trainer.run.records import StartDeploymentResult, StartMonitoringResult, StartScoringResult
+from trainer.run.records import Result, StartDeploymentResult, StartMonitoringResult, StartScoringResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from trainer.run.records import Failure
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R", bound=Result)
 
 NEXT = {
     2: "Correct what the reason names. If that is in the pipeline's YAML, start a new run: a run keeps its pipeline "
@@ -108,35 +110,29 @@ def _failures(run: RunFolder, steps: Iterable[Step]) -> Iterator[Failure]:
 
 
 def _facts(run: RunFolder) -> Iterator[tuple[str, str]]:
-    try:
-        start = run.at("start_scoring").result_or_none(StartScoringResult)
-    except Exception:
-        logger.exception("the run folder %s cannot be read", run.uri)
-        return
-    if start is not None:
+    if (start := _started(run, "start_scoring", StartScoringResult)) is not None:
         yield "Model", f"{start.model} version {start.version}"
         yield "Rows", start.source
         yield "Output", start.output
 
 
 def _facts_of_look(run: RunFolder) -> Iterator[tuple[str, str]]:
-    try:
-        start = run.at("start_monitoring").result_or_none(StartMonitoringResult)
-    except Exception:
-        logger.exception("the run folder %s cannot be read", run.uri)
-        return
-    if start is not None:
+    if (start := _started(run, "start_monitoring", StartMonitoringResult)) is not None:
         yield "Scored rows", start.output
         yield "Labels", start.labels or "none"
 
 
 def _facts_of_deployment(run: RunFolder) -> Iterator[tuple[str, str]]:
-    try:
-        start = run.at("start_deployment").result_or_none(StartDeploymentResult)
-    except Exception:
-        logger.exception("the run folder %s cannot be read", run.uri)
-        return
-    if start is not None:
+    if (start := _started(run, "start_deployment", StartDeploymentResult)) is not None:
         yield "Model", f"{start.model} version {start.version}"
         yield "In service before", f"version {start.before}" if start.before else "no version"
         yield "Target", start.target
+
+
+def _started(run: RunFolder, step: str, kind: type[R]) -> R | None:
+    """Return the record of a flow's first step; None if there is none, or the store is away."""
+    try:
+        return run.at(step).result_or_none(kind)
+    except Exception:
+        logger.exception("the run folder %s cannot be read", run.uri)
+        return None
