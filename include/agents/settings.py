@@ -31,7 +31,7 @@ class Login:
 
 @dataclass(frozen=True)
 class AgentSettings:
-    """Where Airflow and MLflow are, and as whom they are asked."""
+    """The addresses of Airflow and MLflow, and the logins for them."""
 
     airflow_url: str
     mlflow_url: str

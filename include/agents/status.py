@@ -41,7 +41,7 @@ class TaskState(Answer):
 
 
 class Progress(Answer):
-    """How far a task has come."""
+    """The progress of a task."""
 
     task_id: str
     unit: str

@@ -20,7 +20,7 @@ EXAMPLES = 3
 
 
 class SmokeTest(NamedTuple):
-    """What a version answered, beside what was expected."""
+    """The answers of a version, compared with those expected."""
 
     largest_difference: float
     median_ms: float

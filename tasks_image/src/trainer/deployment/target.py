@@ -1,4 +1,4 @@
-"""Where versions answer requests. The state of a deployment is read from the target, and kept nowhere else."""
+"""Places that let versions answer requests. The state of a deployment is read from the target, and kept nowhere else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Served:
-    """What a target serves."""
+    """The versions that a target serves."""
 
     revision: int
     """A change names the revision that it is based on; after another change it is refused."""

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from trainer.serving.observed import Observations
 
 BEYOND_DOUBT = 1e-4
-"""How probable a figure's lower end above the truth may be, at each look during the watch."""
+"""Largest probability, at each look, that a figure's lower end is above the truth."""
 QUANTILE = 0.95
 SECONDS_PER_MINUTE = 60
 
 
 class Verdict(NamedTuple):
-    """What follows from a look at a version."""
+    """The conclusion from a look at a version."""
 
     take_back: list[str]
     """Why the version is taken back; empty if it is not."""

@@ -35,7 +35,7 @@ class Units:
 
 @dataclass(frozen=True)
 class Look:
-    """What was known at a time."""
+    """The state of knowledge at a time."""
 
     days: float
     """Since the start."""

@@ -1,4 +1,4 @@
-"""What is seen of a version while it answers: requests, failures, times, and its answers."""
+"""Observations of a version while it answers: requests, failures, times, and its answers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Outcome = Literal["answered", "refused", "failed"]
 
 
 class Observations(BaseModel):
-    """What was seen of a version since it was given its present share of the traffic."""
+    """Observations of a version since it was given its present share of the traffic."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     seconds: Annotated[float, Field(ge=0)]
-    """How long it has had this share."""
+    """Time since it was given this share."""
     answered: int = 0
     refused: int = 0
     failed: int = 0
@@ -34,7 +34,7 @@ class Observations(BaseModel):
     numbers: list[float] = []
     """The numbers it answered: a class's probability where it gives one, else the prediction."""
     labels: list[str] = []
-    """What it answered where that is a text or a whole number, as a class is."""
+    """Its answers that are texts or whole numbers, as classes are."""
     last_failure: str = ""
 
     @property

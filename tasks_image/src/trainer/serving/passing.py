@@ -33,7 +33,7 @@ BAD_REQUEST, FAILED, UNAVAILABLE = 400, 500, 503
 
 @dataclass(frozen=True)
 class Answer:
-    """What a version has answered."""
+    """The answer of a version."""
 
     version: str
     status: int

@@ -1,4 +1,4 @@
-"""What a router serves, as it is kept on disk: a router that is started again goes on with it."""
+"""The state of a router, as it is kept on disk: a router that is started again goes on with it."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class ServingState(BaseModel):
 
 
 class RouterAddress(BaseModel, frozen=True, extra="forbid"):
-    """How the router of a model is reached; the file is for its user alone."""
+    """The address of a model's router; the file is for its user alone."""
 
     url: str
     token: str
-    """What a change has to bear."""
+    """A change has to bear it."""
     pid: int
 
 

@@ -1,4 +1,4 @@
-"""Which version answers a request: by percentages, and for the same unit always the same one."""
+"""The choice of the version that answers a request: by percentages, and for the same unit always the same one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Split(BaseModel):
 
     shares: Annotated[tuple[Share, ...], Field(max_length=2)] = ()
     salt: str = ""
-    """What tells this split from others: with another salt, units fall otherwise."""
+    """Tells this split from others: with another salt, units fall otherwise."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Split:
