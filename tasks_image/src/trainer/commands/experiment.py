@@ -117,7 +117,7 @@ def run_status(arguments: argparse.Namespace) -> int:
     if not experiment.started_at:
         raise ConfigurationError(
             f"experiment {experiment.name} has not started: its creation failed or goes on; create it again with the "
-            "same arguments"
+            "same arguments, or end it"
         )
     looks = looks_of(experiment, store.units(experiment.name), now)
     result = experiment.outcome or verdict(experiment, looks[-1], now)

@@ -25,8 +25,10 @@ def end_experiment(name: str) -> Experiment:
 
     Production does not move: `next_steps` says what a person does.
 
-    Raises ConfigurationError if there is no such experiment or it never started, OutageError if the router or the
-    database does not answer: the experiment runs on then, or the next call goes on.
+    One whose creation was cut off is ended too.
+
+    Raises ConfigurationError if the experiment does not exist, OutageError if the router or the database does not
+    answer: the experiment runs on then, or the next call goes on.
     """
     from trainer.deployment.local_target import LocalTarget
 
