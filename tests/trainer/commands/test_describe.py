@@ -46,7 +46,7 @@ def test_this_installation_has_what_a_cluster_needs() -> None:
 
 def test_every_extra_promises_something() -> None:
     promised = describe.extras()
-    assert set(promised) == {"tabular", "cluster", "deep", "language"}
+    assert set(promised) == {"tabular", "cluster", "serving", "deep", "language"}
     assert {"xgboost-cpu", "mlflow", "pandas"} <= set(promised["tabular"])
     assert promised["deep"] == ["torch", "torchvision"]
 

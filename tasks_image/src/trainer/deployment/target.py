@@ -1,4 +1,4 @@
-"""Places that let versions answer requests. The state of a deployment is read from the target, and kept nowhere else."""
+"""Places that let versions answer requests. The state of a deployment is read from the target, and kept there alone."""
 
 from __future__ import annotations
 
