@@ -342,6 +342,7 @@ def test_no_password_is_in_a_log_a_run_folder_or_a_mail(stack: Stack, promoted: 
             assert not any(secret.encode() in text for text in texts), name
 
 
+@pytest.mark.slow  # a whole life: each of its parts has tests of its own
 def test_a_model_that_has_become_worse_is_retrained_once_and_replaced(stack: Stack, warm: WarmServers) -> None:
     """A whole life: by hand what a schedule would start, but for the look that asks for the training run, and that."""
     life = Life(stack, warm)
